@@ -1,0 +1,43 @@
+# Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+# What `make experiments` measures: by default the pictures that params.yaml names.
+SEEDS ?= 1 2 3
+ARCHIVE ?=
+TEST_LABELS ?=
+
+# Stages run `python`, and DVC is found, as in an activated environment. Quoted, for paths may hold spaces.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint experiments clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+setup: .venv/installed  ## make .venv from requirements.lock, if it is not there or is older (2 minutes)
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("anteojos needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
+	@echo "Setting up .venv from requirements.lock; this takes about 2 minutes and 2 GB of disk."
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch .venv/installed
+
+repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
+	dvc repro
+
+test: setup  ## run all tests (10 minutes)
+	python -m pytest $(ARGS)
+
+lint: setup  ## ruff, format check and mypy
+	ruff check
+	ruff format --check
+	mypy
+
+experiments: setup  ## train the networks with and without the printed label, for SEEDS; write README's table
+	python benchmarks/networks.py --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)") $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
+
+clean:  ## remove .venv and what the pipeline made; DVC's cache stays
+	git clean -ffdXq -- .venv .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

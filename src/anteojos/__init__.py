@@ -1,0 +1,1 @@
+"""Faces with and without glasses: a pipeline, a model and a command."""
