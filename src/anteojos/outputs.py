@@ -1,0 +1,53 @@
+"""Files and folders that appear whole or not at all."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write a file or a folder to; on success it takes the place of `path`.
+
+    After an error inside the `with` block, `path` is what it was before and nothing else is left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A folder of our own, so that a library which writes further files beside its target leaves none behind.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
+        written = Path(beside, "new", path.name)
+        written.parent.mkdir()
+        yield written
+        if path.is_dir() and not path.is_symlink():
+            # A folder cannot be renamed over another, so the old one steps aside until the new one is in place.
+            aside = Path(beside, "old")
+            path.rename(aside)
+            try:
+                written.rename(path)
+            except OSError:
+                aside.rename(path)
+                raise
+        else:
+            written.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all; keys keep their order, NaN is an error.
+
+    Floats are rounded to 6 decimals: what lies below differs between processors and tells nobody anything.
+    """
+    text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as written:
+        written.write_text(text + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    match value:
+        case float():
+            return round(value, 6)
+        case dict():
+            return {key: _rounded(item) for key, item in value.items()}
+        case _:
+            return value

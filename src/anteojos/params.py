@@ -1,0 +1,178 @@
+"""params.yaml as frozen dataclasses; a wrong or unknown key is an error that names it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from anteojos.errors import InputError
+
+Split = Literal["train", "validate", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+TEST_LABELS = "test_labels.csv"  # beside the splits' folders: file,label for test pictures in no class's folder
+Crop = Literal["panel", "none"]
+Network = Literal["report", "sigmoid", "deep", "dropout"]
+Rescale = Literal["auto", "always", "never"]
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Pixels = Annotated[int, Field(ge=32, le=1024)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+# Folder names become paths and column values: no separators, no hidden folders, no leading dash.
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)]
+
+_CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class ClassLabel:
+    """A class: `folder` is its label in every file of the pipeline, `name` is what people are shown."""
+
+    folder: FolderName
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Dataset:
+    """Where the pictures come from and what must be among them."""
+
+    source: Literal["sample", "kaggle", "archive"]
+    kaggle: str
+    archive: str | None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None
+    max_bytes: Annotated[int, Field(ge=1)]
+    test_labels: str | None
+    classes: tuple[ClassLabel, ClassLabel]
+    expected: dict[Split, dict[str, Annotated[int, Field(ge=0)]]]
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=8)]
+    seed: Seed
+    size: Pixels
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The two class folders; the first is the one that probabilities are of."""
+        first, second = self.classes
+        return first.folder, second.folder
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names shown to people, in the order of `labels`."""
+        first, second = self.classes
+        return first.name, second.name
+
+    def name(self, label: str) -> str:
+        """The name shown to people for a class folder."""
+        return self.names[self.labels.index(label)]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        first, second = self.labels
+        if first.casefold() == second.casefold():
+            raise ValueError(f"dataset.classes: two classes are named {first!r}; each needs its own folder")
+        if set(self.expected) != set(SPLITS):
+            raise ValueError(f"dataset.expected: has {_listed(self.expected)}; expected {_listed(SPLITS)}")
+        for split, counts in self.expected.items():
+            if set(counts) != set(self.labels):
+                raise ValueError(
+                    f"dataset.expected.{split}: has {_listed(counts)}; expected the folders of dataset.classes, "
+                    f"{_listed(self.labels)}"
+                )
+        if self.source == "archive" and not self.archive:
+            raise ValueError("dataset.archive: is empty; dataset.source is archive, which needs a path or a URL")
+        return self
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Preprocess:
+    """How a picture becomes what the network sees."""
+
+    size: Pixels
+    crop: Crop
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Train:
+    """The network and how it is trained."""
+
+    network: Network
+    seed: Seed
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    rescale: Rescale
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Evaluate:
+    """How the trained model is scored."""
+
+    threshold: Probability
+    bins: Annotated[int, Field(ge=2, le=100)]
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Predict:
+    """How the test pictures are labelled."""
+
+    threshold: Probability
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Params:
+    """All of params.yaml."""
+
+    dataset: Dataset
+    preprocess: Preprocess
+    train: Train
+    evaluate: Evaluate
+    predict: Predict
+
+    @classmethod
+    def load(cls, path: Path = Path("params.yaml")) -> Self:
+        """Read and check `path`. Raises InputError that names every wrong key, what was found and what is allowed."""
+        try:
+            values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506, a SafeLoader
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}", advice="Run in the folder that holds dvc.yaml.") from error
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(f"{path} is not YAML", [" ".join(str(error).split())]) from error
+        try:
+            # As JSON, because in pydantic's strict mode only JSON may turn lists into tuples and maps into dataclasses.
+            return TypeAdapter(cls).validate_json(json.dumps(values, default=str))
+        except ValidationError as error:
+            raise InputError(
+                f"{path} is wrong in {error.error_count()} place{'s' if error.error_count() > 1 else ''}",
+                [_problem(detail) for detail in error.errors(include_url=False)],
+                f"Correct {path} and run `dvc repro` again.",
+            ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML reads YAML 1.1, where 1e-05 is text; DVC writes numbers so, as YAML 1.2 has them."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _problem(detail: Any) -> str:
+    """Say in a line what pydantic found wrong."""
+    key = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    match detail["type"]:
+        case "value_error":
+            return str(message)
+        case "unexpected_keyword_argument":
+            return f"{key}: is no parameter; found {detail['input']!r}; remove it or correct its name"
+        case "missing":
+            return f"{key}: is missing"
+        case _:
+            return f"{key}: found {detail['input']!r}; {message[0].lower()}{message[1:]}"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(str(name) for name in names) or "nothing"
