@@ -1,0 +1,970 @@
+"""Faces with and without glasses, drawn with Pillow from a seed: the default data, and the tests' data.
+
+The pictures have the layout of the Kaggle archive and its flaws: each is a cell cut out of a contact sheet, with its
+label printed above the face, and the cut runs away from the sheet, so that face and label drift from row to row.
+
+A head has its own coordinates: x to the right, y down, z towards the camera; the origin is between the eyes, in the
+middle of the head, and the head is 2 wide. `Pose` turns a point of the head into a point of the panel, in fractions of
+the panel's side. A curve is an array (N, 2) or (N, 3) of points in one of the two.
+"""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+Array = NDArray[Any]
+Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
+
+SUPERSAMPLING = 4  # a side: a pixel is the mean of 16 samples
+COLUMNS = 12  # of the contact sheet
+CLASS_ROWS = 7  # rows of one class on a contact sheet; with more, the drift begins anew
+JPEG_QUALITY = 86  # about 6 kB a picture
+DISC = np.stack([np.cos(np.linspace(0, 2 * math.pi, 49)), np.sin(np.linspace(0, 2 * math.pi, 49))], axis=1)
+
+# fmt: off
+HAIR_COLOURS: tuple[Colour, ...] = (
+    (28, 22, 20), (38, 28, 24), (52, 35, 26), (74, 48, 32), (98, 66, 42), (128, 90, 56), (168, 128, 82),
+    (206, 172, 120), (226, 202, 160), (150, 74, 38), (176, 92, 48), (120, 52, 34), (140, 138, 136), (196, 194, 190),
+    (228, 226, 222), (96, 94, 94), (70, 40, 60), (60, 80, 110),
+)
+HAIR_WEIGHTS = (10, 10, 10, 10, 9, 8, 7, 6, 4, 3, 3, 3, 4, 2, 2, 3, 1, 1)
+IRIS_COLOURS: tuple[Colour, ...] = (
+    (58, 36, 24), (84, 54, 32), (112, 84, 50), (86, 104, 70), (96, 124, 150), (120, 136, 146),
+)
+CLOTH_COLOURS: tuple[Colour, ...] = (
+    (36, 38, 46), (52, 62, 88), (224, 222, 218), (120, 40, 44), (70, 90, 76), (150, 146, 140), (60, 110, 150),
+    (196, 150, 90), (96, 70, 110), (210, 120, 110), (30, 70, 72), (180, 190, 204),
+)
+PLASTICS: tuple[Colour, ...] = (
+    (22, 20, 22), (26, 24, 28), (30, 28, 32), (40, 32, 30), (70, 40, 24), (104, 62, 34), (36, 46, 76), (116, 30, 36),
+    (222, 216, 210), (190, 130, 130), (40, 86, 80),
+)
+METALS: tuple[Colour, ...] = ((22, 20, 22), (70, 40, 24), (176, 146, 88), (170, 172, 178), (120, 122, 128))
+TINTS: tuple[Colour, ...] = ((16, 18, 20), (24, 24, 28), (48, 30, 20), (30, 42, 34), (30, 40, 66), (80, 44, 54))
+BACKGROUNDS = ("plain", "wall", "leaves", "lights", "bands", "street")
+HATS = ("none", "headband", "beanie", "cap", "scarf")
+HATS_WEIGHTS = {  # of those with soft features and of the others
+    True: (18, 1.2, 0.7, 0.5, 1), False: (18, 0.4, 0.9, 1, 0),
+}
+HAIR_STYLES = ("bald", "buzz", "short", "swept", "fringe", "curly", "afro", "bob", "long", "wavy", "tied")
+HAIR_STYLES_WEIGHTS = {
+    True: (0, 0, 1, 1, 2, 2, 0.7, 3, 4, 3, 2.5), False: (1, 1.4, 4, 3.5, 1.2, 2, 0.8, 0.2, 0.4, 0.3, 0),
+}
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the head is and where it looks: angles in radians, lengths in fractions of the panel's side."""
+
+    turn: float
+    nod: float
+    tilt: float
+    scale: float
+    centre: tuple[float, float]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Pose":
+        """Draw a pose: mostly frontal, some turned a good deal."""
+        turn, nod, tilt = np.clip(rng.normal(0, (0.2, 0.09, 0.07)), -0.48, 0.48).tolist()
+        scale = float(rng.uniform(0.265, 0.325))
+        # Portraits are cut out by their eyes, which a turn carries along.
+        x = 0.5 - 0.55 * scale * math.sin(turn) + float(rng.normal(0, 0.02))
+        y = 0.475 + 0.5 * scale * math.sin(nod) + float(rng.normal(0, 0.018))
+        return cls(turn, nod, tilt, scale, (x, y))
+
+    def project(self, points: Array, depth: float | None = None) -> Array:
+        """Turn points of the head (N, 3), or points (N, 2) at a depth, into points of the panel (N, 2).
+
+        Without a depth, points (N, 2) lie on the front of the head.
+        """
+        x, y = points[:, 0], points[:, 1]
+        z: Array | float
+        if points.shape[1] == 3:
+            z = points[:, 2]
+        elif depth is None:
+            z = 0.95 * np.sqrt(np.maximum(0.04, 1 - (x / 1.08) ** 2 - (y / 1.85) ** 2))
+        else:
+            z = depth
+        across = x * math.cos(self.turn) + z * math.sin(self.turn)
+        down = y * math.cos(self.nod) - z * math.sin(self.nod)
+        cos, sin = math.cos(self.tilt) * self.scale, math.sin(self.tilt) * self.scale
+        return np.stack(
+            [self.centre[0] + across * cos - down * sin, self.centre[1] + across * sin + down * cos], axis=1
+        )
+
+    def untilted(self, points: Array) -> Array:
+        """Turn points of the panel (N, 2) into units of the head, across and down along its tilt."""
+        x, y = ((points - self.centre) / self.scale).T
+        cos, sin = math.cos(self.tilt), math.sin(self.tilt)
+        return np.stack([x * cos + y * sin, y * cos - x * sin], axis=1)
+
+    def grid(self, size: int) -> tuple[Array, Array]:
+        """Give each pixel's place across and down, in units of the head along its tilt: two float32 (size, size)."""
+        pixels = (np.mgrid[0:size, 0:size] + 0.5) / size
+        across, down = self.untilted(pixels[::-1].reshape(2, -1).T).astype(np.float32).T.reshape(2, size, size)
+        return across, down
+
+
+@dataclass(frozen=True)
+class Face:
+    """Everything about a person and the photograph that is not a pair of glasses; lengths in units of the head."""
+
+    pose: Pose
+    skin: Colour
+    age: float  # this and what else has no unit goes from 0 to 1 or thereabouts
+    soft: bool  # finer features, on some make-up, no beard; the others may have one
+    jaw: float
+    chin: float
+    hair: str
+    hair_colour: Colour
+    volume: float
+    parting: float
+    hairline: float
+    hat: str
+    cloth: Colour
+    collar: str
+    eye_apart: float
+    eye_size: float
+    eye_open: float
+    eye_slant: float
+    iris: Colour
+    gaze: tuple[float, float]
+    brow_thick: float
+    brow_height: float
+    brow_slant: float
+    brow_arch: float
+    nose_wide: float
+    nose_long: float
+    mouth_wide: float
+    lips: float
+    smile: float
+    teeth: bool
+    beard: str
+    make_up: float
+    eye_bags: float
+    freckles: float
+    light: tuple[float, float, float]  # towards it
+    contrast: float
+    warmth: float
+    exposure: float
+    noise: float
+    background: str
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Face":
+        """Draw a person: of any skin, age, hair and mood, in any light."""
+
+        def uniform(low: float, high: float) -> float:
+            return float(rng.uniform(low, high))
+
+        soft = bool(rng.random() < 0.5)
+        age = float(rng.beta(1.1, 1.9))
+        dark = float(rng.beta(0.9, 1.7))
+        skin = mixed(mixed((244, 204, 184), (204, 150, 114), min(1, dark * 2)), (98, 62, 46), max(0, dark * 2 - 1))
+        hair_colour = choice(rng, HAIR_COLOURS, HAIR_WEIGHTS) if dark < 0.55 else choice(rng, HAIR_COLOURS[:5])
+        if age > 0.6:
+            hair_colour = mixed(hair_colour, (188, 186, 184), uniform(0, 1))
+        angle, smile = uniform(-2.6, -0.5), uniform(0.0, 1.1)
+        return cls(
+            pose=Pose.draw(rng),
+            skin=jittered(rng, skin, 7),
+            age=age,
+            soft=soft,
+            jaw=uniform(0.58, 0.74) if soft else uniform(0.66, 0.86),
+            chin=uniform(1.3, 1.48) if soft else uniform(1.38, 1.58),
+            hair=choice(rng, HAIR_STYLES, HAIR_STYLES_WEIGHTS[soft]),
+            hair_colour=jittered(rng, hair_colour, 6),
+            volume=uniform(0.06, 0.24),
+            parting=uniform(-0.5, 0.5),
+            hairline=uniform(-1.02, -0.78) - (0 if soft else 0.14 * age),
+            hat=choice(rng, HATS, HATS_WEIGHTS[soft]),
+            cloth=jittered(rng, choice(rng, CLOTH_COLOURS), 14),
+            collar=choice(rng, ("round", "shirt", "jacket", "neck")),
+            eye_apart=uniform(0.39, 0.46),
+            eye_size=uniform(0.17, 0.215),
+            eye_open=uniform(0.36, 0.56) - 0.08 * age,
+            eye_slant=uniform(-0.09, 0.1),
+            iris=jittered(rng, choice(rng, IRIS_COLOURS[: 2 if dark > 0.5 else 6]), 8),
+            gaze=(uniform(-0.35, 0.35), uniform(-0.1, 0.15)),
+            brow_thick=uniform(0.035, 0.085) if soft else uniform(0.06, 0.13),
+            brow_height=uniform(0.24, 0.33) if soft else uniform(0.2, 0.29),
+            brow_slant=uniform(-0.16, 0.03),
+            brow_arch=uniform(0.02, 0.11),
+            nose_wide=uniform(0.15, 0.22) + 0.05 * dark,
+            nose_long=uniform(0.46, 0.6),
+            mouth_wide=uniform(0.29, 0.39),
+            lips=uniform(0.055, 0.1) + 0.03 * dark,
+            smile=smile,
+            teeth=smile > 0.3 and bool(rng.random() < 0.7),
+            beard="none"
+            if soft
+            else choice(rng, ("none", "stubble", "full", "goatee", "moustache"), (5, 3, 2.6, 1.3, 1)),
+            make_up=max(0.0, uniform(-0.7, 1)) if soft else 0.0,
+            eye_bags=max(0.0, uniform(-0.4, 0.8)) + 0.3 * age,
+            freckles=max(0.0, uniform(-2.5, 1)),
+            light=(math.cos(angle) * uniform(0.2, 0.75), math.sin(angle) * 0.55, 0.8),
+            contrast=uniform(0.3, 0.62),
+            warmth=uniform(-0.03, 0.09),
+            exposure=uniform(0.86, 1.12),
+            noise=uniform(0.5, 3),
+            background=choice(rng, BACKGROUNDS),
+        )
+
+
+@dataclass(frozen=True)
+class Glasses:
+    """A pair of glasses; lengths in units of the head."""
+
+    width: float  # half a lens
+    height: float  # half a lens
+    square: float  # 2 is an ellipse, 6 nearly a rectangle
+    lift: float  # of the outer corner: cat's eyes
+    drop: float  # narrower below: pilots' glasses
+    rim: str
+    thick: float
+    colour: Colour
+    tint: Colour
+    shade: float  # opacity of the tint
+    fade: float  # how much clearer the tint is below
+    glare: float
+    glare_at: float  # -1 to 1 across a lens
+    down: float  # how far they have slipped
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Glasses":
+        """Draw a pair of glasses, one in five of them sunglasses."""
+
+        def uniform(low: float, high: float) -> float:
+            return float(rng.uniform(low, high))
+
+        sun = bool(rng.random() < 0.2)
+        rim = choice(rng, ("full", "half", "none"), (8, 1, 1) if sun else (4, 1, 1))
+        metal = bool(rng.random() < 0.4) or rim == "none"
+        rounded = bool(rng.random() < 0.35)
+        width = uniform(0.3, 0.385) + (0.03 if sun else 0)
+        return cls(
+            width=width,
+            height=width * (uniform(0.82, 0.98) if rounded else uniform(0.55, 0.8)) + (0.03 if sun else 0),
+            square=uniform(2, 2.4) if rounded else uniform(2.7, 5.5),
+            lift=max(0.0, uniform(-0.5, 0.25)),
+            drop=max(0.0, uniform(-0.25, 0.28)),
+            rim=rim,
+            thick=uniform(0.024, 0.042) if metal else uniform(0.05, 0.105),
+            colour=jittered(rng, choice(rng, METALS if metal else PLASTICS), 6),
+            tint=jittered(rng, choice(rng, TINTS), 8),
+            shade=uniform(0.72, 0.97) if sun else max(0.0, uniform(-0.25, 0.2)),
+            fade=max(0.0, uniform(-0.5, 0.5)),
+            glare=max(0.0, uniform(-0.35, 0.75)),
+            glare_at=uniform(-0.8, 0.8),
+            down=uniform(0.0, 0.12),
+        )
+
+
+def choice(rng: np.random.Generator, options: Sequence[Any], weights: Sequence[float] | None = None) -> Any:
+    """Draw one of the options, each as often as its weight says."""
+    share = None if weights is None else np.array(weights) / sum(weights)
+    return options[int(rng.choice(len(options), p=share))]
+
+
+def mixed(one: Colour, other: Colour, share: float) -> Colour:
+    """Mix two colours; `share` is that of the other."""
+    red, green, blue = (a + (b - a) * share for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def jittered(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
+    """Move a colour a little, mostly in lightness."""
+    moved = np.array(colour) + rng.normal(0, spread) + rng.normal(0, spread / 3, 3)
+    red, green, blue = np.clip(moved, 4, 250).tolist()
+    return red, green, blue
+
+
+def lit(colour: Colour, factor: float) -> Colour:
+    """Make a colour lighter or darker."""
+    red, green, blue = (min(255.0, channel * factor) for channel in colour)
+    return red, green, blue
+
+
+def curve(points: ArrayLike, closed: bool = False, steps: int = 6) -> Array:
+    """Lead a smooth curve through points (N, 2) or (N, 3), `steps` points for each of them (Catmull and Rom)."""
+    p1 = np.asarray(points, float)
+    if closed:
+        p0, p2, p3 = np.roll(p1, 1, axis=0), np.roll(p1, -1, axis=0), np.roll(p1, -2, axis=0)
+    else:
+        padded = np.vstack([p1[:1], p1, p1[-1:], p1[-1:]])
+        p0, p2, p3 = padded[:-3], padded[2:-1], padded[3:]
+    t = (np.arange(steps) / steps)[None, :, None]
+    p0, p1, p2, p3 = p0[:, None], p1[:, None], p2[:, None], p3[:, None]
+    led: Array = p1 + t / 2 * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
+    led = led.reshape(-1, led.shape[-1])
+    return led if closed else led[: len(led) - steps + 1]
+
+
+def shape(points: ArrayLike) -> Array:
+    """Lead a smooth closed curve through points."""
+    return curve(points, closed=True)
+
+
+def mirrored(points: ArrayLike) -> Array:
+    """Complete a curve from the top down its right side, x > 0, to a smooth closed one."""
+    right = np.asarray(points, float)
+    return shape(np.vstack([right, right[::-1] * (-1, 1)]))
+
+
+def both(line: Array) -> list[Array]:
+    """Give a curve (N, 2) or (N, 3) of the head's right half and its mirror image."""
+    return [line, line * (-1, 1, 1)[: line.shape[1]]]
+
+
+def stroke(line: ArrayLike, width: ArrayLike) -> Array:
+    """Outline a line (N, 2) or (N, 3) drawn with a brush `width` wide, at each of its points or everywhere."""
+    line = np.asarray(line, float)
+    k = np.arange(len(line))
+    along = line[np.minimum(k + 1, k[-1])] - line[np.maximum(k - 1, 0)]
+    flat = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    across = np.zeros_like(line)
+    across[:, 0], across[:, 1] = -along[:, 1] / flat * width / 2, along[:, 0] / flat * width / 2
+    return np.vstack([line + across, (line - across)[::-1]])
+
+
+def field(rng: np.random.Generator, size: tuple[int, int], cells: tuple[int, int]) -> Array:
+    """Draw smooth noise, float32 (height, width) of about -1 to 1, with about so many cells down and across."""
+    coarse = rng.normal(0, 0.5, (cells[0] + 1, cells[1] + 1)).astype(np.float32)
+    return np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC))
+
+
+def as_image(pixels: Array) -> Image.Image:
+    """Turn values of 0 to 255, (H, W, 3), into an image."""
+    return Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+
+
+class Canvas:
+    """A panel in the making, `SUPERSAMPLING` times its final size."""
+
+    def __init__(self, ground: Image.Image, pose: Pose) -> None:
+        """Start from a background of the final size."""
+        self.size = ground.width
+        self.side = self.size * SUPERSAMPLING
+        self.pose = pose
+        self.image = self.enlarged(ground)
+
+    def enlarged(self, image: Image.Image) -> Image.Image:
+        """Bring a texture to the canvas's size; reduced again, its pixels are what they were."""
+        return image.resize((self.side, self.side), Image.Resampling.NEAREST)
+
+    def mask(self, panes: Sequence[Array], opacity: float, blur: float) -> tuple[Image.Image, tuple[int, int]] | None:
+        """Cover the insides of closed curves of the panel: with how much, and from which corner on.
+
+        None where they are out of sight.
+        """
+        margin = 3 * blur + 1 / self.size
+        points = np.vstack(panes)
+        left, top = (max(0, math.floor((low - margin) * self.side)) for low in points.min(0).tolist())
+        right, bottom = (min(self.side, math.ceil((high + margin) * self.side)) for high in points.max(0).tolist())
+        if right <= left or bottom <= top:
+            return None
+        # What is blurred needs no fine samples: it is drawn small, blurred there, and enlarged.
+        shrink = max(1.0, blur * self.side / 2)
+        mask = Image.new("L", (math.ceil((right - left) / shrink), math.ceil((bottom - top) / shrink)))
+        pen = ImageDraw.Draw(mask)
+        for pane in panes:
+            corners = pane * (self.side / shrink) - (left / shrink, top / shrink)
+            pen.polygon(corners.ravel().tolist(), fill=round(255 * min(1.0, opacity)))
+        if blur:
+            mask = mask.filter(ImageFilter.GaussianBlur(blur * self.side / shrink))
+        if shrink > 1:
+            mask = mask.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+        return mask, (left, top)
+
+    def projected(self, curves: Sequence[Array], depth: float | None) -> list[Array]:
+        """Turn curves of the head into curves of the panel, all at once."""
+        points = self.pose.project(np.concatenate(curves), depth)
+        ends = np.cumsum([len(line) for line in curves]).tolist()
+        return [points[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    def inside(self, curves: Sequence[Array], depth: float | None = None) -> Image.Image:
+        """Cover the insides of closed curves of the head with a mask of the canvas's size."""
+        whole = Image.new("L", (self.side, self.side))
+        covered = self.mask(self.projected(curves, depth), 1, 0)
+        if covered is not None:
+            whole.paste(*covered)
+        return whole
+
+    def paint(
+        self,
+        curves: Sequence[Array],
+        paint: Colour | Image.Image,
+        opacity: float = 1.0,
+        blur: float = 0.0,
+        depth: float | None = None,
+        within: Image.Image | None = None,
+    ) -> None:
+        """Paint the insides of closed curves of the head, at a depth or else on its front.
+
+        `paint` is a colour, or a texture of the canvas's size; `blur` is a fraction of the panel's side; `within`, a
+        mask of the canvas's size, keeps the paint inside it.
+        """
+        covered = self.mask(self.projected(curves, depth), opacity, blur) if opacity > 0 else None
+        if covered is None:
+            return
+        mask, (left, top) = covered
+        box = (left, top, left + mask.width, top + mask.height)
+        if within is not None:
+            mask = ImageChops.multiply(mask, within.crop(box))
+        if isinstance(paint, Image.Image):
+            self.image.paste(paint.crop(box), box, mask)
+        else:
+            red, green, blue = (round(min(255, max(0, channel))) for channel in paint)
+            self.image.paste((red, green, blue), box, mask)
+
+
+def draw_background(rng: np.random.Generator, kind: str, size: int) -> Image.Image:
+    """Draw what is out of focus behind a person: one of `BACKGROUNDS`, an RGB image of `size` x `size` px."""
+    base = rng.uniform(60, 225) + rng.normal(0, 13, 3)
+    other = base * rng.choice((rng.uniform(0.35, 0.75), rng.uniform(1.1, 1.5))) + rng.normal(0, 16, 3)
+    y, x = np.mgrid[0:size, 0:size] / size
+    angle = rng.uniform(0, 2 * math.pi)
+    whole = (size, size)
+    share = 0.5 + (x - 0.5) * math.cos(angle) + (y - 0.5) * math.sin(angle) + 0.4 * field(rng, whole, (3, 3))
+    if kind == "leaves":
+        base, other = np.array((58, 84, 42)) * rng.uniform(0.5, 1.3), np.array((150, 170, 116)) * rng.uniform(0.6, 1.3)
+        share = 0.45 + 0.3 * field(rng, whole, (13, 13)) + 0.45 * field(rng, whole, (5, 5))
+    elif kind == "bands":
+        share = share * 0.3 + 0.6 * np.sign(field(rng, (1, size), (1, 7)))
+    elif kind == "street":
+        share = share * 0.4 + 0.5 * np.sign(field(rng, whole, (3, 5)))
+    pixels = base + np.clip(share, -0.3, 1.3)[..., None] * (other - base)
+    if kind == "wall":
+        pixels += (7 * field(rng, whole, (30, 30)) + 10 * field(rng, whole, (9, 12)))[..., None]
+    image = as_image(np.minimum(pixels, 236))  # the panel stands out from the canvas
+    if kind == "lights":
+        pen = ImageDraw.Draw(image)
+        for _ in range(int(rng.integers(6, 16))):
+            centre, radius = rng.uniform(0, size, 2), rng.uniform(0.02, 0.09) * size
+            red, green, blue = np.clip(other + rng.uniform(20, 90) + rng.normal(0, 14, 3), 0, 236).astype(int).tolist()
+            pen.ellipse([*(centre - radius), *(centre + radius)], fill=(red, green, blue))
+    return image.filter(ImageFilter.GaussianBlur(size * (0.004 if kind == "wall" else rng.uniform(0.012, 0.03))))
+
+
+def draw_skin(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
+    """Paint the skin of a lit head over the whole panel: hills and hollows shaded, blushes, freckles, pores."""
+    pose = face.pose
+    across, down = pose.grid(size)
+
+    def hill(x: float, y: float, wide: float, high: float) -> Array:
+        """Raise a hill at a point of the face: 1 at its top; the other one too where x is not 0."""
+        total: Array = np.zeros(1, np.float32)
+        for spot in (x, -x) if x else (x,):
+            [(u, v)] = pose.untilted(pose.project(np.array([(spot, y)]))).astype(np.float32)
+            total = total + np.exp(-(((across - u) / wide) ** 2) - ((down - v) / high) ** 2)
+        return total
+
+    [(u, v)] = pose.untilted(pose.project(np.array([(0, 0.2)]), 0.25)).astype(np.float32)
+    height = 0.95 * np.sqrt(np.maximum(0.03, 1 - np.abs((across - u) / 1.12) ** 2.4 - np.abs((down - v) / 1.75) ** 2.4))
+    long, wide, apart = face.nose_long, face.nose_wide, face.eye_apart
+    tip, eyes, cheeks = hill(0, long, wide * 0.8, 0.12), hill(apart, 0.0, 0.24, 0.15), hill(0.56, 0.44, 0.24, 0.2)
+    bags, lids = hill(apart, 0.17, 0.2, 0.07), hill(apart, -0.08, 0.24, 0.1)
+    height += 0.1 * hill(0, 0.12, 0.1, 0.28) + 0.13 * hill(0, long * 0.7, 0.12, 0.22) + 0.16 * tip
+    height += 0.06 * hill(wide, long + 0.02, 0.075, 0.07) + 0.05 * hill(apart, -face.brow_height, 0.3, 0.08)
+    height += 0.1 * hill(0, -0.75, 0.55, 0.35) + 0.09 * hill(0, face.chin - 0.2, 0.2, 0.14)
+    height += 0.07 * hill(0, 0.92, 0.3, 0.2) - 0.05 * hill(0, 1.1, 0.2, 0.06)
+    height += (0.07 + 0.05 * max(0.0, face.smile)) * cheeks - 0.14 * eyes - 0.03 * face.eye_bags * bags
+    slope_down, slope_across = np.gradient(height, 1 / (size * pose.scale))
+    x, y, z = np.array(face.light) / math.hypot(*face.light)
+    facing = np.clip((z - x * slope_across - y * slope_down) / np.sqrt(slope_across**2 + slope_down**2 + 1), 0, 1)
+    shade = 1.12 - face.contrast + face.contrast * facing
+    # Lids and the hollows under the eyes are darker on most people, with glasses or without.
+    shade = shade * (1 - (0.07 + 0.2 * face.eye_bags) * bags) * (1 - (0.06 + 0.3 * face.make_up) * lids)
+    shade = shade + 0.03 * field(rng, (size, size), (9, 9)) + 0.014 * rng.standard_normal((size, size), np.float32)
+    blush = 0.35 * tip + (0.35 + 0.4 * face.make_up) * cheeks
+    colour = np.array(face.skin, np.float32) * (1 - blush[..., None] * np.array((0.02, 0.14, 0.12), np.float32))
+    if face.freckles:
+        spots = (field(rng, (size, size), (size // 2, size // 2)) > 0.75) * hill(0, 0.35, 0.7, 0.25)
+        colour = colour * (1 - 0.22 * face.freckles * spots[..., None])
+    # Shadows on skin are redder than the light: the exponents differ.
+    colour = colour * np.maximum(shade, 0.05)[..., None] ** np.array((0.9, 1.03, 1.08), np.float32)
+    shine = facing**24 * (tip + 0.5 * hill(0, -0.6, 0.4, 0.25))
+    return as_image(colour + 30 * shine[..., None])
+
+
+def draw_strands(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
+    """Paint hair over the whole panel: strands that fall from the crown along meridians, or curls, with their shine."""
+    across, down = face.pose.grid(size)
+    start = face.parting * 0.5 + face.pose.turn
+    wave = {"wavy": 0.13, "curly": 0.1, "afro": 0.05}.get(face.hair, 0.02)
+    warped = across + wave * (np.sin(down * 7 + 2 * across) + field(rng, (size, size), (8, 8)))
+    strand = (warped - start) / np.sqrt(np.maximum(0.05, 1 - (np.minimum(down, 0) / 1.8) ** 2))
+    grain: Array = np.zeros((size, size), np.float32)
+    for frequency, strength in ((6, 0.5), (14, 0.5), (26, 0.42)):
+        table = rng.normal(0, 1, frequency * 8 + 2)
+        grain += strength * np.interp((strand + 4) * frequency, np.arange(len(table)), table)
+    if face.hair in ("curly", "afro"):
+        cells = 25 if face.hair == "curly" else 40
+        grain = 0.35 * grain + 1.3 * field(rng, (size, size), (cells, cells))
+    x, y, _ = face.light
+    shine = np.exp(-(((down + 0.95 + 0.25 * (across - start) * x) / 0.3) ** 2)) * (0.55 + 0.35 * grain)
+    light = np.clip((1 + 0.14 * np.clip(across * x + 0.5 * down * y, -1.6, 1.6)) * (0.84 + 0.16 * grain), 0.25, 1.6)
+    colour = np.array(face.hair_colour, np.float32)
+    return as_image(colour * light[..., None] + (26 + 0.12 * colour) * shine[..., None])
+
+
+def hair_edges(rng: np.random.Generator, face: Face) -> tuple[Array, Array]:
+    """Give the outer edge of the hair and the hairline, both from the left ear over the head to the right (N, 2)."""
+    line, part, hair = face.hairline, face.parting, face.hair
+    volume = {"buzz": 0.02, "tied": 0.05, "afro": 0.3 + face.volume}.get(hair, face.volume)
+    end = {"bob": 1.3, "long": 2.5, "wavy": 2.4, "afro": 0.45, "curly": 0.5, "fringe": 1.05 if face.soft else 0.3}
+    low = end.get(hair, 0.2)
+    hangs = low > 0.6
+    wide = volume * (1.1 if hangs else 0.6)
+    out = 0.6 if hair == "bob" else 1.25 if hangs else 0.2
+    outer = [(0.98 + wide * out, low), (1 + wide * 1.1, low * 0.45), (1 + wide, -0.4),
+             (0.86 + wide, -1.0), (0.5 + wide * 0.5, -1.4 - 0.7 * volume)]  # fmt: skip
+    edge = curve([(-x, y) for x, y in outer] + [(part * 0.4, -1.51 - volume)] + outer[::-1])
+    rough = {"curly": 0.06, "afro": 0.035, "wavy": 0.03, "buzz": 0.004}.get(hair, 0.01)
+    edge = edge[:: 2 if hair in ("curly", "afro") else 1]  # curls are rounder than locks
+    edge = curve(edge * (1 + rough * rng.uniform(-1, 1, (len(edge), 1))), steps=4)
+    ear = [(0.82, low), (0.84, low * 0.6), (0.9, 0.2)] if hangs else [(0.98, low), (0.9, low - 0.12), (0.9, -0.1)]
+    ear.append((0.84, -0.42))
+    middle = [(-0.68, line + 0.2), (-0.34, line), (0.0, line - 0.03), (0.34, line), (0.68, line + 0.2)]
+    if hair == "fringe":
+        cut = -0.42 + 0.1 * part
+        middle = [(-0.72, cut + 0.04), (-0.4, cut), (0, cut - 0.03), (0.4, cut), (0.72, cut + 0.04)]
+    elif hair in ("swept", "bob", "long", "wavy"):
+        middle = [(-0.74, line + 0.38), (part - 0.3, line + 0.09), (part, line - 0.1), (part + 0.3, line + 0.09),
+                  (0.74, line + 0.38)]  # fmt: skip
+    elif hair == "short":
+        middle = [(-0.72, line + 0.26), (-0.55, line + 0.02), (0.1 * part, line + 0.03), (0.55, line + 0.02),
+                  (0.72, line + 0.26)]  # fmt: skip
+    hairline = curve([(-x, y) for x, y in ear] + middle + ear[::-1])
+    hairline[:, 1] += rng.normal(0, 0.03 if hair in ("fringe", "curly", "afro", "short") else 0.012, len(hairline))
+    return edge, hairline
+
+
+def draw_hair_behind(canvas: Canvas, face: Face, edge: Array, strands: Image.Image) -> None:
+    """Draw what hair or cloth there is behind neck and ears."""
+    if face.hat == "scarf":
+        cloth = mirrored([(0, -1.66), (0.7, -1.45), (1.12, -0.6), (1.15, 0.4), (0.95, 1.3), (1.5, 2.4)])
+        canvas.paint([cloth], lit(face.cloth, 0.8), depth=-0.1)
+    elif face.hair != "bald":
+        if face.hair == "tied" and face.hat == "none" and face.parting > 0:
+            canvas.paint([DISC * (0.34, 0.28) + (face.parting * 0.4, -1.62)], strands, depth=-0.2)
+        canvas.paint([edge], strands, depth=-0.1)
+        canvas.paint([edge * (0.9, 1)], lit(face.hair_colour, 0.4), 0.6, 0.03, depth=-0.1)
+
+
+def draw_body(canvas: Canvas, face: Face) -> None:
+    """Draw neck, shoulders and what they wear."""
+    broad, low = 0.5 if face.soft else 0.62, 1.93
+    dip = {"round": 0.2, "shirt": 0.12, "jacket": 0.42, "neck": -0.22}[face.collar]
+    dark = lit(face.skin, 0.5)
+    neck = mirrored([(0, 0.6), (broad, 0.6), (broad * 0.94, 1.3), (broad * 1.1, 1.75), (broad * 2.2, 2.2), (0, 2.4)])
+    throat = canvas.inside([neck], -0.1)
+    canvas.paint([neck], lit(face.skin, 0.88), depth=-0.1)
+    chin = np.array([(-0.9, 0.4), (0.9, 0.4), (0.62, 1.6), (0, 1.76), (-0.62, 1.6)])
+    canvas.paint([chin], dark, 0.6, 0.035, 0.15, throat)
+    far = broad * (-0.75 if face.light[0] > 0 else 0.75)
+    shade = np.array([(far * 0.5, 1), (far * 2, 1), (far * 2, 2.2), (far * 0.5, 2.2)])
+    canvas.paint([shade], dark, 0.4, 0.05, -0.1, throat)
+    if face.collar == "jacket":
+        shirt = mirrored([(0, low + 0.02), (broad * 0.8, low - 0.36), (broad * 1.1, low - 0.3), (broad * 1.2, low + 1)])
+        canvas.paint([shirt], (226, 226, 230), depth=-0.1)
+    wide = 1.9 if face.soft else 2.15
+    cloth = mirrored([(0, low - 0.2 + dip), (broad * 0.7, low - 0.3 + dip * 0.6), (broad * 1.08, low - 0.42),
+                      (broad * 1.7, low - 0.22), (wide, low + 0.05), (wide + 0.2, low + 1)])  # fmt: skip
+    canvas.paint([cloth - (0, 0.03)], dark, 0.5, 0.012, -0.1, throat)
+    canvas.paint([cloth], face.cloth, depth=-0.1)
+    folds = [stroke(curve([(x, low - 0.3), (x * 1.1, low), (x * 0.9, low + 0.5)]), 0.16) for x in (-1.5, -1, 0.9, 1.6)]
+    canvas.paint(folds, lit(face.cloth, 0.7), 0.6, 0.02, -0.1, canvas.inside([cloth], -0.1))
+    if face.collar in ("shirt", "jacket"):
+        flap = np.array([(0.04, low - 0.05 + dip), (broad * 0.8, low - 0.5), (broad * 1.15, low - 0.42),
+                         (broad * 0.9, low + 0.1)])  # fmt: skip
+        canvas.paint(both(flap + (0, 0.04)), lit(face.cloth, 0.5), 0.5, 0.01, -0.1)
+        canvas.paint(both(flap), lit(face.cloth, 1.12), depth=-0.1)
+
+
+def draw_head(canvas: Canvas, face: Face, skin: Image.Image) -> Image.Image:
+    """Draw ears and head, darker towards its edges; give the head's mask."""
+    ear = shape([(0.92, -0.1), (1.05, -0.2), (1.14, -0.1), (1.1, 0.2), (1.02, 0.42), (0.92, 0.4)])
+    canvas.paint(both(ear), lit(face.skin, 0.86), depth=-0.05)
+    hollow = shape([(1.0, -0.06), (1.07, -0.08), (1.05, 0.12), (0.99, 0.24)])
+    canvas.paint(both(hollow), lit(face.skin, 0.5), 0.5, 0.006, -0.05)
+    jaw, chin = face.jaw, face.chin
+    outline = mirrored([(0, -1.5), (0.45, -1.42), (0.8, -1.1), (0.95, -0.6), (0.97, -0.1), (0.93, 0.35),
+                        (0.5 + 0.42 * jaw, 0.72), (jaw, 1.0), (jaw * 0.66, chin - 0.15), (jaw * 0.36, chin - 0.02),
+                        (0, chin)])  # fmt: skip
+    # The chin is nearer to the camera than the temples, so a turn carries it along.
+    outline = np.column_stack([outline, 0.62 * np.clip((outline[:, 1] - 0.1) / 1.4, 0, 1) ** 1.3])
+    head = canvas.inside([outline])
+    canvas.paint([outline], skin)
+    canvas.paint([stroke(outline, 0.1)], lit(face.skin, 0.4), 0.4, 0.018, within=head)
+    return head
+
+
+def draw_beard(canvas: Canvas, face: Face, strands: Image.Image) -> None:
+    """Draw stubble, a beard or a moustache; the mouth comes later."""
+    jaw, chin = face.jaw, face.chin
+    out = 1.09 if face.beard == "full" else 0.99
+    cheek = [(0.0, 0.72), (0.3, 0.73), (0.5, 0.86), (0.68, 0.72), (0.84, 0.35), (0.9, 0.1)]
+    edge = [(0.96, 0.1), (0.97, 0.45), (0.53 + 0.42 * jaw, 0.75), (jaw * out, 1.02), (jaw * 0.7 * out, chin - 0.1),
+            (0, chin * (out + 1) / 2 + 0.02)]  # fmt: skip
+    if face.beard == "goatee":
+        cheek, edge = [(0, 0.7), (0.3, 0.74)], [(0.44, 0.82), (0.4, 1.15), (0.24, chin + 0.02), (0, chin + 0.05)]
+    elif face.beard == "moustache":
+        cheek, edge = [(0, 0.68), (0.2, 0.7), (0.36, 0.78)], [(0.42, 0.92), (0.3, 0.86), (0, 0.83)]
+    line = mirrored(cheek + edge)
+    x, y = line[:, 0] / 1.02, np.maximum(line[:, 1] - 0.35, 0) / 1.5
+    line = np.column_stack([line, 0.95 * np.sqrt(np.maximum(0.03, 1 - x**2 - y**2))])
+    opacity, blur = {"none": (0.0, 0.0), "stubble": (0.28, 0.02)}.get(face.beard, (0.88, 0.008))
+    canvas.paint([line], lit(face.hair_colour, 0.75), opacity * 0.6, blur)
+    canvas.paint([line], strands, opacity, blur)
+
+
+def draw_eyes(canvas: Canvas, face: Face) -> None:
+    """Draw eyes, lids, lashes, bags and brows."""
+    half, opened = face.eye_size, face.eye_size * face.eye_open
+    dark = mixed(lit(face.skin, 0.3), (20, 12, 10), 0.5)
+
+    def at(*lines: ArrayLike) -> list[Array]:
+        """Place curves drawn for the right eye, its inner corner to the left, on both eyes."""
+        placed = [np.asarray(line) for line in lines]
+        placed = [line + np.stack([0 * line[:, 0], -face.eye_slant * line[:, 0]], axis=1) for line in placed]
+        return [eye for line in placed for eye in both(line + (face.eye_apart, 0))]
+
+    upper = curve([(-half, 0.035), (-half * 0.55, -opened * 0.72), (0, -opened * 1.08), (half * 0.6, -opened * 0.75),
+                   (half, 0.0)])  # fmt: skip
+    lower = curve([(half, 0.0), (half * 0.45, opened * 0.72), (-half * 0.3, opened * 0.78), (-half, 0.035)])
+    almond = np.vstack([upper, lower])
+    canvas.paint(at(almond * 1.45), dark, 0.12 + 0.4 * face.make_up, 0.012)
+    bag = curve([(-half, 0.13), (-half * 0.2, 0.2), (half * 0.8, 0.15)])
+    canvas.paint(at(stroke(bag, 0.05)), lit(face.skin, 0.45), 0.25 + 0.5 * face.eye_bags, 0.008)
+    canvas.paint(at(almond), mixed((236, 232, 228), face.skin, 0.16))
+    inside = canvas.inside(at(almond))
+    for radius, colour, down in (
+        (0.106, lit(face.iris, 0.5), 0),
+        (0.08, lit(face.iris, 1.15), 0.015),
+        (0.046, (12, 10, 10), 0),
+    ):
+        # Both eyes look the same way: they are no mirror images.
+        look = np.array([face.gaze[0] * half, face.gaze[1] * 0.5 * half - opened * 0.12 + down])
+        irises = [DISC * radius + look + (side * face.eye_apart, 0) for side in (-1, 1)]
+        canvas.paint(irises, colour, blur=0.003 if down else 0, within=inside)
+    look = look + (math.copysign(0.035, face.light[0]), -0.035)
+    glints = [DISC * 0.024 + look + (side * face.eye_apart, 0) for side in (-1, 1)]
+    canvas.paint(glints, (250, 250, 250), 0.9, within=inside)
+    canvas.paint(at(stroke(upper + (0, 0.015), 0.06)), dark, 0.5, 0.006, within=inside)
+    lash = np.interp(np.linspace(0, 1, len(upper)), (0, 0.3, 0.85, 1), (0.012, 0.035, 0.05, 0.03))
+    canvas.paint(at(stroke(upper, lash * (0.75 + 0.9 * face.make_up))), dark, 0.9)
+    canvas.paint(at(stroke(lower, 0.016 + 0.02 * face.make_up)), dark, 0.35 + 0.3 * face.make_up)
+    crease = upper * (1.08, 1.0) - (0, 0.055 + 0.02 * face.eye_open)
+    canvas.paint(at(stroke(crease, 0.028)), lit(face.skin, 0.42), 0.6, 0.003)
+    y, arch, slant = -face.brow_height, face.brow_arch, face.brow_slant
+    brow = curve([(-0.25, y + slant * 0.3), (-0.05, y - arch * 0.7), (0.14, y - arch), (0.32, y + 0.03 - slant * 0.2)])
+    taper = np.interp(np.linspace(0, 1, len(brow)), (0, 0.15, 0.55, 1), (0.55, 1, 0.9, 0.22)) * face.brow_thick
+    fair = 0.45 if face.hair_colour[0] > 150 else 0.15
+    colour = mixed(lit(face.hair_colour, 0.7), lit(face.skin, 0.45), fair)
+    canvas.paint(at(stroke(brow, taper * 1.3)), colour, 0.5, 0.006)
+    canvas.paint(at(stroke(brow, taper)), colour, 0.62, 0.002)
+    hairs = [
+        stroke(brow[k] + taper[k] * np.array([(0, 0.4), (0.4, -0.1), (0.9, -0.5)]), 0.016) for k in range(0, 16, 2)
+    ]
+    canvas.paint(at(*hairs), lit(colour, 0.7), 0.5)
+
+
+def draw_nose(canvas: Canvas, face: Face) -> None:
+    """Draw nostrils and the nose's shadows."""
+    dark, long, wide = lit(face.skin, 0.36), face.nose_long, face.nose_wide
+    under = [(-wide, long + 0.06), (wide, long + 0.06), (wide * 0.6, long + 0.2), (-wide * 0.6, long + 0.2)]
+    canvas.paint([np.array(under)], dark, 0.4, 0.012, 0.95)
+    wing = [
+        (wide * 0.8, long - 0.12),
+        (wide * 1.05, long - 0.02),
+        (wide * 0.98, long + 0.07),
+        (wide * 0.72, long + 0.1),
+    ]
+    canvas.paint(both(stroke(curve(wing), 0.035)), dark, 0.42, 0.007, 0.95)
+    nostril = [
+        (wide * 0.22, long + 0.08),
+        (wide * 0.5, long + 0.04),
+        (wide * 0.72, long + 0.085),
+        (wide * 0.45, long + 0.11),
+    ]
+    canvas.paint(both(shape(nostril)), lit(dark, 0.5), 0.85, 0.003, 1.03)
+    bridge = curve([(0.1, -0.2), (0.075, 0.05), (0.11, long - 0.15)]) * (-math.copysign(1, face.light[0]), 1)
+    canvas.paint([stroke(bridge, 0.09)], dark, 0.16, 0.018, 0.97)
+
+
+def draw_mouth(canvas: Canvas, face: Face) -> None:
+    """Draw lips, teeth and the lines beside them."""
+    dark, smile, fat, y = lit(face.skin, 0.36), face.smile, face.lips, 0.93
+    half, corner = face.mouth_wide * (1 + 0.16 * max(0.0, smile)), y - 0.02 - 0.085 * smile
+    agape = 0.1 * smile + 0.02 if face.teeth else 0.0
+
+    def arc(side: float, middle: float, bow: float = 0.0) -> Array:
+        """Lead a line from the left corner of the mouth to the right one; `bow` is Cupid's."""
+        right = [(half * 0.16, y + middle - bow), (half * 0.55, y + side), (half, corner)]
+        return curve([(-u, v) for u, v in right[::-1]] + [(0, y + middle)] + right)
+
+    top, bottom = arc(-0.005 - 0.025 * smile, 0), arc(agape * 0.75, agape)
+    over, under = arc(-fat * 0.85, -fat * 0.9, fat * 0.25), arc(agape + fat, agape + fat * 1.4)
+    lip = mixed(mixed(face.skin, (176, 70, 74), 0.42), (178, 28, 52), 0.75 * face.make_up)
+    canvas.paint([under + (0, 0.06)], dark, 0.28, 0.014)
+    canvas.paint([np.vstack([top, over[::-1]])], lit(lip, 0.84), 0.9, 0.002)
+    canvas.paint([np.vstack([bottom, under[::-1]])], lit(lip, 1.04), 0.9, 0.002)
+    gloss = np.array([(-half * 0.3, y + agape + fat * 0.75), (half * 0.3, y + agape + fat * 0.75)])
+    canvas.paint([stroke(gloss, 0.03)], (255, 235, 230), 0.25, 0.005)
+    if face.teeth:
+        gap = [np.vstack([top, bottom[::-1]])]
+        teeth = [np.vstack([top, (bottom * (0.9, 1) - (0, agape * 0.22))[::-1]])]
+        canvas.paint(gap, (60, 22, 22))
+        canvas.paint(teeth, (238, 232, 222), blur=0.002, within=canvas.inside(gap))
+    else:
+        canvas.paint([stroke(top, 0.032)], lit(lip, 0.42), 0.85, 0.002)
+    canvas.paint(both(stroke([(half, corner - 0.02), (half + 0.04, corner + 0.03)], 0.05)), dark, 0.5, 0.006)
+    fold = curve([(face.nose_wide * 1.25, face.nose_long), (half + 0.04, 0.72), (half + 0.1, corner - 0.02),
+                  (half + 0.06, corner + 0.12 * face.age)])  # fmt: skip
+    canvas.paint(both(stroke(fold, 0.045)), dark, 0.12 + 0.3 * face.age + 0.22 * max(0.0, smile), 0.008)
+
+
+def draw_wrinkles(canvas: Canvas, face: Face) -> None:
+    """Draw the lines of age on the forehead and around the eyes."""
+    dark = lit(face.skin, 0.36)
+    feet = [stroke([(0.68, slope * 0.4), (0.82, slope * 1.6)], 0.018) for slope in (-0.06, 0.02, 0.1)]
+    feet.append(stroke([(0.05, -0.36), (0.065, -0.2)], 0.022))
+    canvas.paint([line for foot in feet for line in both(foot)], dark, 0.4 * max(0.0, face.age - 0.3), 0.005)
+    lines = [stroke(curve([(-0.42, y + 0.03), (0, y), (0.42, y + 0.03)]), 0.022) for y in (-0.52, -0.64, -0.76)]
+    canvas.paint(lines, dark, 0.5 * max(0.0, face.age - 0.4), 0.007)
+
+
+def draw_hair(
+    canvas: Canvas, face: Face, edge: Array, hairline: Array, strands: Image.Image, head: Image.Image
+) -> None:
+    """Draw the hair over forehead, temples and ears, with its shadow on the face."""
+    if face.hair == "bald" or face.hat == "scarf":
+        return
+    x, y = hairline.T
+    depth = 0.95 * np.sqrt(np.maximum(0.02, 1 - x**2 - (np.minimum(y, 0) / 1.85) ** 2))
+    hair = np.vstack([np.column_stack([edge, np.full(len(edge), -0.1)]), np.column_stack([hairline, depth])[::-1]])
+    opacity, blur = (0.72, 0.012) if face.hair == "buzz" else (1.0, 0.0)
+    canvas.paint([hair + (0, 0.05, 0)], lit(face.skin, 0.28), 0.5 * opacity, 0.014, within=head)
+    canvas.paint([hair], strands, opacity, blur)
+
+
+def draw_hat(canvas: Canvas, face: Face, head: Image.Image) -> None:
+    """Draw what is worn on the head: one of `HATS`."""
+    cloth, dark = face.cloth, lit(face.skin, 0.25)
+    if face.hat == "scarf":
+        rim = mirrored([(0, -0.95), (0.55, -0.85), (0.8, -0.35), (0.84, 0.3), (0.72, 0.9), (0.4, face.chin - 0.05),
+                        (0, face.chin + 0.04)])  # fmt: skip
+        rim = np.column_stack([rim, 0.3 + 0.3 * np.clip(rim[:, 1], 0, 1)])
+        out = mirrored([(0, -1.66), (0.7, -1.5), (1.1, -0.7), (1.14, 0.3), (1.0, 1.1), (1.2, 1.9), (0, 2.3)])
+        cover = ImageChops.subtract(canvas.inside([out], 0), canvas.inside([rim]))
+        canvas.paint([stroke(rim, 0.1)], dark, 0.4, 0.012)
+        canvas.paint([out], cloth, depth=0, within=cover)
+        folds = [stroke(rim * (scale, scale, 1) - (0, 0, 0.2), 0.04) for scale in (1.05, 1.12, 1.2)]
+        canvas.paint(folds, lit(cloth, 0.6), 0.45, 0.006, within=cover)
+        canvas.paint([stroke(rim * (1.26, 1.2, 1), 0.08)], lit(cloth, 1.3), 0.4, 0.014, within=cover)
+    elif face.hat == "headband":
+        band = curve(
+            [(-1.07, -0.3), (-0.98, -0.7), (-0.62, -1.08), (0, -1.2), (0.62, -1.08), (0.98, -0.7), (1.07, -0.3)]
+        )
+        canvas.paint([stroke(band + (0, 0.04), 0.2)], dark, 0.4, 0.01)
+        canvas.paint([stroke(band, 0.19)], cloth, 1, 0.002)
+        canvas.paint([stroke(band - (0, 0.03), 0.06)], lit(cloth, 1.4), 0.4, 0.008)
+    elif face.hat in ("beanie", "cap"):
+        low = -0.55
+        crown = curve([(-1.08, low), (-1.1, -0.9), (-0.8, -1.5), (0, -1.78), (0.8, -1.5), (1.1, -0.9), (1.08, low)])
+        rim = curve([(1.08, low), (0.6, low - 0.16), (0, low - 0.22), (-0.6, low - 0.16), (-1.08, low)])
+        rim = np.column_stack([rim, 0.75 * np.sqrt(np.maximum(0.0, 1 - (rim[:, 0] / 1.08) ** 2))])
+        dome = np.vstack([np.column_stack([crown, np.zeros(len(crown))]), rim])
+        cover = canvas.inside([dome])
+        canvas.paint([dome + (0, 0.1, 0)], dark, 0.45, 0.02, within=head)
+        canvas.paint([dome], cloth)
+        canvas.paint([DISC * (0.35, 0.3) + (face.light[0], -1.3)], lit(cloth, 1.5), 0.4, 0.06, 0.5, cover)
+        canvas.paint([stroke(crown, 0.16)], lit(cloth, 0.4), 0.5, 0.03, 0, cover)
+        if face.hat == "beanie":
+            canvas.paint([stroke(rim - (0, 0.13, 0), 0.3)], lit(cloth, 0.84), 1, 0.002, within=cover)
+        else:
+            visor = mirrored(
+                [(0, low - 0.25), (0.5, low - 0.2), (0.95, low - 0.04), (0.55, low + 0.12), (0, low + 0.17)]
+            )
+            visor = np.column_stack([visor, 0.3 + 0.75 * np.sqrt(np.maximum(0, 1 - visor[:, 0] ** 2))])
+            canvas.paint([visor + (0, 0.14, -0.1)], dark, 0.5, 0.02, within=head)
+            canvas.paint([visor], lit(cloth, 0.72), 1, 0.002)
+
+
+def draw_temples(canvas: Canvas, face: Face, glasses: Glasses) -> None:
+    """Draw the arms of the glasses that lead to the ears, before the hair that may cover them."""
+    start, thick = face.eye_apart + glasses.width, max(0.03, glasses.thick * 0.8)
+    y = glasses.down - glasses.height * (0.35 + glasses.lift)
+    arm = np.array([(start * 0.99, y + 0.03, 0.95 - 0.12 * start**2), (1.0, -0.06, 0.25), (1.02, -0.04, -0.1)])
+    canvas.paint(both(stroke(arm + (0, 0.04, 0), thick)), lit(face.skin, 0.3), 0.3, 0.006)
+    canvas.paint(both(stroke(arm, thick)), glasses.colour)
+
+
+def draw_glasses(canvas: Canvas, face: Face, glasses: Glasses) -> None:
+    """Draw lenses, their shadow, tint and glare, the rim and the bridge."""
+    width, height, thick, colour = glasses.width, glasses.height, glasses.thick, glasses.colour
+    apart = max(face.eye_apart, width + 0.07)
+    unit = np.sign(DISC) * np.abs(DISC) ** (2 / glasses.square)
+    x, y = unit.T
+    narrow = glasses.drop * np.clip(y, 0, 1)
+    x = x * (1 - narrow) + 0.25 * narrow
+    y = y - glasses.lift * np.clip(x, 0, 1) ** 2 * (0.7 - y * 0.5)
+    ring = np.column_stack([x * width + apart, y * height + glasses.down + 0.03])
+
+    def at(*lines: Array) -> list[Array]:
+        """Place curves of the right lens in the plane of the glasses, and their mirror images."""
+        return [lens for line in lines for lens in both(np.column_stack([line, 1.02 - 0.14 * line[:, 0] ** 2]))]
+
+    inside = canvas.inside(at(ring))
+    bright, dark = mixed(colour, (255, 255, 255), 0.45), lit(face.skin, 0.25)
+    canvas.paint(at(stroke(ring + (0, 0.075), max(0.05, thick))), dark, 0.32, 0.008)
+    canvas.paint(at(ring), (255, 255, 255), 0.05)
+    canvas.paint(at(ring), glasses.tint, glasses.shade * (1 - glasses.fade * 0.5))
+    canvas.paint(at(ring * (1, 0.75) - (0, height * 0.45)), glasses.tint, glasses.shade * 0.6, 0.03, within=inside)
+    streak = np.array([(0.02, -0.5), (0.2, -0.5), (-0.04, 0.5), (-0.22, 0.5)]) * (0.6 + glasses.glare)
+    # Both lenses mirror the same window, so their streaks are no mirror images.
+    streaks = [streak + (side * apart + glasses.glare_at * width * 0.6, glasses.down) for side in (-1, 1)]
+    canvas.paint(streaks, (246, 250, 255), 0.6 * glasses.glare, 0.008, 1.0, inside)
+    if glasses.rim == "none":
+        canvas.paint(at(stroke(ring, 0.022)), mixed(face.skin, (250, 252, 255), 0.7), 0.6, 0.0015)
+        canvas.paint(at(stroke(ring + (0, 0.014), 0.016)), lit(face.skin, 0.35), 0.55, 0.002)
+    elif glasses.rim == "half":
+        canvas.paint(at(stroke(ring, 0.022)), colour, 0.5)
+        canvas.paint(at(stroke(ring[24:], thick)), colour)
+    else:
+        canvas.paint(at(stroke(ring, thick)), colour)
+    if glasses.rim != "none":
+        canvas.paint(at(stroke(ring[28:40] - (0, thick * 0.15), thick * 0.3)), bright, 0.7, 0.0015)
+    hinge = np.array([(ring[:, 0].max() - 0.02, glasses.down - height * (0.32 + glasses.lift))])
+    canvas.paint(at(stroke(np.vstack([hinge, hinge + (0.07, 0.005)]), max(0.05, thick))), colour)
+    end = apart - width * 0.93
+    bridge = curve([(-end, glasses.down - 0.03), (0, glasses.down - 0.09), (end, glasses.down - 0.03)])
+    canvas.paint([stroke(bridge, max(0.03, thick * 0.8))], colour, depth=1.02)
+    canvas.paint([stroke(bridge - (0, thick * 0.15), max(0.01, thick * 0.25))], bright, 0.6, 0.0015, 1.02)
+
+
+def draw_face(rng: np.random.Generator, glasses: bool, size: int) -> Image.Image:
+    """Draw a face, with glasses or without, as an RGB image of `size` x `size` px.
+
+    The same `rng` gives the same person in the same light either way.
+    """
+    face, pair = Face.draw(rng), Glasses.draw(rng)
+    edge, hairline = hair_edges(rng, face)
+    canvas = Canvas(draw_background(rng, face.background, size), face.pose)
+    strands = canvas.enlarged(draw_strands(rng, face, size))
+    draw_hair_behind(canvas, face, edge, strands)
+    draw_body(canvas, face)
+    head = draw_head(canvas, face, canvas.enlarged(draw_skin(rng, face, size)))
+    draw_beard(canvas, face, strands)
+    draw_wrinkles(canvas, face)
+    draw_eyes(canvas, face)
+    draw_nose(canvas, face)
+    draw_mouth(canvas, face)
+    if glasses:
+        draw_temples(canvas, face, pair)
+    draw_hair(canvas, face, edge, hairline, strands, head)
+    draw_hat(canvas, face, head)
+    if glasses:
+        draw_glasses(canvas, face, pair)
+    # The photograph: exposure, the light's colour, grain.
+    pixels = np.asarray(canvas.image.reduce(SUPERSAMPLING), np.float32) / 255
+    pixels = 255 * pixels ** (1 / face.exposure) * np.array((1 + face.warmth, 1, 1 - face.warmth), np.float32)
+    return as_image(pixels + face.noise * rng.standard_normal((size, size, 1), np.float32))
+
+
+def draw_cell(
+    panel: Image.Image,
+    neighbours: tuple[Image.Image | None, Image.Image | None],
+    titles: tuple[str, str],
+    second: bool,
+    row: int,
+    column: int,
+    width: int = 160,
+) -> Image.Image:
+    """Cut the cell of a face out of a contact sheet: about `width` px wide and 31/32 of that high, RGB.
+
+    `panel` is the face, its side 125/160 of `width`; `neighbours` the faces to its left and right; `titles`
+    what stands above it and above the next row. `row` counts from 0 within the class, `column` from 0. The cut drifts:
+    the faces of the first class sit low and to the left, those of the second ever higher and further to the right.
+    """
+    unit = width / 160
+    # The sheet was cut at a pitch that is no whole number.
+    wide, high = (
+        math.floor((k + 1) * pitch * unit) - math.floor(k * pitch * unit)
+        for k, pitch in ((column, 159.5), (row, 155.4))
+    )
+    phase, row = column * 7 % 5, row % CLASS_ROWS
+    x = (3 + 4.2 * row + phase) if second else (3 + 0.3 * row + phase)
+    y = (8 - 1.35 * row) if second else (16 - 1.3 * row)
+    cell = Image.new("RGB", (wide, high), "white")
+    pen = ImageDraw.Draw(cell)
+    font = ImageFont.load_default(9.5 * unit)
+    for k, title in enumerate(titles):
+        pen.text(((x + 62.5) * unit, (y - 4.5 + 155 * k) * unit), title, fill=(20, 20, 20), font=font, anchor="ms")
+    left, right = neighbours
+    for face, across in ((left, x - 154), (panel, x), (right, x + 154)):
+        if face is not None:
+            cell.paste(face, (round(across * unit), round(y * unit)))
+    return cell
+
+
+def draw_row(seed: int, second: bool, row: int, count: int, titles: tuple[str, str], width: int) -> list[Image.Image]:
+    """Draw the first `count` cells of a row of a class; `row` counts from 0 within the class."""
+    # One face more than there are cells, for the last cell to show a sliver of.
+    keys = [(0, int(second), row * COLUMNS + column) for column in range(min(COLUMNS, count + 1))]
+    rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)) for key in keys]
+    faces = [draw_face(rng, not second, round(width * 125 / 160)) for rng in rngs]
+    around = [None, *faces, None]
+    below = titles[1] if row % CLASS_ROWS == CLASS_ROWS - 1 else titles[second]
+    return [
+        draw_cell(face, (around[column], around[column + 2]), (titles[second], below), second, row, column, width)
+        for column, face in enumerate(faces[:count])
+    ]
+
+
+def draw_dataset(
+    folder: Path,
+    seed: int,
+    expected: Mapping[str, Mapping[str, int]],
+    titles: Mapping[str, str] | None = None,
+    width: int = 160,
+) -> None:
+    """Draw a data set in the layout of the Kaggle archive into `folder`, with its `test_labels.csv`.
+
+    `expected` says how many pictures of each class each split has. The first of its two classes wears glasses. The
+    split `test` is flat, the others have a folder for each class. `titles` says what is printed above the faces of a
+    class, without them its name. The cells of one class stand together on the sheet; which cell went to which split is
+    drawn by lot. A picture depends on the seed, its class, its place in the class, the titles and the width alone.
+    """
+    classes = list(next(iter(expected.values())))
+    printed = [(titles or {}).get(label, label) for label in classes]
+    labels: dict[str, str] = {}
+    first_row = 1
+    for second, label in enumerate(classes):
+        places = {split: Path(folder, split, "" if split == "test" else label) for split in expected}
+        for place in places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        dealt = [split for split, counts in expected.items() for _ in range(counts[label])]
+        lot = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, second))).permutation(len(dealt))
+        for row in range(math.ceil(len(dealt) / COLUMNS)):
+            cells = draw_row(
+                seed, bool(second), row, min(COLUMNS, len(dealt) - row * COLUMNS), (printed[0], printed[1]), width
+            )
+            for column, cell in enumerate(cells):
+                split = dealt[lot[row * COLUMNS + column]]
+                name = f"row-{first_row + row}-column-{column + 1}.jpg"
+                cell.save(places[split] / name, quality=JPEG_QUALITY)
+                if split == "test":
+                    labels[name] = label
+        first_row += math.ceil(len(dealt) / COLUMNS)
+    with Path(folder, "test_labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("file", "label"), *sorted(labels.items())])
