@@ -1,0 +1,180 @@
+"""What a set of pictures must pass before anyone trains on it: layout, labels, wholeness, counts, independence."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from anteojos import duplicates, images, manifest, parallel
+from anteojos.errors import InputError
+from anteojos.params import SPLITS, Dataset, Split
+
+# How much a picture's width or height may differ from the median before it is called odd.
+_ODD_SIZE = 0.1
+
+
+@dataclass(frozen=True)
+class Found:
+    """A picture file: `file` is its path below the data folder with slashes, `label` is "" where it is not known."""
+
+    file: str
+    split: Split
+    label: str
+
+
+@dataclass
+class Findings:
+    """What is wrong, a line each, with `problems` that stop the pipeline and `warnings` that do not, by kind."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: dict[str, list[str]] = field(
+        default_factory=lambda: {
+            "not_pictures": [],
+            "not_rgb": [],
+            "odd_sizes": [],
+            "duplicates_within_split": [],
+        }
+    )
+
+
+def find_pictures(folder: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
+    """List the pictures of `folder`, sorted by split and file; what should not be there goes to `findings`.
+
+    Expects `train/<label>/`, `validate/<label>/`, and `test/` with pictures in it or in `test/<label>/`. Hidden files
+    are passed over.
+    """
+    found = []
+    for split in SPLITS:
+        for path in sorted((folder / split).rglob("*")):
+            inside = path.relative_to(folder)
+            if any(part.startswith(".") for part in inside.parts) or path.is_dir():
+                continue
+            file = inside.as_posix()
+            if not images.is_picture(path):
+                findings.warnings["not_pictures"].append(f"{file}: no picture, passed over")
+                continue
+            match inside.parts[1:-1]:
+                case (label,) if label in labels:
+                    found.append(Found(file, split, label))
+                case () if split == "test":
+                    found.append(Found(file, split, ""))
+                case _:
+                    findings.problems.append(
+                        f"{file}: in no class's folder, expected {' or '.join(f'{split}/{label}/' for label in labels)}"
+                    )
+    return found
+
+
+def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
+    """Give the test pictures in no class's folder the labels that `table`, a CSV with `file,label`, has for them.
+
+    `file` is the picture's name, with or without `test/`. Raises InputError where `table` is no such CSV; rows that do
+    not fit the pictures go to `findings`.
+    """
+    try:
+        rows = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{table.name}: no CSV table", [str(error)], "Expected the columns file,label.") from error
+    if not {"file", "label"} <= set(rows.columns):
+        raise InputError(f"{table.name}: has the columns {', '.join(rows.columns)}; expected file,label")
+    rows["file"] = "test/" + rows["file"].str.strip().str.removeprefix("test/")
+    rows["label"] = rows["label"].str.strip()
+
+    known: dict[str, str] = {}
+    test_files = {picture.file for picture in found if picture.split == "test"}
+    for line, (file, label) in enumerate(rows[["file", "label"]].itertuples(index=False), start=2):
+        where = f"{table.name}, line {line}"
+        if label not in labels:
+            findings.problems.append(f"{where}: label {label!r}, expected {' or '.join(labels)}")
+        elif file not in test_files:
+            findings.problems.append(f"{where}: {file} is not among the test pictures")
+        elif known.setdefault(file, label) != label:
+            findings.problems.append(f"{where}: {file} is {label} here and {known[file]} above")
+    labelled = []
+    for picture in found:
+        label = known.get(picture.file, picture.label)
+        if picture.label and label != picture.label:
+            findings.problems.append(f"{picture.file}: in the folder of {picture.label}, but {label} in {table.name}")
+        elif picture.split == "test" and not label:
+            findings.problems.append(f"{picture.file}: has no row in {table.name}")
+        labelled.append(Found(picture.file, picture.split, label))
+    return labelled
+
+
+def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.DataFrame:
+    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`."""
+
+    def row_of(picture: Found) -> dict[str, object] | str:
+        data = (folder / picture.file).read_bytes()
+        try:
+            decoded = images.decode(data)
+        except images.PictureError as error:
+            return f"{picture.file}: {error}"
+        height, width, _ = decoded.pixels.shape
+        return {
+            "file": picture.file,
+            "split": picture.split,
+            "label": picture.label,
+            "width": width,
+            "height": height,
+            "mode": decoded.mode,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "dhash": f"{images.difference_hash(images.crop_to_panel(decoded.pixels)):016x}",
+        }
+
+    rows = []
+    for row in parallel.in_order(row_of, found, total=len(found), description="verify"):
+        if isinstance(row, str):
+            findings.problems.append(row)
+        else:
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+
+
+def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings) -> None:
+    """Add to `findings` where the pictures are not what `dataset` expects, or not independent of each other."""
+    findings.problems += _wrong_counts(found, dataset)
+    for row in table.itertuples():
+        if row.mode != "RGB":
+            findings.warnings["not_rgb"].append(f"{row.file}: {row.mode}, not RGB")
+    sizes = table[["width", "height"]]
+    odd = ((sizes - sizes.median()).abs() > _ODD_SIZE * sizes.median()).any(axis=1)
+    for row in table[odd].itertuples():
+        findings.warnings["odd_sizes"].append(f"{row.file}: {row.width} × {row.height} px, unlike the rest")
+
+    hashes = np.array([int(dhash, 16) for dhash in table["dhash"]], dtype=np.uint64)
+    for i, j in duplicates.near_pairs(hashes, dataset.near_duplicate_bits):
+        one, other = table.iloc[i], table.iloc[j]
+        distance = int(np.bitwise_count(hashes[i] ^ hashes[j]))
+        likeness = "the same picture as" if one["sha256"] == other["sha256"] else "nearly the same picture as"
+        line = f"{other['file']}: {likeness} {one['file']} ({distance} of 64 hash bits differ)"
+        if one["split"] == other["split"]:
+            findings.warnings["duplicates_within_split"].append(line)
+        else:
+            findings.problems.append(line)
+
+
+def counts(found: Sequence[Found], dataset: Dataset) -> dict[Split, dict[str, int]]:
+    """Count the pictures by split and class; those of unknown label count under "unknown", where there are any."""
+    counted = {split: dict.fromkeys(dataset.labels, 0) for split in SPLITS}
+    for picture in found:
+        label = picture.label or "unknown"
+        counted[picture.split][label] = counted[picture.split].get(label, 0) + 1
+    return counted
+
+
+def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
+    problems = []
+    for split, counted in counts(found, dataset).items():
+        expected = dataset.expected[split]
+        if "unknown" in counted:
+            counted, expected = {"": sum(counted.values())}, {"": sum(expected.values())}
+        for label, count in counted.items():
+            if count != expected[label]:
+                place = f"{split}/{label}".rstrip("/")
+                problems.append(f"{place}: {count} picture{'' if count == 1 else 's'}, expected {expected[label]}")
+    return problems

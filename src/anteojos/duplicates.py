@@ -1,0 +1,36 @@
+"""Pictures that are the same or nearly so, found by their difference hashes."""
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+HASH_BITS = 64
+
+
+def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp]:
+    """Give the pairs of hashes that differ in at most `bits` of their 64 bits.
+
+    `hashes` is uint64 (N,). The result is (P, 2), indices i < j in rising order. Of equal hashes, each is paired with
+    the first of them alone, and only the first with its neighbours: all that are alike hang together, and N copies of
+    one picture make N - 1 pairs, not N² / 2.
+
+    Cutting 64 bits into `bits` + 1 bands leaves at least one band of a near pair untouched, so only hashes that share
+    a band are compared.
+    """
+    unique, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    later = np.setdiff1d(np.arange(len(hashes)), first)
+    pairs = [np.stack((first[group[later]], later), axis=1)]
+    edges = np.linspace(0, HASH_BITS, bits + 2).round().astype(np.uint64)
+    for low, high in pairwise(edges):
+        band = (unique >> low) & np.uint64(2 ** int(high - low) - 1)
+        order = np.argsort(band, kind="stable")
+        band, ordered = band[order], unique[order]
+        # Equal bands stand together now: compare each hash with the next, the one after it, … as far as any band goes.
+        near = np.arange(len(order) - 1)
+        step = 1
+        while len(near := near[near + step < len(order)]) and len(near := near[band[near] == band[near + step]]):
+            close = near[np.bitwise_count(ordered[near] ^ ordered[near + step]) <= bits]
+            pairs.append(np.stack((first[order[close]], first[order[close + step]]), axis=1))
+            step += 1
+    return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)

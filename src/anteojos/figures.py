@@ -1,0 +1,51 @@
+"""Pictures for people: faces in rows, each with a caption."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+from anteojos.images import Pixels
+
+Figure = Image.Image
+
+_PICTURE = 160  # px, width and height of a picture on a sheet
+_GAP = 16  # px, between pictures and around them
+_LINE = 20  # px, height of a line of a caption
+_TITLE = 44  # px, height of the title's strip
+_TEXT, _WRONG, _PAPER = "#1f2328", "#cf222e", "white"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture, uint8 (H, W, 3), with the lines of its caption; one that is `wrong` gets a frame and stands out."""
+
+    picture: Pixels
+    caption: tuple[str, ...]
+    wrong: bool = False
+
+
+def contact_sheet(title: str, cells: Sequence[Cell], columns: int, note: str = "") -> Figure:
+    """Lay `cells` out in rows of `columns` under `title`; `note` stands below, or alone where there are no cells."""
+    lines = max((len(cell.caption) for cell in cells), default=0)
+    rows = -(-len(cells) // columns)
+    pitch = _PICTURE + lines * _LINE + _GAP
+    size = (columns * (_PICTURE + _GAP) + _GAP, _TITLE + rows * pitch + (_LINE + _GAP if note else 0))
+    sheet = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    # Pillow carries this font itself, so that the same lock draws the same letters everywhere.
+    heading, text = ImageFont.load_default(20), ImageFont.load_default(14)
+    draw.text((_GAP, _TITLE // 2), title, _TEXT, heading, anchor="lm")
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, columns)
+        left, top = _GAP + column * (_PICTURE + _GAP), _TITLE + row * pitch
+        picture = Image.fromarray(cell.picture).resize((_PICTURE, _PICTURE), Image.Resampling.BICUBIC)
+        sheet.paste(picture, (left, top))
+        if cell.wrong:
+            draw.rectangle((left - 4, top - 4, left + _PICTURE + 3, top + _PICTURE + 3), outline=_WRONG, width=4)
+        for line, words in enumerate(cell.caption):
+            middle = top + _PICTURE + line * _LINE + _LINE // 2 + 2
+            draw.text((left + _PICTURE // 2, middle), words, _WRONG if cell.wrong else _TEXT, text, anchor="mm")
+    if note:
+        draw.text((_GAP, size[1] - _GAP // 2 - _LINE), note, _TEXT, text)
+    return sheet

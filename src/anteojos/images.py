@@ -1,0 +1,178 @@
+"""Pictures: bytes from anywhere in, uint8 (H, W, 3) arrays of a known size out."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from anteojos.params import Crop
+
+Pixels = npt.NDArray[np.uint8]
+
+# Formats by the suffix that their files have. Pillow reads many more; these are the ones people keep photographs in,
+# and each decoder less is one less that hostile bytes can reach.
+FORMATS = {
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+MAX_PIXELS = 100_000_000  # a picture of more would take over 300 MB of memory to decode
+
+# What counts as canvas: JPEG smears dark edges over white paper, but leaves it above this.
+_WHITE = 236
+# A row or column belongs to the panel where this share of it is not white. Titles cover less than a fifth of a row.
+_PANEL_SHARE = 0.25
+# A column beside the panel still belongs to it at this share: white walls behind a face leave little else.
+_WALL_SHARE = 0.12
+# A row or column is empty canvas where at most this share of it is not white: the tails of a title's letters reach
+# into the last rows above a panel.
+_EMPTY_SHARE = 0.1
+# A panel's edge is straight: just inside of it at least this share of a row or column is not white.
+_EDGE_SHARE = 0.6
+
+
+class PictureError(ValueError):
+    """Bytes that are no whole picture; the text says in a few words what is wrong with them."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture: `pixels` is uint8 (H, W, 3); `mode` is Pillow's name for how the file stores colour."""
+
+    pixels: Pixels
+    mode: str
+
+
+def is_picture(name: str | PurePath) -> bool:
+    """Tell by its suffix whether a file should hold a picture."""
+    return PurePath(name).suffix.lower() in FORMATS
+
+
+def decode(data: bytes) -> Picture:
+    """Decode a whole picture to RGB, upright, transparent parts on white; of an animation, the first frame.
+
+    Raises PictureError where `data` is empty, no picture, cut short, damaged, or of more than MAX_PIXELS.
+    """
+    if not data:
+        raise PictureError("empty file (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of what it then reads all the same: odd EXIF, large pictures (our own limit is below).
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=sorted(set(FORMATS.values()))) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise PictureError(f"too large: {image.width} × {image.height} px, at most {MAX_PIXELS:,} pixels")
+                image.load()
+                return Picture(np.asarray(_on_white(ImageOps.exif_transpose(image))), image.mode)
+    except UnidentifiedImageError:
+        raise PictureError(f"not a picture ({len(data):,} bytes)") from None
+    except Image.DecompressionBombError:
+        raise PictureError(f"too large: more than {MAX_PIXELS:,} pixels") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError) as error:
+        # The errors that Pillow's decoders are known to raise on damaged data.
+        if isinstance(error, PictureError):
+            raise
+        reason = "truncated" if "truncated" in str(error).lower() else "damaged"
+        raise PictureError(f"{reason} picture ({len(data):,} bytes: {error})") from error
+
+
+def find_panel(pixels: Pixels) -> tuple[int, int, int, int] | None:
+    """Find the face panel on the white canvas of a contact sheet's cell.
+
+    `pixels` is uint8 (H, W, 3). The result is (left, top, right, bottom) in px, right and bottom exclusive, or None
+    where there is no canvas. On a canvas, each side of the panel is the picture's own border or has empty paper beyond
+    it, and two sides or more are straight edges with paper beyond, which a head before a white wall has not.
+    """
+    ink = pixels.min(axis=2) < _WHITE
+    left, right = _longest_run(ink.mean(axis=0) > _PANEL_SHARE)
+    top, bottom = _longest_run(ink[:, left:right].mean(axis=1) > _PANEL_SHARE)
+    if top == bottom:
+        return None
+    # Only now that the rows are known can the columns be told without the title's and the neighbours' share.
+    columns = ink[top:bottom].mean(axis=0)
+    left, right = _longest_run(columns > _PANEL_SHARE)
+    while left > 0 and columns[left - 1] > _WALL_SHARE:
+        left -= 1
+    while right < len(columns) and columns[right] > _WALL_SHARE:
+        right += 1
+    rows = ink[:, left:right].mean(axis=1)
+
+    # JPEG smears an edge over 2 px of 160, and the title stands 4 px above the panel.
+    reach = max(2, round(max(ink.shape) / 40))
+    straight = 0
+    for shares, edge in (
+        (columns[::-1], len(columns) - left),
+        (columns, right),
+        (rows[::-1], len(rows) - top),
+        (rows, bottom),
+    ):
+        inside, outside = shares[:edge], shares[edge:]
+        if len(outside) <= reach // 2:
+            continue
+        if outside[:reach].min() > _EMPTY_SHARE:
+            return None
+        straight += inside[-reach:].max() >= _EDGE_SHARE
+    return (left, top, right, bottom) if straight >= 2 else None
+
+
+def crop_to_panel(pixels: Pixels) -> Pixels:
+    """Cut the face out of the white canvas of a contact sheet's cell.
+
+    `pixels` is uint8 (H, W, 3); the result is a view of it, or `pixels` itself where no panel stands out.
+    """
+    panel = find_panel(pixels)
+    if panel is None:
+        return pixels
+    left, top, right, bottom = panel
+    return pixels[top:bottom, left:right]
+
+
+def prepare(pixels: Pixels, size: int, crop: Crop) -> Pixels:
+    """Make of a decoded picture, uint8 (H, W, 3), what the network sees: uint8 (size, size, 3)."""
+    if crop == "panel":
+        pixels = crop_to_panel(pixels)
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def difference_hash(pixels: Pixels) -> int:
+    """Give the 64-bit difference hash (dHash) of uint8 (H, W, 3): near-equal pictures differ in few bits.
+
+    Each bit says whether a cell of the picture, reduced to 9 × 8 grey cells, is darker than its right neighbour.
+    Source: N. Krawetz, "Kind of Like That", 2013.
+    """
+    grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
+    cells = np.asarray(grey)
+    return int.from_bytes(np.packbits(cells[:, :-1] < cells[:, 1:]).tobytes(), "big")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Turn any mode into RGB, transparent parts on white."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        # 16-bit grey keeps its brightness in the high byte; Pillow's own conversion would clip all of it to white.
+        grey = np.asarray(image, dtype=np.float64)
+        scale = 255 / max(65535.0 if image.mode != "F" else 1.0, float(grey.max()))
+        return Image.fromarray((grey.clip(min=0) * scale).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _longest_run(marked: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """Give start and end, exclusive, of the longest run of True; (0, 0) where there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], marked, [False])).astype(np.int8)))
+    if not len(edges):
+        return 0, 0
+    starts, ends = edges[::2], edges[1::2]
+    longest = np.argmax(ends - starts)
+    return int(starts[longest]), int(ends[longest])
