@@ -1,0 +1,61 @@
+"""The trained model as people use it: pictures in, probabilities out, without TensorFlow."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter
+
+from anteojos import images
+from anteojos.card import Card
+from anteojos.errors import InputError
+
+
+class Classifier:
+    """A model.tflite with its card."""
+
+    def __init__(self, model: bytes, card: Card) -> None:
+        """Take a model that maps uint8 (N, size, size, 3) to float32 (N, 1), the probability of the first class."""
+        self.card = card
+        self._interpreter = Interpreter(model_content=model)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        self.size = int(self._input["shape"][1])
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a model.tflite. Raises InputError where there is none or it is not one of anteojos."""
+        try:
+            return cls(path.read_bytes(), Card.read(path))
+        except OSError as error:
+            raise InputError(
+                f"{path}: {error.strerror}", advice="Train a model with `dvc repro`, or bring one with `dvc pull`."
+            ) from error
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{path}: not a model of anteojos ({error})", advice="Name a model.tflite that `dvc repro` made."
+            ) from error
+
+    def probabilities(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Give the probability of the first class, float32 (N,), for prepared pictures, uint8 (N, size, size, 3)."""
+        results = np.empty(len(pictures), np.float32)
+        # One at a time: a picture's probability is then the same to the bit, whatever others are asked for with it.
+        for row, picture in enumerate(pictures):
+            self._interpreter.set_tensor(self._input["index"], picture[np.newaxis])
+            self._interpreter.invoke()
+            results[row] = self._interpreter.get_tensor(self._output["index"])[0, 0]
+        return results
+
+    def probability(self, data: bytes) -> float:
+        """Give the probability of the first class for an encoded picture, treated as the training pictures were.
+
+        Raises PictureError where `data` is no whole picture.
+        """
+        picture = images.prepare(images.decode(data).pixels, self.size, self.card.crop)
+        return float(self.probabilities(picture[np.newaxis])[0])
+
+    def label(self, probability: float, threshold: float) -> str:
+        """Give the label that a probability of the first class stands for."""
+        return self.card.labels[0 if probability >= threshold else 1]

@@ -1,0 +1,184 @@
+"""Training: shuffled batches from memory-mapped arrays, one loop, and the trained network as files."""
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# TensorFlow greets everyone with a page of remarks on the processor; Python's exceptions still show.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from anteojos import networks
+from anteojos.errors import InputError
+from anteojos.params import Train
+
+Pixels = npt.NDArray[np.uint8]
+
+# Files in a zip get the first date that it can hold.
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A split: `images`, uint8 (N, size, size, 3), and `first`, bool (N,), true where the label is the first class."""
+
+    images: Pixels
+    first: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Mean loss (nats) and accuracy over the pictures of a split."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to: `train` as met on the way, with weights that still changed; `validate` at its end."""
+
+    number: int
+    train: Scores
+    validate: Scores
+
+
+def train(
+    train: Pictures, validate: Pictures, params: Train, on_epoch: Callable[[Epoch], None]
+) -> tuple[keras.Model, list[Epoch]]:
+    """Train `params.network` and give it with its history.
+
+    Binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one) and Adam, as
+    the report has it. Same pictures, parameters and kind of machine: same weights, to the last bit. Raises InputError
+    where a split is empty or the loss is no longer a number.
+    """
+    for name, pictures in (("train", train), ("validate", validate)):
+        if not len(pictures.images):
+            raise InputError(f"data/processed/{name} has no pictures", advice=f"See dataset.expected.{name}.")
+    keras.utils.set_random_seed(params.seed)
+    tf.config.experimental.enable_op_determinism()
+    size = train.images.shape[1]
+    network = networks.build(params.network, size, params.rescale)
+    outputs = network.output_shape[-1]
+    optimizer = keras.optimizers.Adam(params.learning_rate)
+    optimizer.build(network.trainable_variables)
+    loss_of = keras.losses.BinaryCrossentropy()
+
+    # One signature for every batch, the last and smaller one of an epoch too: each shape of its own costs seconds.
+    signature = [tf.TensorSpec((None, size, size, 3), tf.uint8), tf.TensorSpec((None, outputs), tf.float32)]
+
+    @tf.function(input_signature=signature)
+    def step(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            probabilities = network(tf.cast(images, tf.float32), training=True)
+            loss = loss_of(targets, probabilities)
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss, right(targets, probabilities)
+
+    @tf.function(input_signature=signature)
+    def score(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        probabilities = network(tf.cast(images, tf.float32), training=False)
+        return loss_of(targets, probabilities), right(targets, probabilities)
+
+    def right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        """Count the pictures whose label is the likelier one."""
+        same = tf.equal(first_class(targets), first_class(probabilities))
+        return tf.reduce_sum(tf.cast(same, tf.int32))
+
+    def first_class(probabilities: tf.Tensor) -> tf.Tensor:
+        return probabilities[:, 0] > (probabilities[:, 1] if outputs == 2 else 0.5)
+
+    def over(
+        batches: Iterator[tuple[Pixels, npt.NDArray[np.float32]]], function: tf.types.experimental.GenericFunction
+    ) -> Scores:
+        losses, rights, pictures = 0.0, 0, 0
+        for images, targets in batches:
+            loss, correct = function(images, targets)
+            losses += float(loss) * len(images)
+            rights += int(correct)
+            pictures += len(images)
+        return Scores(losses / pictures, rights / pictures)
+
+    shuffler = np.random.default_rng(params.seed)
+    history = []
+    for number in range(1, params.epochs + 1):
+        order = shuffler.permutation(len(train.images))
+        in_order = np.arange(len(validate.images))
+        epoch = Epoch(
+            number,
+            over(batches(train, order, params.batch_size, outputs), step),
+            over(batches(validate, in_order, params.batch_size, outputs), score),
+        )
+        if not np.isfinite([epoch.train.loss, epoch.validate.loss]).all():
+            raise InputError(
+                f"training broke down in epoch {number}: the loss is no longer a number",
+                advice=f"Try a lower train.learning_rate than {params.learning_rate}, or train.rescale: always.",
+            )
+        history.append(epoch)
+        on_epoch(epoch)
+    return network, history
+
+
+def batches(
+    pictures: Pictures, order: npt.NDArray[np.intp], batch_size: int, outputs: int
+) -> Iterator[tuple[Pixels, npt.NDArray[np.float32]]]:
+    """Yield images, uint8 (B, size, size, 3), with targets, float32 (B, outputs), `batch_size` at a time in `order`.
+
+    The images are read from disk batch by batch where `pictures.images` is memory-mapped.
+    """
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        first = pictures.first[rows].astype(np.float32)
+        yield pictures.images[rows], np.stack((first, 1 - first), axis=1)[:, :outputs]
+
+
+def save_keras(network: keras.Model, path: Path) -> None:
+    """Write `network` as a .keras file that holds no time of writing: the same network gives the same bytes."""
+    written = path.with_suffix(".dated.keras")
+    network.save(written)
+    with zipfile.ZipFile(written) as dated, zipfile.ZipFile(path, "w") as undated:
+        for name in sorted(dated.namelist()):
+            data = dated.read(name)
+            if name == "metadata.json":
+                data = json.dumps({**json.loads(data), "date_saved": "1980-01-01@00:00:00"}).encode()
+            elif name == "config.json":
+                data = _number_shared_objects(data)
+            undated.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), data)
+    written.unlink()
+
+
+def _number_shared_objects(config: bytes) -> bytes:
+    """Number the objects that layers share 0, 1, …, where Keras writes the addresses that they had in memory."""
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'(?<="shared_object_id": )\d+', lambda address: b"%d" % numbers.setdefault(address[0], len(numbers)), config
+    )
+
+
+def save_tflite(network: keras.Model, path: Path) -> None:
+    """Write `network` as a .tflite file: `images`, uint8 (N, size, size, 3) -> `probability`, float32 (N, 1).
+
+    The probability is that of the first class, whatever the network's own outputs are.
+    """
+
+    class Labeller(tf.Module):
+        """The network behind the one contract that every model keeps."""
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="images")])
+        def label(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"probability": network(tf.cast(images, tf.float32), training=False)[:, :1]}
+
+    labeller = Labeller()
+    # The converter makes constants of the variables that it finds on the module, and it does not look into Keras 3.
+    labeller.weights = [variable.value for variable in network.variables]
+    signature = labeller.label.get_concrete_function()
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([signature], labeller).convert())
