@@ -1,0 +1,52 @@
+"""Bring the pictures to data/raw: draw them, download them from Kaggle, or unpack an archive."""
+
+import shutil
+from pathlib import Path
+
+from anteojos import archive, drawing, kaggle
+from anteojos.errors import InputError
+from anteojos.outputs import replacing
+from anteojos.params import SPLITS, TEST_LABELS, Dataset, Params
+from anteojos.stages import run
+
+# What Kaggle's sheet prints above the faces, where it is not the folder's name.
+TITLES = {"noglasses": "no_glasses"}
+
+
+def main() -> None:
+    """Run the stage."""
+    dataset = Params.load().dataset
+    with replacing(Path("data/raw")) as folder:
+        folder.mkdir()
+        bring(dataset, folder)
+        if dataset.test_labels is not None:
+            copy_test_labels(Path(dataset.test_labels), folder / TEST_LABELS)
+
+
+def bring(dataset: Dataset, folder: Path) -> None:
+    """Fill `folder` from the source that params.yaml names."""
+    match dataset.source:
+        case "sample":
+            expected: dict[str, dict[str, int]] = {
+                split: {label: dataset.expected[split][label] for label in dataset.labels} for split in SPLITS
+            }
+            drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size)
+        case "kaggle":
+            archive.import_folder(kaggle.download(dataset.kaggle), folder, max_bytes=dataset.max_bytes)
+        case "archive":
+            archive.import_dataset(dataset.archive or "", folder, sha256=dataset.sha256, max_bytes=dataset.max_bytes)
+
+
+def copy_test_labels(source: Path, target: Path) -> None:
+    """Keep the labels of the test pictures with the pictures, so that they are versioned and shared together."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise InputError(
+            f"params.yaml: dataset.test_labels: {source}: {error.strerror}",
+            advice="Name a CSV file with the columns file,label, or null.",
+        ) from error
+
+
+if __name__ == "__main__":
+    run(main)

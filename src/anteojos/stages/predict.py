@@ -1,0 +1,62 @@
+"""Label the test pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from anteojos import figures, manifest
+from anteojos.classifier import Classifier
+from anteojos.images import Pixels
+from anteojos.outputs import replacing, write_json
+from anteojos.params import Params
+from anteojos.stages import run
+
+TEST = Path("data/processed/test")
+MOST_SHOWN = 100
+
+
+def main() -> None:
+    """Run the stage."""
+    params = Params.load()
+    classifier = Classifier.load(Path("models/model.tflite"))
+    index = manifest.read(TEST / "index.csv")
+    pictures = np.load(TEST / "images.npy", mmap_mode="r")
+    probability = classifier.probabilities(pictures)
+    chosen = np.where(probability >= params.predict.threshold, *params.dataset.labels)
+    predictions = pd.DataFrame({"file": index["file"], "label": chosen, "probability": probability})
+
+    with replacing(Path("data/predictions.csv")) as path:
+        manifest.write(predictions, path)
+    write_json(
+        Path("metrics/predict.json"),
+        {
+            "pictures": len(predictions),
+            "predicted": {label: int((chosen == label).sum()) for label in params.dataset.labels},
+            "expected": {label: params.dataset.expected["test"][label] for label in params.dataset.labels},
+        },
+    )
+    with replacing(Path("metrics/plots/test.png")) as path:
+        draw_test_set(pictures, predictions, index["label"], params).save(path)
+
+
+def draw_test_set(pictures: Pixels, predictions: pd.DataFrame, actual: pd.Series, params: Params) -> figures.Figure:
+    """Draw the test pictures, each with its predicted label and probability; wrong ones stand out."""
+    cells = [
+        figures.Cell(
+            pictures[row],
+            (params.dataset.name(prediction["label"]), f"p = {prediction['probability']:.3f}"),
+            wrong=actual[row] not in ("", prediction["label"]),
+        )
+        for row, prediction in enumerate(predictions.head(MOST_SHOWN).to_dict("records"))
+    ]
+    note = f"p is the probability of {params.dataset.names[0]}"
+    if (actual != "").any():
+        note += "; wrong labels are framed in red"
+    if len(predictions) > MOST_SHOWN:
+        note += f"; the first {MOST_SHOWN} are shown"
+    return figures.contact_sheet(f"Test set: {len(predictions)} pictures", cells, 5, note)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,58 @@
+"""Make of each split's pictures one array of what the network sees."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from anteojos import figures, images, manifest, parallel
+from anteojos.outputs import replacing
+from anteojos.params import SPLITS, Dataset, Params, Preprocess
+from anteojos.stages import run
+
+RAW = Path("data/raw")
+SAMPLES_PER_CLASS = 4
+
+
+def main() -> None:
+    """Run the stage."""
+    params = Params.load()
+    table = manifest.read(Path("data/manifest.csv"))
+    for split in SPLITS:
+        rows = table[table["split"] == split]
+        with replacing(Path("data/processed", split)) as folder:
+            folder.mkdir()
+            write_split(rows, folder, params.preprocess, split)
+    with replacing(Path("metrics/plots/samples.png")) as path:
+        draw_samples(Path("data/processed/train"), params.dataset).save(path)
+
+
+def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, description: str) -> None:
+    """Write the pictures of `rows` to `folder`: images.npy, uint8 (N, size, size, 3), and index.csv, in one order."""
+
+    def prepared(file: str) -> images.Pixels:
+        decoded = images.decode((RAW / file).read_bytes())
+        return images.prepare(decoded.pixels, preprocess.size, preprocess.crop)
+
+    shape = (len(rows), preprocess.size, preprocess.size, 3)
+    # Mapped, so that only the rows in use are held in memory.
+    array = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    files = rows["file"]
+    for row, picture in enumerate(parallel.in_order(prepared, files, total=len(files), description=description)):
+        array[row] = picture
+    manifest.write(rows[["file", "label"]], folder / "index.csv")
+
+
+def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:
+    """Draw the report's Figure 4, a row of training pictures for each class, with their labels."""
+    array, index = np.load(folder / "images.npy", mmap_mode="r"), manifest.read(folder / "index.csv")
+    cells = [
+        figures.Cell(array[row], (dataset.name(label),))
+        for label in dataset.labels
+        for row in np.flatnonzero(index["label"] == label)[:SAMPLES_PER_CLASS]
+    ]
+    return figures.contact_sheet("Training pictures", cells, columns=SAMPLES_PER_CLASS)
+
+
+if __name__ == "__main__":
+    run(main)

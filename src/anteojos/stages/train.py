@@ -1,0 +1,69 @@
+"""Train the network and write it as people use it and as Keras keeps it."""
+
+from pathlib import Path
+
+import numpy as np
+from dvclive import Live
+
+from anteojos import manifest, training
+from anteojos.card import Card
+from anteojos.outputs import replacing, write_json
+from anteojos.params import Params
+from anteojos.stages import run
+
+
+def main() -> None:
+    """Run the stage."""
+    params = Params.load()
+    dataset = params.dataset
+    train, validate = (load(Path("data/processed", split), dataset.labels[0]) for split in ("train", "validate"))
+    with (
+        replacing(Path("metrics/history")) as folder,
+        Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False) as live,
+    ):
+        network, history = training.train(train, validate, params.train, lambda epoch: log(epoch, params, live))
+    with replacing(Path("models/model.keras")) as path:
+        training.save_keras(network, path)
+    with replacing(Path("models/model.tflite")) as path:
+        training.save_tflite(network, path)
+        Card(dataset.labels, dataset.names, params.preprocess.crop).attach(path)
+    best = max(history, key=lambda epoch: (epoch.validate.accuracy, -epoch.validate.loss))
+    write_json(
+        Path("metrics/train.json"),
+        {"parameters": network.count_params(), "last": summary(history[-1]), "best": summary(best)},
+    )
+
+
+def load(folder: Path, first_label: str) -> training.Pictures:
+    """Map the pictures of a split, with their labels."""
+    index = manifest.read(folder / "index.csv")
+    return training.Pictures(np.load(folder / "images.npy", mmap_mode="r"), (index["label"] == first_label).to_numpy())
+
+
+def summary(epoch: training.Epoch) -> dict[str, float]:
+    """Give an epoch in the words that the report and Keras use."""
+    return {
+        "epoch": epoch.number,
+        "loss": epoch.train.loss,
+        "accuracy": epoch.train.accuracy,
+        "val_loss": epoch.validate.loss,
+        "val_accuracy": epoch.validate.accuracy,
+    }
+
+
+def log(epoch: training.Epoch, params: Params, live: Live) -> None:
+    """Print an epoch in a line, for a terminal as for a log, and add it to the history."""
+    live.step = epoch.number
+    for split, scores in (("train", epoch.train), ("validate", epoch.validate)):
+        live.log_metric(f"{split}/loss", scores.loss)
+        live.log_metric(f"{split}/accuracy", scores.accuracy)
+    print(
+        f"epoch {epoch.number:>{len(str(params.train.epochs))}}/{params.train.epochs}"
+        f"  train: loss {epoch.train.loss:.4f}, accuracy {epoch.train.accuracy:.4f}"
+        f"  validate: loss {epoch.validate.loss:.4f}, accuracy {epoch.validate.accuracy:.4f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

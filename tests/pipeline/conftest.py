@@ -1,0 +1,135 @@
+"""A small copy of the project in a repository of its own, for the real dvc to run in."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+# Few and small pictures, one short epoch: the shape of the real thing in a fraction of its time.
+SMALL = {
+    "dataset.expected": {
+        "train": {"glasses": 6, "noglasses": 6},
+        "validate": {"glasses": 4, "noglasses": 4},
+        "test": {"glasses": 2, "noglasses": 2},
+    },
+    "dataset.size": 64,
+    "preprocess.size": 48,
+    "train.epochs": 1,
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout at `path`."""
+
+    path: Path
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout, with this Python and the checkout's own source first."""
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        return subprocess.run(
+            command,
+            cwd=self.path,
+            env={
+                **os.environ,
+                "PATH": path,
+                "PYTHONPATH": str(self.path / "src"),
+                "DVC_NO_ANALYTICS": "1",
+                **environment,
+            },
+            text=True,
+            capture_output=True,
+            timeout=240,
+        )
+
+    def must(self, *command: str, **environment: str) -> str:
+        """Run a command that has to succeed and give what it printed."""
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def set(self, key: str, value: Any) -> None:
+        """Change a parameter."""
+        path = self.path / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        *sections, name = key.split(".")
+        place = params
+        for section in sections:
+            place = place[section]
+        assert name in place
+        place[name] = value
+        path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def repro(self, *arguments: str) -> dict[str, str]:
+        """Run `dvc repro` and give what it says of each stage: "ran", "restored" or "unchanged"."""
+        output = self.must("dvc", "repro", *arguments)
+        words = (
+            (r"Running stage '(\w+)'", "ran"),
+            (r"Stage '(\w+)' is cached - skipping run", "restored"),
+            (r"Stage '(\w+)' didn't change, skipping", "unchanged"),
+        )
+        return {stage: word for pattern, word in words for stage in re.findall(pattern, output)}
+
+    def copy_to(self, path: Path) -> "Project":
+        """Copy the checkout, DVC's cache and all."""
+        shutil.copytree(self.path, path, symlinks=True)
+        return Project(path)
+
+
+def check_out(path: Path) -> Project:
+    """Make a checkout of the project as it stands in the working tree, committed to a repository of its own."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    ).stdout.decode()
+    for file in filter(None, files.split("\0")):
+        if (ROOT / file).is_file():
+            (path / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, path / file)
+    project = Project(path)
+    project.must("git", "init", "--quiet", "--initial-branch", "main")
+    project.must("git", "config", "user.name", "A tester")
+    project.must("git", "config", "user.email", "tester@example.invalid")
+    return project
+
+
+def commit(project: Project, message: str) -> None:
+    """Commit everything."""
+    project.must("git", "add", "--all")
+    project.must("git", "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture(scope="session")
+def small_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A small project that has run once and is committed. Tests copy it; none changes it."""
+    # The space in the path is part of the test.
+    project = check_out(tmp_path_factory.mktemp("small project"))
+    for key, value in SMALL.items():
+        project.set(key, value)
+    # The lock that came along is of other parameters, and what it names is not in this cache.
+    (project.path / "dvc.lock").unlink(missing_ok=True)
+    commit(project, "A small project")
+    assert set(project.repro().values()) == {"ran"}
+    commit(project, "A small run")
+    return project
+
+
+@pytest.fixture
+def project(small_project: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy of the small project that has run, to do anything to."""
+    copy = small_project.copy_to(tmp_path / "a project")
+    yield copy
+    # DVC's caches of many tests would fill the disk.
+    shutil.rmtree(copy.path)

@@ -1,0 +1,214 @@
+"""`dvc repro` rebuilds only what has changed, and loses nothing."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.pipeline.conftest import Project
+
+pytestmark = pytest.mark.pipeline
+
+STAGES = ("fetch", "verify", "preprocess", "train", "evaluate", "predict")
+
+
+def stages(**named: str) -> dict[str, str]:
+    return {**dict.fromkeys(STAGES, "unchanged"), **named}
+
+
+def ran_from(first: str) -> dict[str, str]:
+    return stages(**dict.fromkeys(STAGES[STAGES.index(first) :], "ran"))
+
+
+def setting(key: str, value: Any) -> Callable[[Project], None]:
+    return lambda project: project.set(key, value)
+
+
+def damage_a_raw_picture(project: Project) -> None:
+    picture = next((project.path / "data/raw/train/glasses").iterdir())
+    picture.chmod(0o644)
+    picture.write_bytes(picture.read_bytes()[:-100])
+
+
+def comment_on_evaluate(project: Project) -> None:
+    with (project.path / "src/anteojos/stages/evaluate.py").open("a") as source:
+        source.write("# A remark.\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(lambda project: None, stages(), id="nothing"),
+        pytest.param(setting("predict.threshold", 0.9), stages(predict="ran"), id="predict.threshold"),
+        pytest.param(setting("evaluate.threshold", 0.9), stages(evaluate="ran"), id="evaluate.threshold"),
+        pytest.param(setting("train.epochs", 2), ran_from("train"), id="train.epochs"),
+        pytest.param(setting("preprocess.size", 47), ran_from("preprocess"), id="preprocess.size"),
+        pytest.param(setting("dataset.seed", 7), ran_from("fetch"), id="dataset.seed"),
+        pytest.param(damage_a_raw_picture, stages(fetch="restored"), id="a raw picture changed by hand"),
+        pytest.param(comment_on_evaluate, stages(evaluate="ran"), id="a comment in stages/evaluate.py"),
+    ],
+)
+def test_only_what_a_change_concerns_runs(
+    project: Project, change: Callable[[Project], None], expected: dict[str, str]
+) -> None:
+    change(project)
+    assert project.repro() == expected
+    assert project.repro() == stages()
+
+
+def test_training_that_gives_the_same_model_stops_there(project: Project) -> None:
+    # The network "report" does not rescale: said outright instead of by "auto", it is trained again, to the same bytes.
+    project.set("train.rescale", "never")
+    assert project.repro() == stages(train="ran")
+
+
+def test_a_parameter_set_back_to_its_old_value_runs_nothing(project: Project) -> None:
+    before = (project.path / "dvc.lock").read_text()
+    project.set("dataset.seed", 7)
+    project.repro()
+    assert (project.path / "dvc.lock").read_text() != before
+    project.set("dataset.seed", 2024)
+    assert "ran" not in project.repro().values()
+    assert (project.path / "dvc.lock").read_text() == before
+    assert project.must("git", "status", "--porcelain") == " M params.yaml\n" or not project.must(
+        "git", "status", "--porcelain"
+    )
+
+
+def test_run_again_by_force_everything_comes_out_the_same(project: Project) -> None:
+    assert set(project.repro("--force").values()) == {"ran"}
+    assert project.must("git", "status", "--porcelain") == ""
+
+
+def test_outputs_lost_from_the_workspace_come_back_from_the_cache(project: Project) -> None:
+    shutil.rmtree(project.path / "data")
+    shutil.rmtree(project.path / "models")
+    project.must("git", "checkout", "data", "models")
+    assert "ran" not in project.repro().values()
+    assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
+
+
+@pytest.mark.parametrize("locked_out", ["none there", "not a zip"])
+def test_a_fetch_that_fails_leaves_the_previous_pictures_whole(project: Project, locked_out: str) -> None:
+    archive = project.path / "broken.zip"
+    if locked_out == "not a zip":
+        archive.write_bytes(b"no zip at all")
+    before = files_below(project.path / "data/raw")
+    project.set("dataset.source", "archive")
+    project.set("dataset.archive", "broken.zip")
+    failed = project.run("dvc", "repro")
+    assert failed.returncode != 0
+    assert "broken.zip" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert files_below(project.path / "data/raw") == before
+
+
+def test_a_verify_that_fails_leaves_the_manifest_and_the_metrics(project: Project) -> None:
+    before = {file: (project.path / file).read_bytes() for file in ("data/manifest.csv", "metrics/verify.json")}
+    project.set("dataset.near_duplicate_bits", 9)
+    failed = project.run("dvc", "repro", "verify")
+    assert failed.returncode != 0
+    assert "dataset.near_duplicate_bits: found 9" in failed.stderr
+    assert {file: (project.path / file).read_bytes() for file in before} == before
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_metrics_params_plots_and_experiments_show_what_changed(project: Project) -> None:
+    before = json.loads((project.path / "metrics/predict.json").read_text())["predicted"]["glasses"]
+    # Everything has glasses at a threshold of 0, and next to nothing at 1: whichever changes the labels.
+    threshold, after = (0.0, 4) if before < 4 else (1.0, 0)
+    project.set("predict.threshold", threshold)
+    project.repro()
+    metrics = json.loads(project.must("dvc", "metrics", "diff", "--json"))["diff"]["metrics/predict.json"]
+    assert metrics["predicted.glasses"] == {"old": before, "new": after, "diff": after - before}
+    params = json.loads(project.must("dvc", "params", "diff", "--json"))["diff"]
+    assert params == {"params.yaml": {"predict.threshold": {"old": 0.5, "new": threshold, "diff": threshold - 0.5}}}
+
+    shown = json.loads(project.must("dvc", "metrics", "show", "--json"))[""]["data"]
+    assert shown["metrics/verify.json"]["data"]["train"] == {"glasses": 6, "noglasses": 6}
+    assert shown["metrics/train.json"]["data"]["last"]["epoch"] == 1
+    assert shown["metrics/evaluate.json"]["data"]["validate"]["n"] == 8
+    experiments = json.loads(project.must("dvc", "exp", "show", "--json"))
+    assert [row["rev"] for row in experiments] == ["workspace", project.must("git", "rev-parse", "HEAD").strip()]
+
+    page = project.must("dvc", "plots", "show", "--out", "plots")
+    assert page.strip().endswith("index.html")
+    html = (project.path / "plots/index.html").read_text()
+    for title in ("Accuracy by epoch", "Loss by epoch", "Confusion matrix", "ROC", "Calibration"):
+        assert title in html
+    pictures = {file.name for file in (project.path / "plots/static").iterdir()}
+    assert pictures == {f"workspace_metrics_plots_{name}.png" for name in ("samples", "mistakes", "test")}
+
+
+def test_dag_and_artifacts_are_there_to_see(project: Project) -> None:
+    dag = project.must("dvc", "dag", "--dot")
+    for edge in (("fetch", "verify"), ("verify", "preprocess"), ("preprocess", "train"), ("train", "evaluate")):
+        assert '"{}" -> "{}"'.format(*edge) in dag
+    artifacts = yaml.safe_load((project.path / "dvc.yaml").read_text())["artifacts"]
+    assert {artifact["path"] for artifact in artifacts.values()} == {"models/model.tflite", "models/model.keras"}
+    for artifact in artifacts.values():
+        assert artifact["type"] == "model"
+        assert artifact["desc"]
+        assert "glasses" in artifact["labels"]
+        project.must("dvc", "get", ".", artifact["path"], "--out", "got")
+        assert (project.path / "got").read_bytes() == (project.path / artifact["path"]).read_bytes()
+        (project.path / "got").unlink()
+
+
+def test_an_experiment_changes_the_network_and_is_listed(project: Project) -> None:
+    project.must("dvc", "exp", "run", "--name", "sigmoid", "-S", "train.network=sigmoid")
+    experiments = json.loads(project.must("dvc", "exp", "show", "--json"))
+    [experiment] = experiments[1]["experiments"]
+    assert experiment["name"] == "sigmoid"
+    [revision] = experiment["revs"]
+    assert revision["data"]["params"]["params.yaml"]["data"]["train"]["network"] == "sigmoid"
+    # 139,265 parameters at 160 px; at 48 px the last layer sees 8 × 8 × 64.
+    assert revision["data"]["metrics"]["metrics/train.json"]["data"]["parameters"] == 896 + 18_496 + 36_928 + 4_097
+
+
+def test_predictions_have_a_row_for_each_test_picture(project: Project) -> None:
+    predictions = pd.read_csv(project.path / "data/predictions.csv")
+    assert list(predictions.columns) == ["file", "label", "probability"]
+    on_disk = sorted(path.name for path in (project.path / "data/raw/test").iterdir())
+    assert [file.removeprefix("test/") for file in predictions["file"]] == on_disk
+    assert predictions["probability"].between(0, 1).all()
+    expected = predictions["probability"].ge(0.5).map({True: "glasses", False: "noglasses"})
+    assert predictions["label"].tolist() == expected.tolist()
+    metrics = json.loads((project.path / "metrics/predict.json").read_text())
+    assert metrics["expected"] == {"glasses": 2, "noglasses": 2}
+    assert metrics["predicted"] == {label: int((expected == label).sum()) for label in ("glasses", "noglasses")}
+
+
+def test_two_classes_of_ones_own_need_only_parameters(project: Project) -> None:
+    project.set("dataset.classes", [{"folder": "smile", "name": "smiling"}, {"folder": "plain", "name": "not smiling"}])
+    counts = {"train": 4, "validate": 2, "test": 2}
+    project.set("dataset.expected", {split: {"smile": n, "plain": n} for split, n in counts.items()})
+    project.repro()
+    assert set(pd.read_csv(project.path / "data/predictions.csv")["label"]) <= {"smile", "plain"}
+    assert json.loads((project.path / "metrics/verify.json").read_text())["test"] == {"smile": 2, "plain": 2}
+
+
+def test_a_set_without_test_labels_says_that_their_balance_is_not_known(project: Project) -> None:
+    source = project.path / "of my own"
+    shutil.copytree(project.path / "data/raw", source)
+    (source / "test_labels.csv").unlink()
+    project.set("dataset.source", "archive")
+    project.set("dataset.archive", "of my own")
+    project.repro()
+    assert json.loads((project.path / "metrics/verify.json").read_text())["test_balance"] == "not known"
+    assert list(json.loads((project.path / "metrics/evaluate.json").read_text())) == ["validate"]
+    assert len(pd.read_csv(project.path / "data/predictions.csv")) == 4
+
+
+def test_a_clean_checkout_stays_clean_after_a_run(project: Project) -> None:
+    (project.path / "dvc.lock").unlink()
+    project.repro()
+    assert project.must("git", "status", "--porcelain") == ""

@@ -1,0 +1,85 @@
+"""dvc.yaml says the truth about what each stage reads."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.import_graph import imported_files
+
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+# Sections that stages pass on whole to the library; `dataset` is read key by key.
+WHOLE = ("preprocess", "train")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_exactly_the_source_files_that_the_stage_imports(stage: str) -> None:
+    listed = [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
+    assert listed == sorted(imported_files(f"anteojos.stages.{stage}"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_watches_exactly_the_parameters_that_the_stage_reads(stage: str) -> None:
+    files = imported_files(f"anteojos.stages.{stage}") - {"src/anteojos/params.py"}
+    assert set(STAGES[stage]["params"]) == set().union(*(parameters_read(ROOT / file) for file in files))
+
+
+def test_no_section_of_parameters_is_watched_whole() -> None:
+    # See dvc.yaml: the run cache would overlook a change of `size` in it.
+    sections = {name for name, value in PARAMS.items() if isinstance(value, dict)}
+    assert not [param for stage in STAGES.values() for param in stage["params"] if param in sections]
+
+
+@pytest.mark.parametrize("kind", ["outs", "plots"])
+def test_every_output_but_the_metrics_is_cached(kind: str) -> None:
+    # See dvc.yaml: else DVC would never restore the stage from its run cache.
+    assert all(isinstance(out, str) for stage in STAGES.values() for out in stage.get(kind, []))
+    metrics = [metric for stage in STAGES.values() for metric in stage.get("metrics", [])]
+    assert all(list(metric.values()) == [{"cache": False}] for metric in metrics)
+
+
+def parameters_read(path: Path) -> set[str]:
+    """Give the parameters that a file's code reads, such as "train.epochs": all of a section that it passes on whole.
+
+    A section is known by its name, wherever it is held: params.train, dataset, evaluate.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    keys: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            holder = node.value
+            section = holder.attr if isinstance(holder, ast.Attribute) else getattr(holder, "id", "")
+            if section == "dataset" and node.attr in ("labels", "names", "name"):
+                keys.add("dataset.classes")  # which they are another form of
+            elif node.attr in PARAMS.get(section, ()):
+                keys.add(f"{section}.{node.attr}")
+        elif isinstance(node, ast.Call):
+            passed = [argument.attr for argument in node.args if isinstance(argument, ast.Attribute)]
+            keys |= {f"{section}.{key}" for section in passed if section in WHOLE for key in PARAMS[section]}
+    return keys
+
+
+def test_the_import_graph_follows_packages_and_indirect_imports() -> None:
+    files = imported_files("anteojos.stages.verify")
+    assert {
+        "src/anteojos/__init__.py",
+        "src/anteojos/stages/__init__.py",
+        "src/anteojos/stages/verify.py",
+        "src/anteojos/duplicates.py",
+    } <= files
+    assert "src/anteojos/training.py" not in files
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src/anteojos").glob("*.py")), ids=lambda path: path.stem)
+def test_the_library_imports_no_stage(path: Path) -> None:
+    module = f"anteojos.{path.stem}" if path.stem != "__init__" else "anteojos"
+    assert not [file for file in imported_files(module) if "/stages/" in file]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_imports_another(stage: str) -> None:
+    others = {f"src/anteojos/stages/{other}.py" for other in STAGES if other != stage}
+    assert not others & imported_files(f"anteojos.stages.{stage}")
