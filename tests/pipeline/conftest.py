@@ -35,7 +35,7 @@ class Project:
     path: Path
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the checkout, with this Python and the checkout's own source first."""
+        """Run a command in the checkout, with this Python first on the path."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         return subprocess.run(
             command,

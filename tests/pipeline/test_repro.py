@@ -121,6 +121,13 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def test_the_code_of_the_checkout_runs_and_not_the_installed_one(project: Project) -> None:
+    with (project.path / "src/anteojos/stages/predict.py").open("a") as source:
+        source.write("print(f'run from {__file__}')\n")
+    here = f"run from {project.path / 'src/anteojos/stages/predict.py'}"
+    assert here in project.must("dvc", "repro")
+
+
 def test_metrics_params_plots_and_experiments_show_what_changed(project: Project) -> None:
     before = json.loads((project.path / "metrics/predict.json").read_text())["predicted"]["glasses"]
     # Everything has glasses at a threshold of 0, and next to nothing at 1: whichever changes the labels.
