@@ -53,10 +53,10 @@ def write_curves(rows: pd.DataFrame, params: Params) -> None:
     confusion = pd.DataFrame({"actual": rows["label"], "predicted": rows["predicted"]}).map(params.dataset.name)
     false_positives, true_positives, _ = scores.roc_curve(first, probability)
     roc = pd.DataFrame(
-        {"false_positive_rate": false_positives, "true_positive_rate": true_positives, "chance": false_positives}
+        {"false_positive_rate": false_positives, "true_positive_rate": true_positives, "uninformed": false_positives}
     )
     bins = scores.calibration_curve(first, probability, params.evaluate.bins)
-    calibration = pd.DataFrame([{**asdict(bin_), "calibrated": bin_.predicted} for bin_ in bins])
+    calibration = pd.DataFrame([{**asdict(bin_), "perfect": bin_.predicted} for bin_ in bins])
     for name, table in (("confusion", confusion), ("roc", roc), ("calibration", calibration)):
         with replacing(PLOTS / f"{name}.csv") as path:
             manifest.write(table, path)
