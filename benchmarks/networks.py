@@ -45,7 +45,7 @@ def main() -> None:
     if options.test_labels:
         grid["dataset.test_labels"] = f"'{options.test_labels.resolve()}'"
     settings = [argument for key, value in grid.items() for argument in ("--set-param", f"{key}={value}")]
-    dvc("queue", "remove", "--all")
+    dvc("queue", "remove", "--queued")
     dvc("exp", "run", "--queue", *settings)
     dvc("exp", "run", "--run-all", "--jobs", "1")
 
@@ -55,18 +55,18 @@ def main() -> None:
     write_table(results[wanted], f"Measured on {pictures}, seeds {', '.join(map(str, options.seeds))}.")
 
 
-def dvc(*arguments: str) -> str:
-    """Run dvc, let its progress be seen, and give what it printed; stop where it fails."""
-    done = subprocess.run(["dvc", *arguments], stdout=subprocess.PIPE, text=True)
+def dvc(*arguments: str, stdout: int | None = None) -> str:
+    """Run dvc, its words going where ours go unless `stdout` is a pipe; give what came through that."""
+    done = subprocess.run(["dvc", *arguments], stdout=stdout, text=True)
     if done.returncode:
-        sys.exit(f"dvc {' '.join(arguments)}: failed\n{done.stdout}")
+        sys.exit(f"dvc {' '.join(arguments)} failed, see above.")
     return done.stdout
 
 
 def collect() -> pd.DataFrame:
     """Give a row for each experiment on the current commit: its parameters and accuracies."""
     rows = []
-    for commit in json.loads(dvc("exp", "show", "--json")):
+    for commit in json.loads(dvc("exp", "show", "--json", stdout=subprocess.PIPE)):
         for experiment in commit["experiments"] or []:
             data = experiment["revs"][-1]["data"]
             if data and not data["metrics"]["metrics/evaluate.json"].get("error"):
