@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,3 +16,35 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder.relative_to(ROOT.parent)} is not beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model.tflite for pictures of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
+    from anteojos import training
+    from anteojos.card import Card
+    from anteojos.params import Train
+
+    rng = np.random.default_rng(0)
+    first = np.arange(32) % 2 == 0
+    images = (
+        rng.integers(0, 60, (32, 48, 48, 3), dtype=np.uint8)
+        + np.where(first, 190, 10).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+    )
+    pictures = training.Pictures(images, first)
+    params = Train("sigmoid", seed=1, epochs=8, batch_size=16, learning_rate=0.001, rescale="always")
+    network, history = training.train(pictures, pictures, params, lambda epoch: None)
+    assert history[-1].train.accuracy == 1.0
+    path = tmp_path_factory.mktemp("model") / "model.tflite"
+    training.save_tflite(network, path)
+    Card(("bright", "dark"), ("hell", "dunkel"), "panel").attach(path)
+    return path
+
+
+@pytest.fixture
+def bright_and_dark(tmp_path: Path) -> tuple[Path, Path]:
+    """Two picture files, one of each class of `model`."""
+    paths = tmp_path / "bright.png", tmp_path / "dark.jpg"
+    for path, grey in zip(paths, (220, 40), strict=True):
+        Image.new("RGB", (80, 60), (grey, grey, grey)).save(path)
+    return paths

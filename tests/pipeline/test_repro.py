@@ -129,15 +129,13 @@ def test_the_code_of_the_checkout_runs_and_not_the_installed_one(project: Projec
 
 
 def test_metrics_params_plots_and_experiments_show_what_changed(project: Project) -> None:
-    before = json.loads((project.path / "metrics/predict.json").read_text())["predicted"]["glasses"]
-    # Everything has glasses at a threshold of 0, and next to nothing at 1: whichever changes the labels.
-    threshold, after = (0.0, 4) if before < 4 else (1.0, 0)
-    project.set("predict.threshold", threshold)
+    project.set("train.network", "sigmoid")
     project.repro()
-    metrics = json.loads(project.must("dvc", "metrics", "diff", "--json"))["diff"]["metrics/predict.json"]
-    assert metrics["predicted.glasses"] == {"old": before, "new": after, "diff": after - before}
-    params = json.loads(project.must("dvc", "params", "diff", "--json"))["diff"]
-    assert params == {"params.yaml": {"predict.threshold": {"old": 0.5, "new": threshold, "diff": threshold - 0.5}}}
+    metrics = json.loads(project.must("dvc", "metrics", "diff", "--json"))
+    # The last layer sees 8 × 8 × 64, and has one output less.
+    assert metrics["metrics/train.json"]["parameters"] == {"old": 64_514, "new": 60_417, "diff": -4_097}
+    params = json.loads(project.must("dvc", "params", "diff", "--json"))
+    assert params == {"params.yaml": {"train.network": {"old": "report", "new": "sigmoid"}}}
 
     shown = json.loads(project.must("dvc", "metrics", "show", "--json"))[""]["data"]
     assert shown["metrics/verify.json"]["data"]["train"] == {"glasses": 6, "noglasses": 6}
@@ -150,7 +148,7 @@ def test_metrics_params_plots_and_experiments_show_what_changed(project: Project
     assert page.strip().endswith("index.html")
     html = (project.path / "plots/index.html").read_text()
     for title in ("Accuracy by epoch", "Loss by epoch", "Confusion matrix", "ROC", "Calibration"):
-        assert title in html
+        assert title in html, title
     pictures = {file.name for file in (project.path / "plots/static").iterdir()}
     assert pictures == {f"workspace_metrics_plots_{name}.png" for name in ("samples", "mistakes", "test")}
 

@@ -1,0 +1,70 @@
+"""The Makefile's targets, in a checkout whose path has a space in it."""
+
+import json
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.pipeline.conftest import Project
+
+pytestmark = pytest.mark.pipeline
+
+
+def test_make_repro_runs_the_pipeline_from_the_environment_beside_it(project: Project) -> None:
+    # The environment that these tests run in, taken for set up: to install it anew takes minutes (.ci/run does).
+    (project.path / ".venv").symlink_to(sys.prefix)
+    project.set("predict.threshold", 0.9)
+    output = project.must("make", "--old-file", ".venv/installed", "repro", PATH="/usr/bin:/bin")
+    assert "Running stage 'predict'" in output
+    assert "Stage 'train' didn't change, skipping" in output
+
+
+def test_make_clean_removes_what_make_made_and_nothing_a_person_wrote(project: Project) -> None:
+    made = ("data/raw", "data/processed/train", "data/predictions.csv", "models/model.keras", "metrics/plots/test.png")
+    written = ("notes.txt", "data/my faces.zip", "models/notes.md", ".dvc/config.local", "src/anteojos/mine.py")
+    (project.path / ".venv/bin").mkdir(parents=True)
+    for file in written:
+        (project.path / file).write_text("# mine\n")
+    assert all((project.path / path).exists() for path in made)
+    project.must("make", "clean")
+    assert [path for path in (*made, ".venv") if (project.path / path).exists()] == []
+    assert [path for path in written if not (project.path / path).exists()] == []
+    assert project.must("git", "diff", "--name-only") == ""
+    # What was made comes back from DVC's cache, which stays.
+    assert "ran" not in project.repro().values()
+
+
+def test_make_help_explains_every_target(project: Project) -> None:
+    shown = project.must("make")
+    assert shown == project.must("make", "help")
+    targets = {line.split()[1] for line in shown.splitlines()}
+    phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY"))
+    assert targets == set(phony.split()[1:])
+
+
+def test_make_names_a_python_that_is_too_old_or_too_new(project: Project) -> None:
+    fake = project.path / "python3.10"
+    fake.write_text(
+        f"#!/bin/sh\nexec '{sys.executable}' -c 'import sys; sys.version_info = (3, 10); exec(sys.argv[1])' \"$2\"\n"
+    )
+    fake.chmod(0o755)
+    failed = project.run("make", "setup", "PYTHON=./python3.10")
+    assert failed.returncode != 0
+    assert "anteojos needs Python 3.11, 3.12 or 3.13; ./python3.10 is 3.10." in failed.stderr
+    assert not (project.path / ".venv").exists()
+
+
+def test_the_experiments_table_is_written_from_what_dvc_remembers(project: Project) -> None:
+    project.must("dvc", "exp", "run", "-S", "train.network=sigmoid", "-S", "preprocess.crop=none")
+    code = "import sys; sys.path.insert(0, '.'); from benchmarks.networks import *; write_table(collect(), 'One run.')"
+    project.must("python", "-c", code)
+    readme = (project.path / "README.md").read_text()
+    line = next(line for line in readme.splitlines() if line.startswith("| `sigmoid` | `none` |"))
+    evaluated = json.loads((project.path / "metrics/evaluate.json").read_text())
+    accuracies = {split: f"{score['accuracy']:.3f}" for split, score in evaluated.items()}
+    cells = [cell.strip() for cell in line.split("|")[4:6]]
+    assert cells == ["{0} ({0} to {0})".format(accuracies[split]) for split in ("validate", "test")]
+    assert "One run." in readme
+    assert readme.count("| network | crop |") == 1
+    assert (ROOT / "README.md").read_text().partition("<!-- networks")[0] == readme.partition("<!-- networks")[0]

@@ -1,0 +1,73 @@
+"""The command `anteojos`."""
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anteojos.cli import main
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_pictures_are_labelled_in_the_order_given(
+    model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bright, dark = bright_and_dark
+    assert main(["predict", "--model", str(model), str(dark), str(bright)]) == 0
+    table = rows(capsys.readouterr().out)
+    assert [(row["file"], row["label"], row["error"]) for row in table] == [
+        (str(dark), "dark", ""),
+        (str(bright), "bright", ""),
+    ]
+    assert float(table[0]["probability"]) < 0.5 < float(table[1]["probability"])
+
+
+def test_a_folder_stands_for_its_pictures(
+    model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = bright_and_dark[0].parent
+    (folder / "notes.txt").write_text("no picture")
+    assert main(["predict", "--model", str(model), str(folder)]) == 0
+    assert [Path(row["file"]).name for row in rows(capsys.readouterr().out)] == ["bright.png", "dark.jpg"]
+
+
+def test_a_picture_that_cannot_be_read_is_a_row_and_not_the_end(
+    model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"")
+    missing = tmp_path / "missing.jpg"
+    assert (
+        main(["predict", "--model", str(model), str(tmp_path / "cut.jpg"), str(missing), str(bright_and_dark[0])]) == 3
+    )
+    table = rows(capsys.readouterr().out)
+    assert [row["error"] for row in table] == ["empty file (0 bytes)", "No such file or directory", ""]
+    assert [row["label"] for row in table] == ["", "", "bright"]
+
+
+def test_the_threshold_moves_the_label(
+    model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["predict", "--model", str(model), "--threshold", "0", str(bright_and_dark[1])])
+    assert rows(capsys.readouterr().out)[0]["label"] == "bright"
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "--model", str(model), "--threshold", "1.1", str(bright_and_dark[1])])
+    assert "1.1 is not from 0 to 1" in capsys.readouterr().err
+
+
+def test_without_a_model_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--model", str(tmp_path / "none"), "x.jpg"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("anteojos: ")
+    assert "dvc repro" in error
+
+
+def test_python_m_anteojos_is_the_command(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    command = [sys.executable, "-m", "anteojos", "predict", "--model", str(model), str(bright_and_dark[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert rows(done.stdout)[0]["label"] == "bright"

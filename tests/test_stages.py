@@ -1,0 +1,121 @@
+"""What every stage does with errors, and what fetch does with each source."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from tests.conftest import ROOT
+
+
+def run_stage(stage: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+    return subprocess.run(
+        [sys.executable, "-m", f"anteojos.stages.{stage}"], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+def params(folder: Path, **dataset: object) -> None:
+    """Write a params.yaml for one picture of each class a split."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    one_each = {"glasses": 1, "noglasses": 1}
+    values["dataset"] |= {
+        "expected": dict.fromkeys(("train", "validate", "test"), one_each),
+        "size": 64,
+        **dataset,
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def pictures(folder: Path) -> Path:
+    """Make a folder of one picture of each class a split, with labels for the test split."""
+    for number, file in enumerate(
+        f"{split}/{label}.png"
+        for split in ("train/glasses", "train/noglasses", "validate/glasses", "validate/noglasses", "test")
+        for label in (("a", "b") if split == "test" else ("a",))
+    ):
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((40, 40), 50 + 10 * number).save(path)
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_fetch_draws_the_sample(tmp_path: Path) -> None:
+    params(tmp_path)
+    assert run_stage("fetch", tmp_path).returncode == 0
+    found = files(tmp_path / "data/raw")
+    assert len(found) == 7
+    assert found["test_labels.csv"].startswith(b"file,label\n")
+    assert run_stage("verify", tmp_path).returncode == 0
+    assert json.loads((tmp_path / "metrics/verify.json").read_text())["test_balance"] == "known"
+
+
+def test_fetch_brings_an_archive_and_the_labels_beside_it(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "source")
+    (tmp_path / "labels.csv").write_text("file,label\na.png,glasses\nb.png,noglasses\n")
+    params(tmp_path, source="archive", archive="source", test_labels="labels.csv")
+    assert run_stage("fetch", tmp_path).returncode == 0
+    labels = (tmp_path / "labels.csv").read_bytes()
+    assert files(tmp_path / "data/raw") == {**files(source), "test_labels.csv": labels}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"archive": "nowhere.zip"}, "nowhere.zip"),
+        ({"archive": "source", "test_labels": "none.csv"}, "dataset.test_labels: none.csv: No such file or directory"),
+        ({"archive": "source", "sha256": "0" * 64}, "a folder has no sha256"),
+        ({"archive": "source", "max_bytes": 100}, "dataset.max_bytes"),
+    ],
+)
+def test_a_fetch_that_fails_says_so_plainly_and_leaves_data_raw(
+    tmp_path: Path, setting: dict[str, object], message: str
+) -> None:
+    pictures(tmp_path / "source")
+    params(tmp_path, source="archive", archive="source")
+    assert run_stage("fetch", tmp_path).returncode == 0
+    before = files(tmp_path / "data")
+    params(tmp_path, source="archive", **setting)
+    failed = run_stage("fetch", tmp_path)
+    assert failed.returncode == 1
+    assert message in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert files(tmp_path / "data") == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    params(tmp_path)
+    (tmp_path / "data").write_text("a file where the folder should be")
+    failed = run_stage("fetch", tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr == "error: data: File exists\n"
+
+
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "train", "evaluate", "predict"])
+def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    with (tmp_path / "params.yaml").open("a") as file:
+        file.write("  treshold: 0.4\n")
+    failed = run_stage(stage, tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-3:] == [
+        "params.yaml is wrong in 1 place",
+        "  predict.treshold: is no parameter; found 0.4; remove it or correct its name",
+        "Correct params.yaml and run `dvc repro` again.",
+    ]
+
+
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "evaluate", "predict"])
+def test_only_train_imports_tensorflow(stage: str) -> None:
+    code = f"import sys, anteojos.stages.{stage}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

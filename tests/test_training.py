@@ -1,0 +1,136 @@
+"""Training does what plain Keras does, the same every time, and what it writes says the same."""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from anteojos import networks, training
+from anteojos.card import Card
+from anteojos.classifier import Classifier
+from anteojos.errors import InputError
+from anteojos.params import Network, Train
+
+SIZE = 48
+PARAMS = Train(network="report", seed=3, epochs=2, batch_size=8, learning_rate=0.001, rescale="auto")
+
+
+def bright_and_dark(count: int, seed: int = 0) -> training.Pictures:
+    """Noise, brighter where the label is the first class: a task that a network learns in an epoch or two."""
+    rng = np.random.default_rng(seed)
+    first = np.arange(count) % 2 == 0
+    images = rng.integers(0, 120, (count, SIZE, SIZE, 3), dtype=np.uint8)
+    images[first] += 130
+    return training.Pictures(images, first)
+
+
+def train(params: Train = PARAMS, count: int = 20) -> tuple[keras.Model, list[training.Epoch]]:
+    return training.train(bright_and_dark(count), bright_and_dark(10, seed=1), params, lambda epoch: None)
+
+
+def test_a_network_learns_what_can_be_learnt() -> None:
+    _, history = train(replace(PARAMS, epochs=8, rescale="always"), count=40)
+    assert history[-1].train.loss < history[0].train.loss / 2
+    assert history[-1].validate.accuracy == 1.0
+
+
+@pytest.mark.parametrize("network", ["report", "sigmoid", "deep"])
+def test_the_first_epochs_are_those_of_plain_keras(network: Network) -> None:
+    params = replace(PARAMS, network=network)
+    pictures, validate = bright_and_dark(20), bright_and_dark(10, seed=1)
+    _, ours = training.train(pictures, validate, params, lambda epoch: None)
+
+    keras.utils.set_random_seed(params.seed)
+    model = networks.build(network, SIZE, "auto")
+    outputs = model.output_shape[-1]
+    model.compile(keras.optimizers.Adam(params.learning_rate), loss="binary_crossentropy", metrics=["accuracy"])
+    shuffler = np.random.default_rng(params.seed)
+    for epoch in ours:
+        order = shuffler.permutation(len(pictures.images))
+        data = [(x.astype(np.float32), y) for x, y in training.batches(pictures, order, params.batch_size, outputs)]
+        rights = np.zeros(2)
+        for images, targets in data:
+            rights += len(images) * np.array(model.train_on_batch(images, targets))
+            model.reset_metrics()  # else Keras gives the mean over all batches so far
+        loss, accuracy = rights / len(pictures.images)
+        assert epoch.train.loss == pytest.approx(loss, rel=1e-4)
+        assert epoch.train.accuracy == pytest.approx(accuracy)
+        targets = np.stack((validate.first, ~validate.first), axis=1)[:, :outputs].astype(np.float32)
+        loss, accuracy = model.evaluate(validate.images.astype(np.float32), targets, batch_size=8, verbose=0)
+        assert epoch.validate.loss == pytest.approx(loss, rel=1e-4)
+        assert epoch.validate.accuracy == pytest.approx(accuracy)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    params = replace(PARAMS, network="dropout")
+    files: dict[str, list[bytes]] = {}
+    for name, seed in (("one", 3), ("same", 3), ("other", 4)):
+        network, _ = train(replace(params, seed=seed))
+        training.save_keras(network, tmp_path / "model.keras")
+        training.save_tflite(network, tmp_path / "model.tflite")
+        files[name] = [(tmp_path / f"model.{suffix}").read_bytes() for suffix in ("keras", "tflite")]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras", "model.tflite"]
+    assert files["one"] == files["same"]
+    assert files["one"][0] != files["other"][0]
+    assert files["one"][1] != files["other"][1]
+
+
+def test_no_file_in_a_keras_archive_tells_when_it_was_written(tmp_path: Path) -> None:
+    network, _ = train()
+    training.save_keras(network, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert b"1980-01-01" in archive.read("metadata.json")
+
+
+@pytest.mark.parametrize("network", ["report", "sigmoid", "deep", "dropout"])
+def test_both_model_files_give_the_same_probabilities(network: Network, tmp_path: Path) -> None:
+    trained, _ = train(replace(PARAMS, network=network, rescale="always"))
+    training.save_keras(trained, tmp_path / "model.keras")
+    training.save_tflite(trained, tmp_path / "model.tflite")
+    Card(("a", "b"), ("A", "B"), "none").attach(tmp_path / "model.tflite")
+    images = bright_and_dark(30, seed=5).images
+    by_keras = keras.saving.load_model(tmp_path / "model.keras").predict(images.astype(np.float32), verbose=0)[:, 0]
+    by_litert = Classifier.load(tmp_path / "model.tflite").probabilities(images)
+    assert by_litert.dtype == np.float32
+    assert by_litert == pytest.approx(by_keras, abs=1e-5)
+    assert by_keras.max() - by_keras.min() > 1e-3
+
+
+def test_a_batch_of_fewer_pictures_ends_an_epoch() -> None:
+    pictures = bright_and_dark(10)
+    order = np.array([9, 3, 1, 0, 2, 4, 5, 6, 7, 8])
+    found = list(training.batches(pictures, order, 4, 2))
+    assert [len(images) for images, _ in found] == [4, 4, 2]
+    assert np.array_equal(np.concatenate([images for images, _ in found]), pictures.images[order])
+    targets = np.concatenate([targets for _, targets in found])
+    assert targets.tolist() == [[float(row % 2 == 0), float(row % 2 == 1)] for row in order]
+    assert [targets.shape[1] for _, targets in training.batches(pictures, order, 4, 1)] == [1, 1, 1]
+
+
+def test_training_that_breaks_down_stops_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exploding(size: int, rescale: bool) -> keras.Model:
+        huge = keras.initializers.Constant(1e38)
+        layers = [keras.layers.Flatten(), keras.layers.Dense(2, kernel_initializer=huge), keras.layers.Softmax()]
+        return keras.Sequential([keras.Input((size, size, 3)), *layers])
+
+    monkeypatch.setitem(networks.NETWORKS, "report", (exploding, False))
+    with pytest.raises(InputError, match=r"broke down in epoch 1: the loss is no longer a number\nTry a lower"):
+        train()
+
+
+@pytest.mark.parametrize("empty", ["train", "validate"])
+def test_a_split_without_pictures_is_named(empty: str) -> None:
+    splits = {split: bright_and_dark(0 if split == empty else 4) for split in ("train", "validate")}
+    with pytest.raises(InputError, match=f"data/processed/{empty} has no pictures"):
+        training.train(splits["train"], splits["validate"], PARAMS, lambda epoch: None)
+
+
+def test_every_epoch_is_told_as_it_ends() -> None:
+    told: list[training.Epoch] = []
+    _, history = training.train(bright_and_dark(8), bright_and_dark(4), PARAMS, told.append)
+    assert told == history
+    assert [epoch.number for epoch in history] == [1, 2]
