@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     failed = run_stage("fetch", tmp_path)
     assert failed.returncode == 1
-    assert failed.stderr == "error: data: File exists\n"
+    assert failed.stderr == "data: File exists\n"
 
 
 @pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "train", "evaluate", "predict"])

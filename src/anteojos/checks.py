@@ -14,6 +14,8 @@ from anteojos.params import SPLITS, Dataset, Split
 
 # How much a picture's width or height may differ from the median before it is called odd.
 _ODD_SIZE = 0.1
+# Where pictures of unknown label are counted; no class's folder can be named so.
+NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,11 @@ def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.Data
     """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`."""
 
     def row_of(picture: Found) -> dict[str, object] | str:
-        data = (folder / picture.file).read_bytes()
         try:
+            data = (folder / picture.file).read_bytes()
             decoded = images.decode(data)
+        except OSError as error:
+            return f"{picture.file}: {error.strerror}"
         except images.PictureError as error:
             return f"{picture.file}: {error}"
         height, width, _ = decoded.pixels.shape
@@ -159,10 +163,10 @@ def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findi
 
 
 def counts(found: Sequence[Found], dataset: Dataset) -> dict[Split, dict[str, int]]:
-    """Count the pictures by split and class; those of unknown label count under "unknown", where there are any."""
+    """Count the pictures by split and class; those of unknown label under NOT_KNOWN, where there are any."""
     counted = {split: dict.fromkeys(dataset.labels, 0) for split in SPLITS}
     for picture in found:
-        label = picture.label or "unknown"
+        label = picture.label or NOT_KNOWN
         counted[picture.split][label] = counted[picture.split].get(label, 0) + 1
     return counted
 
@@ -171,7 +175,7 @@ def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
     problems = []
     for split, counted in counts(found, dataset).items():
         expected = dataset.expected[split]
-        if "unknown" in counted:
+        if NOT_KNOWN in counted:
             counted, expected = {"": sum(counted.values())}, {"": sum(expected.values())}
         for label, count in counted.items():
             if count != expected[label]:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from anteojos.params import Crop
 
@@ -27,6 +27,17 @@ FORMATS = {
 }
 MAX_PIXELS = 100_000_000  # a picture of more would take over 300 MB of memory to decode
 
+# What turns a picture upright, by the Orientation that its EXIF data give.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 # What counts as canvas: JPEG smears dark edges over white paper, but leaves it above this.
 _WHITE = 236
 # A row or column belongs to the panel where this share of it is not white. Titles cover less than a fifth of a row.
@@ -38,6 +49,8 @@ _WALL_SHARE = 0.12
 _EMPTY_SHARE = 0.1
 # A panel's edge is straight: just inside of it at least this share of a row or column is not white.
 _EDGE_SHARE = 0.6
+# A panel takes up at least this share of the picture's width and height: what stands between white stripes is none.
+_PANEL_SIZE = 0.5
 
 
 class PictureError(ValueError):
@@ -72,12 +85,12 @@ def decode(data: bytes) -> Picture:
                 if image.width * image.height > MAX_PIXELS:
                     raise PictureError(f"too large: {image.width} × {image.height} px, at most {MAX_PIXELS:,} pixels")
                 image.load()
-                return Picture(np.asarray(_on_white(ImageOps.exif_transpose(image))), image.mode)
+                return Picture(np.asarray(_on_white(_upright(image))), image.mode)
     except UnidentifiedImageError:
         raise PictureError(f"not a picture ({len(data):,} bytes)") from None
     except Image.DecompressionBombError:
         raise PictureError(f"too large: more than {MAX_PIXELS:,} pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError) as error:
+    except (OSError, SyntaxError, TypeError, ValueError, EOFError, IndexError, OverflowError, MemoryError) as error:
         # The errors that Pillow's decoders are known to raise on damaged data.
         if isinstance(error, PictureError):
             raise
@@ -94,6 +107,8 @@ def find_panel(pixels: Pixels) -> tuple[int, int, int, int] | None:
     """
     ink = pixels.min(axis=2) < _WHITE
     left, right = _longest_run(ink.mean(axis=0) > _PANEL_SHARE)
+    if left == right:
+        return None
     top, bottom = _longest_run(ink[:, left:right].mean(axis=1) > _PANEL_SHARE)
     if top == bottom:
         return None
@@ -105,6 +120,8 @@ def find_panel(pixels: Pixels) -> tuple[int, int, int, int] | None:
     while right < len(columns) and columns[right] > _WALL_SHARE:
         right += 1
     rows = ink[:, left:right].mean(axis=1)
+    if right - left < _PANEL_SIZE * len(columns) or bottom - top < _PANEL_SIZE * len(rows):
+        return None
 
     # JPEG smears an edge over 2 px of 160, and the title stands 4 px above the panel.
     reach = max(2, round(max(ink.shape) / 40))
@@ -152,6 +169,15 @@ def difference_hash(pixels: Pixels) -> int:
     grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
     cells = np.asarray(grey)
     return int.from_bytes(np.packbits(cells[:, :-1] < cells[:, 1:]).tobytes(), "big")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF data say.
+
+    Pillow's own exif_transpose writes the EXIF data anew as well, and fails on those that a camera wrote oddly.
+    """
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

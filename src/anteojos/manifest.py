@@ -11,7 +11,9 @@ COLUMNS = ("file", "split", "label", "width", "height", "mode", "bytes", "sha256
 
 def read(path: Path) -> pd.DataFrame:
     """Read a manifest, or an index.csv with some of its columns; an unknown label is ""."""
-    return pd.read_csv(path, dtype={"file": str, "label": str}, keep_default_na=False)
+    # A checksum of digits alone is text too.
+    text = dict.fromkeys(("file", "split", "label", "mode", "sha256", "dhash"), str)
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
         written = Path(beside, "new", path.name)
         written.parent.mkdir()
         yield written
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir():
             # A folder cannot be renamed over another, so the old one steps aside until the new one is in place.
             aside = Path(beside, "old")
             path.rename(aside)
@@ -49,5 +49,7 @@ def _rounded(value: Any) -> Any:
             return round(value, 6)
         case dict():
             return {key: _rounded(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_rounded(item) for item in value]
         case _:
             return value

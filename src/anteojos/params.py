@@ -135,13 +135,15 @@ class Params:
         """Read and check `path`. Raises InputError that names every wrong key, what was found and what is allowed."""
         try:
             values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506, a SafeLoader
+            # As JSON, because in pydantic's strict mode only JSON may turn lists into tuples and maps into dataclasses.
+            text = json.dumps(values, default=str)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", advice="Run in the folder that holds dvc.yaml.") from error
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
+            # PyYAML lets Python's own errors through: the date 2024-13-45 is a ValueError, `!!bool maybe` a KeyError.
             raise InputError(f"{path} is not YAML", [" ".join(str(error).split())]) from error
         try:
-            # As JSON, because in pydantic's strict mode only JSON may turn lists into tuples and maps into dataclasses.
-            return TypeAdapter(cls).validate_json(json.dumps(values, default=str))
+            return TypeAdapter(cls).validate_json(text)
         except ValidationError as error:
             raise InputError(
                 f"{path} is wrong in {error.error_count()} place{'s' if error.error_count() > 1 else ''}",
@@ -161,7 +163,7 @@ _Loader.add_implicit_resolver(
 
 def _problem(detail: Any) -> str:
     """Say in a line what pydantic found wrong."""
-    key = ".".join(str(part) for part in detail["loc"])
+    key = ".".join(str(part) for part in detail["loc"]) or "all of it"
     message = detail["msg"].removeprefix("Value error, ")
     match detail["type"]:
         case "value_error":

@@ -13,18 +13,26 @@ def run(main: Callable[[], None]) -> None:
     DVC removes a stage's outputs before it runs the stage. After a failure they come back from DVC's cache, as
     dvc.lock has them, so that a stage that could not make new ones leaves those that were there.
     """
-    stage = os.environ.get("DVC_STAGE")
+    stage = os.environ.get("DVC_STAGE", "")
     try:
         main()
     except BaseException as error:
+        explanation = _explained(error)
+        if explanation:
+            print(f"{stage}: {explanation}" if stage else explanation, file=sys.stderr)
         if stage:
             _restore_outputs(stage)
-        if isinstance(error, InputError):
-            sys.exit(f"{stage}: {error}" if stage else str(error))
-        if isinstance(error, OSError) and error.strerror:
-            # A full disk, a folder that can't be written: the machine's matter, which no traceback explains better.
-            sys.exit(f"{stage or 'error'}: {error.filename or 'writing'}: {error.strerror}")
+        if explanation:
+            sys.exit(1)
         raise
+
+
+def _explained(error: BaseException) -> str:
+    """Give the text for an error that people can do something about, "" for one that needs its traceback."""
+    if isinstance(error, OSError) and error.strerror:
+        # A full disk, a folder that can't be written: the machine's matter.
+        return f"{error.filename or 'writing'}: {error.strerror}"
+    return str(error) if isinstance(error, InputError) else ""
 
 
 def _restore_outputs(stage: str) -> None:

@@ -40,7 +40,7 @@ def main() -> None:
         {
             "pictures": len(found),
             **{split: counts[split] for split in SPLITS},
-            "test_balance": "not known" if "unknown" in counts["test"] else "known",
+            "test_balance": checks.NOT_KNOWN if checks.NOT_KNOWN in counts["test"] else "known",
             "warnings": {kind: len(lines) for kind, lines in findings.warnings.items()},
         },
     )

@@ -1,0 +1,629 @@
+"""What is wrong with a set of pictures is listed, all at once, and stops the pipeline before anything is written."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from anteojos import checks, images
+from anteojos.errors import InputError
+from anteojos.stages import verify
+from tests.conftest import ROOT
+
+SPLITS = ("train", "validate", "test")
+NO_WARNINGS = {"not_pictures": 0, "not_rgb": 0, "odd_sizes": 0, "duplicates_within_split": 0}
+ADVICE = "Fix the source or change dataset.expected, then run `dvc repro` again."
+
+
+def texture(seed: int, width: int = 32, height: int = 31) -> Image.Image:
+    """A random picture that is unlike those of other seeds."""
+    cells = np.random.default_rng(seed).integers(20, 200, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def put(path: Path, picture: Image.Image | bytes, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(picture, bytes):
+        path.write_bytes(picture)
+    else:
+        picture.save(path, **options)
+    return path
+
+
+def write_params(folder: Path, *, labels: tuple[str, str] = ("glasses", "noglasses"), **dataset: Any) -> None:
+    """Write the committed params.yaml with two pictures expected of each class in each split."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    two_each = dict.fromkeys(labels, 2)
+    values["dataset"] |= {
+        "classes": [{"folder": label, "name": label} for label in labels],
+        "expected": {split: dict(two_each) for split in SPLITS},
+        "near_duplicate_bits": 4,
+        **dataset,
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+@pytest.fixture
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data/raw with nothing wrong: two pictures of each class in each split, test flat with its labels beside it."""
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path)
+    folder = tmp_path / "data" / "raw"
+    seed = 0
+    for split in SPLITS:
+        for label in ("glasses", "noglasses"):
+            for number in (1, 2):
+                name = f"{label}-{number}.jpg" if split == "test" else f"{label}/row-1-column-{number}.jpg"
+                put(folder / split / name, texture(seed := seed + 1))
+    write_labels(folder, *(f"{label}-{number}.jpg,{label}" for label in ("glasses", "noglasses") for number in (1, 2)))
+    return folder
+
+
+def write_labels(raw: Path, *rows: str) -> None:
+    (raw / "test_labels.csv").write_text("".join(f"{row}\n" for row in ("file,label", *rows)), encoding="utf-8")
+
+
+def verified() -> dict[str, Any]:
+    """Run the stage and give what it wrote to metrics/verify.json."""
+    verify.main()
+    return json.loads(Path("metrics/verify.json").read_text(encoding="utf-8"))
+
+
+def warned() -> dict[str, int]:
+    """Run the stage and give the kinds of warnings that it counted."""
+    return {kind: number for kind, number in verified()["warnings"].items() if number}
+
+
+def manifest_rows() -> dict[str, dict[str, str]]:
+    """Give what the stage wrote to data/manifest.csv, by file."""
+    table = pd.read_csv("data/manifest.csv", dtype=str, keep_default_na=False)
+    return {row["file"]: row for row in table.to_dict("records")}
+
+
+def refusal() -> InputError:
+    """Run the stage, which has to fail and must leave all of its outputs as they were."""
+    old = {Path("data/manifest.csv"): "an older manifest", Path("metrics/verify.json"): "older metrics"}
+    for path, text in old.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        verify.main()
+    assert {path: path.read_text() for path in old} == old
+    assert sorted(path.name for path in Path("metrics").iterdir()) == ["verify.json"]
+    assert {path.name for path in Path("data").iterdir()} <= {"manifest.csv", "raw"}
+    return caught.value
+
+
+def problems() -> tuple[str, ...]:
+    error = refusal()
+    assert error.headline == f"{Path('data/raw')} does not match params.yaml"
+    assert error.advice == ADVICE
+    return error.problems
+
+
+# --- what passes
+
+
+def test_a_set_with_nothing_wrong_passes(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verified() == {
+        "pictures": 12,
+        **{split: {"glasses": 2, "noglasses": 2} for split in SPLITS},
+        "test_balance": "known",
+        "warnings": NO_WARNINGS,
+    }
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_manifest_lists_each_picture_once_split_by_split(raw: Path) -> None:
+    verified()
+    table = pd.read_csv("data/manifest.csv")
+    assert ",".join(table.columns) == "file,split,label,width,height,mode,bytes,sha256,dhash"
+    assert table[["file", "split", "label"]].to_numpy().tolist() == [
+        ["train/glasses/row-1-column-1.jpg", "train", "glasses"],
+        ["train/glasses/row-1-column-2.jpg", "train", "glasses"],
+        ["train/noglasses/row-1-column-1.jpg", "train", "noglasses"],
+        ["train/noglasses/row-1-column-2.jpg", "train", "noglasses"],
+        ["validate/glasses/row-1-column-1.jpg", "validate", "glasses"],
+        ["validate/glasses/row-1-column-2.jpg", "validate", "glasses"],
+        ["validate/noglasses/row-1-column-1.jpg", "validate", "noglasses"],
+        ["validate/noglasses/row-1-column-2.jpg", "validate", "noglasses"],
+        ["test/glasses-1.jpg", "test", "glasses"],
+        ["test/glasses-2.jpg", "test", "glasses"],
+        ["test/noglasses-1.jpg", "test", "noglasses"],
+        ["test/noglasses-2.jpg", "test", "noglasses"],
+    ]
+
+
+def test_what_the_manifest_says_of_a_picture_is_so(raw: Path) -> None:
+    path = put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width=31, height=34).convert("L"))
+    verified()
+    grey = Image.open(path)
+    cells = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(int)
+    bits = "".join(str(int(left < right)) for row in cells for left, right in pairwise(row))
+    assert manifest_rows()["train/glasses/row-1-column-1.jpg"] == {
+        "file": "train/glasses/row-1-column-1.jpg",
+        "split": "train",
+        "label": "glasses",
+        "width": "31",
+        "height": "34",
+        "mode": "L",
+        "bytes": str(path.stat().st_size),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "dhash": f"{int(bits, 2):016x}",
+    }
+
+
+def test_width_and_height_are_those_of_the_upright_picture(raw: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width=34, height=31), exif=exif)
+    verified()
+    row = manifest_rows()["train/glasses/row-1-column-1.jpg"]
+    assert (row["width"], row["height"]) == ("31", "34")
+
+
+def test_the_same_pictures_make_the_same_manifest(raw: Path) -> None:
+    verified()
+    before = Path("data/manifest.csv").read_bytes()
+    verified()
+    assert Path("data/manifest.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["a b.jpg", "a,b.jpg", 'a"b".jpg', "a'b.jpg", "ñandú 眼镜.jpg", "a.b.JPG", "100%.jpg"])
+def test_any_file_name_goes(raw: Path, name: str) -> None:
+    (raw / "train/glasses/row-1-column-1.jpg").rename(raw / "train/glasses" / name)
+    (raw / "test/glasses-1.jpg").rename(raw / "test" / name)
+    rows = [[name, "glasses"], ["glasses-2.jpg", "glasses"], ["noglasses-1.jpg", "noglasses"]]
+    rows += [["noglasses-2.jpg", "noglasses"]]
+    pd.DataFrame(rows, columns=["file", "label"]).to_csv(raw / "test_labels.csv", index=False)
+    assert warned() == {}
+    assert manifest_rows()[f"train/glasses/{name}"]["label"] == "glasses"
+    assert manifest_rows()[f"test/{name}"]["label"] == "glasses"
+
+
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "train/.hidden.jpg", "train/glasses/._a.jpg", "test/.cache/a.jpg", "train/.cache/deep/a.jpg"]
+)
+def test_hidden_files_are_passed_over(raw: Path, name: str) -> None:
+    put(raw / name, b"no picture")
+    assert warned() == {}
+
+
+def test_a_link_to_a_picture_is_a_picture(raw: Path) -> None:
+    # DVC can link what it checks out to its cache.
+    path = raw / "train/glasses/row-1-column-1.jpg"
+    cached = path.rename(raw.parent / "cached")
+    path.symlink_to(cached)
+    assert verified()["pictures"] == 12
+    assert manifest_rows()["train/glasses/row-1-column-1.jpg"]["bytes"] == str(cached.stat().st_size)
+
+
+@pytest.mark.parametrize("format_", ["png", "gif", "bmp", "tif", "tiff", "webp", "jpeg", "PNG"])
+def test_pictures_of_other_formats_count(raw: Path, format_: str) -> None:
+    (raw / "train/glasses/row-1-column-1.jpg").unlink()
+    put(raw / f"train/glasses/a.{format_}", texture(99))
+    assert verified()["train"] == {"glasses": 2, "noglasses": 2}
+
+
+def test_a_class_may_be_named_unknown(raw: Path, tmp_path: Path) -> None:
+    write_params(tmp_path, labels=("glasses", "unknown"))
+    for split in ("train", "validate"):
+        (raw / split / "noglasses").rename(raw / split / "unknown")
+    (raw / "test_labels.csv").write_text((raw / "test_labels.csv").read_text().replace(",noglasses", ",unknown"))
+    metrics = verified()
+    assert metrics["test"] == {"glasses": 2, "unknown": 2}
+    assert metrics["test_balance"] == "known"
+    (raw / "train/unknown/row-1-column-1.jpg").rename(raw / "train/glasses/a.jpg")
+    assert problems() == ("train/glasses: 3 pictures, expected 2", "train/unknown: 1 picture, expected 2")
+
+
+# --- counts and layout
+
+
+def test_counts_that_differ_are_reported(raw: Path) -> None:
+    (raw / "train/noglasses/row-1-column-1.jpg").unlink()
+    put(raw / "validate/glasses/more.jpg", texture(99))
+    assert problems() == ("train/noglasses: 1 picture, expected 2", "validate/glasses: 3 pictures, expected 2")
+
+
+def test_a_missing_class_folder_is_reported(raw: Path) -> None:
+    shutil.rmtree(raw / "train/noglasses")
+    assert problems() == ("train/noglasses: 0 pictures, expected 2",)
+
+
+def test_a_missing_split_is_reported(raw: Path) -> None:
+    shutil.rmtree(raw / "validate")
+    assert problems() == ("validate/glasses: 0 pictures, expected 2", "validate/noglasses: 0 pictures, expected 2")
+
+
+def test_a_missing_data_raw_is_reported(raw: Path) -> None:
+    shutil.rmtree(raw)
+    assert problems() == tuple(
+        f"{split}/{label}: 0 pictures, expected 2" for split in SPLITS for label in ("glasses", "noglasses")
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "split"),
+    [
+        ("train/a.jpg", "train"),
+        ("validate/a.jpg", "validate"),
+        ("train/hats/a.jpg", "train"),
+        ("train/Glasses/a.jpg", "train"),
+        ("train/glasses/more/a.jpg", "train"),
+        ("train/more/glasses/a.jpg", "train"),
+        ("test/hats/a.jpg", "test"),
+        ("test/glasses/more/a.jpg", "test"),
+    ],
+)
+def test_a_picture_in_no_class_s_folder_is_reported(raw: Path, place: str, split: str) -> None:
+    put(raw / place, texture(99))
+    assert problems() == (f"{place}: in no class's folder, expected {split}/glasses/ or {split}/noglasses/",)
+
+
+# --- pictures that can't be decoded whole
+
+
+def test_a_truncated_picture_is_reported(raw: Path) -> None:
+    path = raw / "validate/glasses/row-1-column-1.jpg"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    (problem,) = problems()
+    assert problem.startswith(f"validate/glasses/row-1-column-1.jpg: truncated picture ({len(whole) // 2} bytes: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "empty file (0 bytes)"),
+        (b"<html>404 Not Found</html>", "not a picture (26 bytes)"),
+        (b"\xff\xd8\xff", "not a picture (3 bytes)"),
+    ],
+)
+def test_what_is_no_picture_but_is_named_so_is_reported(raw: Path, content: bytes, problem: str) -> None:
+    (raw / "train/glasses/row-1-column-1.jpg").write_bytes(content)
+    assert problems() == (f"train/glasses/row-1-column-1.jpg: {problem}",)
+
+
+def test_a_picture_too_large_is_reported(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 32 * 31)
+    put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width=33))
+    assert problems() == ("train/glasses/row-1-column-1.jpg: too large: 33 × 31 px, at most 992 pixels",)
+
+
+def test_a_link_to_nothing_is_reported(raw: Path) -> None:
+    path = raw / "train/glasses/row-1-column-1.jpg"
+    path.unlink()
+    path.symlink_to("nowhere.jpg")
+    assert problems() == ("train/glasses/row-1-column-1.jpg: No such file or directory",)
+
+
+# --- pictures in two splits
+
+
+def test_a_face_in_train_and_validate_is_reported(raw: Path) -> None:
+    shutil.copy(raw / "train/glasses/row-1-column-2.jpg", raw / "validate/glasses/row-1-column-1.jpg")
+    assert problems() == (
+        "validate/glasses/row-1-column-1.jpg: the same picture as train/glasses/row-1-column-2.jpg"
+        " (0 of 64 hash bits differ)",
+    )
+
+
+def test_a_face_in_train_and_test_is_reported_under_another_label_too(raw: Path) -> None:
+    shutil.copy(raw / "train/glasses/row-1-column-2.jpg", raw / "test/noglasses-1.jpg")
+    assert problems() == (
+        "test/noglasses-1.jpg: the same picture as train/glasses/row-1-column-2.jpg (0 of 64 hash bits differ)",
+    )
+
+
+def test_a_face_saved_anew_in_another_split_is_reported(raw: Path) -> None:
+    put(raw / "validate/glasses/row-1-column-1.jpg", Image.open(raw / "train/glasses/row-1-column-2.jpg"), quality=50)
+    (problem,) = problems()
+    assert problem.startswith(
+        "validate/glasses/row-1-column-1.jpg: nearly the same picture as train/glasses/row-1-column-2.jpg ("
+    )
+
+
+def test_a_face_that_moved_on_its_canvas_is_reported(raw: Path) -> None:
+    for place, corner in (("train/glasses/row-1-column-1", (2, 4)), ("validate/glasses/row-1-column-1", (35, 30))):
+        sheet = Image.new("RGB", (160, 155), "white")
+        sheet.paste(texture(99, 120, 120), corner)
+        put(raw / f"{place}.jpg", sheet, quality=95)
+    (problem,) = problems()
+    assert problem.startswith(
+        "validate/glasses/row-1-column-1.jpg: nearly the same picture as train/glasses/row-1-column-1.jpg ("
+    )
+
+
+def with_bits(number: int) -> Image.Image:
+    """A picture of whose 64 hash bits all but the last `number` rows' last are set."""
+    cells = np.tile(np.arange(9, dtype=np.uint8) * 20, (8, 1))
+    cells[8 - number :, 8] = 130
+    return Image.fromarray(np.repeat(cells.repeat(4, axis=0).repeat(4, axis=1)[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("bits", [0, 1, 4, 8])
+def test_near_duplicate_bits_says_how_many_bits_may_differ(raw: Path, tmp_path: Path, bits: int) -> None:
+    write_params(tmp_path, near_duplicate_bits=bits)
+    for split, differ in (("train", 0), ("validate", bits)):
+        (raw / split / "glasses/row-1-column-1.jpg").unlink()
+        put(raw / split / "glasses/a.png", with_bits(differ))
+    likeness = "the same picture as" if bits == 0 else "nearly the same picture as"
+    assert problems() == (f"validate/glasses/a.png: {likeness} train/glasses/a.png ({bits} of 64 hash bits differ)",)
+    if bits < 8:
+        put(raw / "validate/glasses/a.png", with_bits(bits + 1))
+        assert warned() == {"odd_sizes": 2}
+
+
+def test_of_many_copies_across_splits_none_hides(raw: Path) -> None:
+    for place in ("train/glasses/row-1-column-2", "validate/glasses/row-1-column-1", "validate/glasses/row-1-column-2"):
+        shutil.copy(raw / "train/glasses/row-1-column-1.jpg", raw / f"{place}.jpg")
+    assert problems() == tuple(
+        f"validate/glasses/row-1-column-{n}.jpg: the same picture as train/glasses/row-1-column-1.jpg"
+        " (0 of 64 hash bits differ)"
+        for n in (1, 2)
+    )
+
+
+# --- warnings
+
+
+def test_duplicates_within_a_split_are_warned_of(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(raw / "train/glasses/row-1-column-1.jpg", raw / "train/noglasses/row-1-column-2.jpg")
+    assert warned() == {"duplicates_within_split": 1}
+    assert capsys.readouterr().err == (
+        "warning (duplicates_within_split): train/noglasses/row-1-column-2.jpg: the same picture as "
+        "train/glasses/row-1-column-1.jpg (0 of 64 hash bits differ)\n"
+    )
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_picture_that_is_not_rgb_is_warned_of(raw: Path, capsys: pytest.CaptureFixture[str], mode: str) -> None:
+    put(raw / "train/glasses/row-1-column-1.jpg", texture(99).convert(mode))
+    assert warned() == {"not_rgb": 1}
+    assert capsys.readouterr().err == f"warning (not_rgb): train/glasses/row-1-column-1.jpg: {mode}, not RGB\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "odd"), [(32, 34, 0), (35, 28, 0), (32, 35, 1), (36, 31, 1), (32, 27, 1), (300, 310, 1)]
+)
+def test_a_size_that_differs_by_over_a_tenth_is_warned_of(
+    raw: Path, capsys: pytest.CaptureFixture[str], width: int, height: int, odd: int
+) -> None:
+    put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width, height))
+    assert verified()["warnings"] == {**NO_WARNINGS, "odd_sizes": odd}
+    line = f"warning (odd_sizes): train/glasses/row-1-column-1.jpg: {width} × {height} px, unlike the rest\n"
+    assert capsys.readouterr().err == line * odd
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "Thumbs.db", "glasses/a.heic", "glasses/jpg"])
+def test_a_file_that_is_no_picture_is_warned_of(raw: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    put(raw / "train" / name, b"anything")
+    assert warned() == {"not_pictures": 1}
+    assert capsys.readouterr().err == f"warning (not_pictures): train/{name}: no picture, passed over\n"
+
+
+def test_warnings_of_every_kind_are_counted(raw: Path) -> None:
+    put(raw / "train/glasses/row-1-column-1.jpg", texture(90).convert("L"))
+    put(raw / "train/glasses/row-1-column-2.jpg", texture(91).convert("CMYK"))
+    put(raw / "train/noglasses/row-1-column-1.jpg", texture(92, width=64))
+    for name in ("a.txt", "b.txt", "c.txt"):
+        put(raw / "train" / name, b"")
+    shutil.copy(raw / "validate/glasses/row-1-column-1.jpg", raw / "validate/glasses/row-1-column-2.jpg")
+    counted = {"not_pictures": 3, "not_rgb": 2, "odd_sizes": 1, "duplicates_within_split": 1}
+    assert verified()["warnings"] == counted
+
+
+# --- the labels of the test split
+
+
+def sort_test_pictures_into_folders(raw: Path) -> None:
+    (raw / "test_labels.csv").unlink()
+    for label in ("glasses", "noglasses"):
+        (raw / "test" / label).mkdir()
+        for number in (1, 2):
+            (raw / f"test/{label}-{number}.jpg").rename(raw / f"test/{label}/{number}.jpg")
+
+
+def test_test_labels_may_come_from_folders(raw: Path) -> None:
+    sort_test_pictures_into_folders(raw)
+    metrics = verified()
+    assert metrics["test"] == {"glasses": 2, "noglasses": 2}
+    assert metrics["test_balance"] == "known"
+    assert manifest_rows()["test/noglasses/2.jpg"]["label"] == "noglasses"
+
+
+def test_counts_of_test_folders_are_checked(raw: Path) -> None:
+    sort_test_pictures_into_folders(raw)
+    (raw / "test/glasses/1.jpg").rename(raw / "test/noglasses/3.jpg")
+    assert problems() == ("test/glasses: 1 picture, expected 2", "test/noglasses: 3 pictures, expected 2")
+
+
+def test_without_labels_the_balance_is_not_known(raw: Path) -> None:
+    (raw / "test_labels.csv").unlink()
+    metrics = verified()
+    assert metrics["test"] == {"glasses": 0, "noglasses": 0, "not known": 4}
+    assert metrics["test_balance"] == "not known"
+    assert manifest_rows()["test/glasses-1.jpg"]["label"] == ""
+
+
+def test_without_labels_the_total_is_checked(raw: Path) -> None:
+    (raw / "test_labels.csv").unlink()
+    (raw / "test/glasses-1.jpg").unlink()
+    assert problems() == ("test: 3 pictures, expected 4",)
+
+
+def test_where_a_table_and_a_folder_agree_all_is_well(raw: Path) -> None:
+    sort_test_pictures_into_folders(raw)
+    write_labels(raw, "glasses/1.jpg,glasses", "test/noglasses/1.jpg,noglasses")
+    assert verified()["test"] == {"glasses": 2, "noglasses": 2}
+
+
+def test_where_a_table_and_a_folder_contradict_each_other_it_is_reported(raw: Path) -> None:
+    sort_test_pictures_into_folders(raw)
+    write_labels(raw, "glasses/1.jpg,noglasses", "noglasses/1.jpg,glasses")
+    assert problems() == (
+        "test/glasses/1.jpg: in the folder of glasses, but noglasses in test_labels.csv",
+        "test/noglasses/1.jpg: in the folder of noglasses, but glasses in test_labels.csv",
+    )
+
+
+GOOD_ROWS = ("glasses-1.jpg,glasses", "glasses-2.jpg,glasses", "noglasses-1.jpg,noglasses", "noglasses-2.jpg,noglasses")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(("file,label", *GOOD_ROWS)),
+        "\r\n".join(("file,label", *GOOD_ROWS, "")),
+        "\n".join(("\ufefffile,label", *GOOD_ROWS)),
+        "\n".join(("file,label", *(f"test/{row}" for row in GOOD_ROWS))),
+        "\n".join(("file,label", *(f" {row.replace(',', ' , ')} " for row in GOOD_ROWS))),
+        "\n".join(("file,label", *GOOD_ROWS, *GOOD_ROWS)),
+        "\n".join(("label,note,file", *(f"{row.split(',')[1]},x,{row.split(',')[0]}" for row in GOOD_ROWS))),
+        "\n".join(("file,label", *('"' + row.replace(",", '","') + '"' for row in GOOD_ROWS))),
+    ],
+    ids=["no-last-newline", "windows", "bom", "test-prefix", "spaces", "repeated", "other-columns", "quotes"],
+)
+def test_tables_as_people_and_programs_write_them_are_read(raw: Path, text: str) -> None:
+    (raw / "test_labels.csv").write_bytes(text.encode("utf-8"))
+    assert verified()["test"] == {"glasses": 2, "noglasses": 2}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            (*GOOD_ROWS, "glasses-1.jpg,hats"),
+            ["test_labels.csv, line 6: label 'hats', expected glasses or noglasses"],
+        ),
+        (
+            (*GOOD_ROWS, "gone.jpg,glasses"),
+            ["test_labels.csv, line 6: test/gone.jpg is not among the test pictures"],
+        ),
+        (
+            (*GOOD_ROWS, "glasses-1.jpg,noglasses"),
+            ["test_labels.csv, line 6: test/glasses-1.jpg is noglasses here and glasses above"],
+        ),
+        (
+            GOOD_ROWS[:3],
+            ["test/noglasses-2.jpg: has no row in test_labels.csv"],
+        ),
+        (
+            ("glasses-1.jpg,noglasses", *GOOD_ROWS[1:]),
+            ["test/glasses: 1 picture, expected 2", "test/noglasses: 3 pictures, expected 2"],
+        ),
+        (
+            (*GOOD_ROWS[:3], "noglasses-2.jpg"),
+            [
+                "test_labels.csv, line 5: label '', expected glasses or noglasses",
+                "test/noglasses-2.jpg: has no row in test_labels.csv",
+            ],
+        ),
+        (
+            (*GOOD_ROWS, "../train/glasses/row-1-column-1.jpg,glasses"),
+            [
+                "test_labels.csv, line 6: test/../train/glasses/row-1-column-1.jpg is not among the test pictures",
+            ],
+        ),
+        (
+            (),
+            [f"test/{row.split(',')[0]}: has no row in test_labels.csv" for row in GOOD_ROWS],
+        ),
+    ],
+    ids=["label", "file", "contradiction", "missing", "counts", "half-a-row", "other-folder", "empty"],
+)
+def test_rows_that_do_not_fit_the_pictures_are_reported(raw: Path, rows: tuple[str, ...], expected: list[str]) -> None:
+    write_labels(raw, *rows)
+    assert list(problems()) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name,class\na.jpg,glasses\n", "test_labels.csv: has the columns name, class; expected file,label"),
+        (b"file\na.jpg\n", "test_labels.csv: has the columns file; expected file,label"),
+        (b"file;label\na.jpg;glasses\n", "test_labels.csv: has the columns file;label; expected file,label"),
+        (b"a.jpg,glasses\nb.jpg,glasses\n", "test_labels.csv: has the columns a.jpg, glasses; expected file,label"),
+    ],
+)
+def test_a_table_with_other_columns_is_refused(raw: Path, content: bytes, message: str) -> None:
+    (raw / "test_labels.csv").write_bytes(content)
+    assert str(refusal()) == message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", bytes(range(256)), b"\xff\xfef\0i\0l\0e\0", b'file,label\n"a.jpg,glasses\n', b"a,b\n1,2\n1,2,3,4\n"],
+    ids=["empty", "blank", "garbage", "utf-16", "open-quote", "ragged"],
+)
+def test_what_is_no_table_is_refused(raw: Path, content: bytes) -> None:
+    (raw / "test_labels.csv").write_bytes(content)
+    error = refusal()
+    assert error.headline == "test_labels.csv: no CSV table"
+    assert len(error.problems) == 1
+    assert error.advice == "Expected the columns file,label."
+
+
+# --- everything at once
+
+
+def test_all_problems_are_listed_at_once(raw: Path) -> None:
+    (raw / "train/noglasses/row-1-column-1.jpg").unlink()
+    (raw / "train/glasses/row-1-column-1.jpg").write_bytes(b"")
+    put(raw / "train/a.jpg", texture(99))
+    shutil.copy(raw / "train/glasses/row-1-column-2.jpg", raw / "validate/glasses/row-1-column-1.jpg")
+    (raw / "validate/noglasses/row-1-column-2.jpg").write_bytes(b"text")
+    write_labels(raw, *GOOD_ROWS[1:], "glasses-1.jpg,hats")
+    assert str(refusal()) == (
+        f"{Path('data/raw')} does not match params.yaml\n"
+        "  train/a.jpg: in no class's folder, expected train/glasses/ or train/noglasses/\n"
+        "  test_labels.csv, line 5: label 'hats', expected glasses or noglasses\n"
+        "  test/glasses-1.jpg: has no row in test_labels.csv\n"
+        "  train/glasses/row-1-column-1.jpg: empty file (0 bytes)\n"
+        "  validate/noglasses/row-1-column-2.jpg: not a picture (4 bytes)\n"
+        "  train/noglasses: 1 picture, expected 2\n"
+        "  validate/glasses/row-1-column-1.jpg: the same picture as train/glasses/row-1-column-2.jpg"
+        " (0 of 64 hash bits differ)\n"
+        f"{ADVICE}"
+    )
+
+
+def test_where_no_picture_can_be_decoded_each_is_listed(raw: Path) -> None:
+    for path in raw.rglob("*.jpg"):
+        path.write_bytes(b"")
+    assert len(problems()) == 12
+
+
+def test_the_stage_ends_with_the_problems_and_status_1(raw: Path, tmp_path: Path) -> None:
+    (raw / "train/glasses/row-1-column-1.jpg").unlink()
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "anteojos.stages.verify"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"{Path('data/raw')} does not match params.yaml\n  train/glasses: 1 picture, expected 2\n{ADVICE}\n"
+    )
+
+
+def test_counting_names_only_what_is_there(raw: Path) -> None:
+    dataset = verify.Params.load().dataset
+    found = [checks.Found("a.jpg", "train", "glasses"), checks.Found("b.jpg", "test", "")]
+    assert checks.counts(found, dataset) == {
+        "train": {"glasses": 1, "noglasses": 0},
+        "validate": {"glasses": 0, "noglasses": 0},
+        "test": {"glasses": 0, "noglasses": 0, "not known": 1},
+    }

@@ -1,0 +1,340 @@
+"""params.yaml is read into dataclasses, and whatever is wrong in it is named: key, value and what is allowed."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from anteojos.errors import InputError
+from anteojos.params import SPLITS, Params
+from tests.conftest import ROOT
+
+COMMITTED = ROOT / "params.yaml"
+
+
+def load(tmp_path: Path, **changed: Any) -> Params:
+    """Load the committed params.yaml with some keys changed: `train__epochs=3` changes `train.epochs`."""
+    values = yaml.safe_load(COMMITTED.read_text(encoding="utf-8"))
+    for key, value in changed.items():
+        *sections, name = key.split("__")
+        section = values
+        for part in sections:
+            section = section[part]
+        section[name] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return Params.load(path)
+
+
+def problems_of(tmp_path: Path, **changed: Any) -> tuple[str, ...]:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, **changed)
+    return caught.value.problems
+
+
+def refused(tmp_path: Path, content: str | bytes) -> InputError:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError) as caught:
+        Params.load(path)
+    return caught.value
+
+
+def committed_with(old: str, new: str) -> str:
+    text = COMMITTED.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
+
+
+def test_the_committed_params_load() -> None:
+    params = Params.load(COMMITTED)
+
+    assert params.dataset.source == "sample"
+    assert params.dataset.kaggle == "ashfakyeafi/glasses-classification-dataset/versions/1"
+    assert params.dataset.labels == ("glasses", "noglasses")
+    assert params.dataset.names == ("con lentes", "sin lentes")
+    assert params.dataset.name("noglasses") == "sin lentes"
+    assert params.dataset.expected == {
+        "train": {"glasses": 52, "noglasses": 52},
+        "validate": {"glasses": 20, "noglasses": 20},
+        "test": {"glasses": 10, "noglasses": 10},
+    }
+    assert (params.preprocess.size, params.preprocess.crop) == (160, "panel")
+    assert (params.train.network, params.train.epochs, params.train.batch_size) == ("report", 10, 32)
+    assert params.train.learning_rate == 0.001
+    assert (params.evaluate.threshold, params.predict.threshold) == (0.5, 0.5)
+
+
+def test_params_are_read_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(tmp_path, train__epochs=3)
+    monkeypatch.chdir(tmp_path)
+    assert Params.load().train.epochs == 3
+
+
+def test_params_are_frozen() -> None:
+    params = Params.load(COMMITTED)
+    with pytest.raises(FrozenInstanceError):
+        params.train.epochs = 3  # type: ignore[misc]
+
+
+def test_every_knob_has_a_comment() -> None:
+    text = COMMITTED.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    bare = []
+    for section, values in yaml.safe_load(text).items():
+        start = lines.index(f"{section}:")
+        for name in values:
+            number = next(n for n in range(start, len(lines)) if lines[n].startswith(f"  {name}:"))
+            beside = lines[number].partition(" # ")[2]
+            above = lines[number - 1].strip().removeprefix("# ") if lines[number - 1].startswith("  # ") else ""
+            if len(beside or above) < 10:
+                bare.append(f"{section}.{name}")
+    assert bare == []
+
+
+def test_what_yaml_1_2_calls_a_number_is_one(tmp_path: Path) -> None:
+    # DVC writes 0.00001 as 1e-05, which PyYAML alone reads as text.
+    text = committed_with("learning_rate: 0.001 ", "learning_rate: 1e-05 ")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    assert Params.load(tmp_path / "params.yaml").train.learning_rate == 1e-05
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dataset__source", "kaggle"),
+        ("dataset__sha256", "0123456789abcdefABCDEF" + 42 * "0"),
+        ("dataset__max_bytes", 1),
+        ("dataset__test_labels", "labels of mine.csv"),
+        ("dataset__near_duplicate_bits", 0),
+        ("dataset__near_duplicate_bits", 8),
+        ("dataset__seed", 0),
+        ("dataset__seed", 2**32 - 1),
+        ("dataset__size", 32),
+        ("dataset__size", 1024),
+        ("preprocess__size", 32),
+        ("preprocess__crop", "none"),
+        ("train__network", "dropout"),
+        ("train__seed", 2**32 - 1),
+        ("train__epochs", 10_000),
+        ("train__batch_size", 4096),
+        ("train__learning_rate", 1),
+        ("train__rescale", "always"),
+        ("evaluate__threshold", 0),
+        ("evaluate__bins", 2),
+        ("evaluate__bins", 100),
+        ("predict__threshold", 1),
+    ],
+)
+def test_the_ends_of_each_range_are_allowed(tmp_path: Path, key: str, value: Any) -> None:
+    section, name = key.split("__")
+    assert getattr(getattr(load(tmp_path, **{key: value}), section), name) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("dataset__source", "google", "found 'google'; input should be 'sample', 'kaggle' or 'archive'"),
+        ("dataset__kaggle", None, "found None; input should be a valid string"),
+        ("dataset__archive", 5, "found 5; input should be a valid string"),
+        ("dataset__sha256", "abc", "found 'abc'; string should match pattern '^[0-9a-fA-F]{64}$'"),
+        ("dataset__max_bytes", 0, "found 0; input should be greater than or equal to 1"),
+        ("dataset__test_labels", ["a.csv"], "found ['a.csv']; input should be a valid string"),
+        ("dataset__near_duplicate_bits", -1, "found -1; input should be greater than or equal to 0"),
+        ("dataset__near_duplicate_bits", 9, "found 9; input should be less than or equal to 8"),
+        ("dataset__seed", -1, "found -1; input should be greater than or equal to 0"),
+        ("dataset__seed", 2**32, "found 4294967296; input should be less than or equal to 4294967295"),
+        ("dataset__size", 31, "found 31; input should be greater than or equal to 32"),
+        ("dataset__size", 1025, "found 1025; input should be less than or equal to 1024"),
+        ("preprocess__size", 31, "found 31; input should be greater than or equal to 32"),
+        ("preprocess__size", "160", "found '160'; input should be a valid integer"),
+        ("preprocess__crop", "face", "found 'face'; input should be 'panel' or 'none'"),
+        ("preprocess__crop", None, "found None; input should be 'panel' or 'none'"),
+        ("train__network", "vgg", "found 'vgg'; input should be 'report', 'sigmoid', 'deep' or 'dropout'"),
+        ("train__seed", 1.5, "found 1.5; input should be a valid integer"),
+        ("train__epochs", 0, "found 0; input should be greater than or equal to 1"),
+        ("train__epochs", 10_001, "found 10001; input should be less than or equal to 10000"),
+        ("train__epochs", 10.0, "found 10.0; input should be a valid integer"),
+        ("train__epochs", True, "found True; input should be a valid integer"),
+        ("train__epochs", None, "found None; input should be a valid integer"),
+        ("train__batch_size", 0, "found 0; input should be greater than or equal to 1"),
+        ("train__batch_size", 4097, "found 4097; input should be less than or equal to 4096"),
+        ("train__learning_rate", 0, "found 0; input should be greater than 0"),
+        ("train__learning_rate", 1.1, "found 1.1; input should be less than or equal to 1"),
+        ("train__learning_rate", "fast", "found 'fast'; input should be a valid number"),
+        ("train__learning_rate", float("nan"), "found nan; input should be a finite number"),
+        ("train__learning_rate", float("inf"), "found inf; input should be a finite number"),
+        ("train__rescale", False, "found False; input should be 'auto', 'always' or 'never'"),
+        ("evaluate__threshold", -0.1, "found -0.1; input should be greater than or equal to 0"),
+        ("evaluate__bins", 1, "found 1; input should be greater than or equal to 2"),
+        ("evaluate__bins", 101, "found 101; input should be less than or equal to 100"),
+        ("predict__threshold", 1.5, "found 1.5; input should be less than or equal to 1"),
+        ("predict__threshold", [0.5], "found [0.5]; input should be a valid number"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, key: str, value: Any, problem: str) -> None:
+    assert problems_of(tmp_path, **{key: value}) == (f"{key.replace('__', '.')}: {problem}",)
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "/glasses", "..", ".", ".hidden", "-rf", "a\\b", "", "con lentes", "a\n", "ñ", 65 * "a"]
+)
+def test_a_class_folder_that_is_no_plain_name_is_refused(tmp_path: Path, name: str) -> None:
+    classes = [{"folder": "glasses", "name": "con lentes"}, {"folder": name, "name": "sin lentes"}]
+    expected = {split: {"glasses": 1, name: 1} for split in SPLITS}
+    (problem,) = problems_of(tmp_path, dataset__classes=classes, dataset__expected=expected)
+    assert problem.startswith(f"dataset.classes.1.folder: found {name!r}; string should ")
+
+
+@pytest.mark.parametrize("other", ["glasses", "Glasses"])
+def test_two_classes_of_one_name_are_refused(tmp_path: Path, other: str) -> None:
+    classes = [{"folder": "glasses", "name": "con lentes"}, {"folder": other, "name": "sin lentes"}]
+    problems = problems_of(tmp_path, dataset__classes=classes)
+    assert problems == ("dataset.classes: two classes are named 'glasses'; each needs its own folder",)
+
+
+@pytest.mark.parametrize(
+    ("classes", "problem"),
+    [
+        ([{"folder": "glasses", "name": "con lentes"}], "dataset.classes.1: is missing"),
+        (
+            [{"folder": "glasses", "name": "con lentes"}, {"folder": "noglasses"}],
+            "dataset.classes.1.name: is missing",
+        ),
+        (
+            [{"folder": "glasses", "name": ""}, {"folder": "noglasses", "name": "sin lentes"}],
+            "dataset.classes.0.name: found ''; string should have at least 1 character",
+        ),
+    ],
+)
+def test_classes_are_two_each_with_folder_and_name(tmp_path: Path, classes: list[dict[str, str]], problem: str) -> None:
+    assert problems_of(tmp_path, dataset__classes=classes) == (problem,)
+
+
+def test_a_third_class_is_refused(tmp_path: Path) -> None:
+    classes = [{"folder": name, "name": name} for name in ("glasses", "noglasses", "sunglasses")]
+    (problem,) = problems_of(tmp_path, dataset__classes=classes)
+    assert problem.startswith("dataset.classes: found [{'folder': 'glasses'")
+    assert problem.endswith("at most 2 items after validation, not 3")
+
+
+@pytest.mark.parametrize(
+    ("expected", "problem"),
+    [
+        (
+            {split: {"glasses": 1, "noglasses": 1} for split in ("train", "test")},
+            "dataset.expected: has train, test; expected train, validate, test",
+        ),
+        ({}, "dataset.expected: has nothing; expected train, validate, test"),
+        (
+            {split: {"glasses": 1, "noglasses": 1} for split in (*SPLITS, "valid")},
+            "dataset.expected.valid.[key]: found 'valid'; input should be 'train', 'validate' or 'test'",
+        ),
+        (
+            {**{split: {"glasses": 1, "noglasses": 1} for split in SPLITS}, "test": {"glasses": 1, "hats": 1}},
+            "dataset.expected.test: has glasses, hats; expected the folders of dataset.classes, glasses, noglasses",
+        ),
+        (
+            {**{split: {"glasses": 1, "noglasses": 1} for split in SPLITS}, "validate": {"glasses": 1}},
+            "dataset.expected.validate: has glasses; expected the folders of dataset.classes, glasses, noglasses",
+        ),
+        (
+            {split: {"glasses": 1, "noglasses": -1} for split in ("train", "validate", "test")},
+            "dataset.expected.train.noglasses: found -1; input should be greater than or equal to 0",
+        ),
+    ],
+)
+def test_expected_counts_name_each_split_and_class(
+    tmp_path: Path, expected: dict[str, dict[str, int]], problem: str
+) -> None:
+    assert problems_of(tmp_path, dataset__expected=expected)[0] == problem
+
+
+@pytest.mark.parametrize("archive", [None, ""])
+def test_the_source_archive_needs_an_archive(tmp_path: Path, archive: str | None) -> None:
+    problems = problems_of(tmp_path, dataset__source="archive", dataset__archive=archive)
+    assert problems == ("dataset.archive: is empty; dataset.source is archive, which needs a path or a URL",)
+
+
+def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, preprocess__crop="face", train__epochs=0, predict__treshold=0.5, hats=1)
+    path = tmp_path / "params.yaml"
+    assert str(caught.value) == (
+        f"{path} is wrong in 4 places\n"
+        "  preprocess.crop: found 'face'; input should be 'panel' or 'none'\n"
+        "  train.epochs: found 0; input should be greater than or equal to 1\n"
+        "  predict.treshold: is no parameter; found 0.5; remove it or correct its name\n"
+        "  hats: is no parameter; found 1; remove it or correct its name\n"
+        f"Correct {path} and run `dvc repro` again."
+    )
+
+
+def test_one_problem_is_one_place(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, train__epochs=0)
+    assert caught.value.headline == f"{tmp_path / 'params.yaml'} is wrong in 1 place"
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    before, _ = COMMITTED.read_text(encoding="utf-8").split("predict:")
+    assert refused(tmp_path, before).problems == ("predict: is missing",)
+
+
+def test_a_section_that_is_no_section_is_named(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, predict=5) == ("predict: found 5; input should be an object",)
+
+
+@pytest.mark.parametrize(("content", "found"), [("", None), ("# nothing\n", None), ("- 1\n", [1]), ("a b", "a b")])
+def test_a_file_without_sections_is_refused(tmp_path: Path, content: str, found: object) -> None:
+    assert refused(tmp_path, content).problems == (f"all of it: found {found!r}; input should be an object",)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"dataset: [", "expected the node content"),
+        (b"a:\n\tb: 1\n", "found character '\\t' that cannot start any token"),
+        (b"\xff\xfe\x00", "can't decode byte 0xff"),
+        (b"a\0b", "special characters are not allowed"),
+        (b"[" * 5000, "maximum recursion depth exceeded"),
+        (b"train: &loop [*loop]\n", "Circular reference"),
+        (b"train: 2024-13-45\n", "month must be in 1..12"),
+        (b"2024-01-01: train\n", "keys must be str"),
+        (b"train: !!bool maybe\n", "maybe"),
+        (b"train: !!int ''\n", "index out of range"),
+        (b"train: " + b"9" * 5000, "Exceeds the limit"),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else value.replace(" ", "_")[:24],
+)
+def test_what_is_not_yaml_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+    error = refused(tmp_path, content)
+    assert error.headline == f"{tmp_path / 'params.yaml'} is not YAML"
+    (line,) = error.problems
+    assert problem in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.mkdir ['made']", "!!python/name:os.system ''", "!!python/tuple [1, 2]", "!mine 1"]
+)
+def test_yaml_makes_no_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = refused(tmp_path, COMMITTED.read_text(encoding="utf-8") + f"hats: {tag}\n")
+    assert "could not determine a constructor for the tag" in error.problems[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(InputError) as caught:
+        Params.load(path)
+    assert str(caught.value) == f"{path}: No such file or directory\nRun in the folder that holds dvc.yaml."
+
+
+def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(InputError, match=r"params\.yaml: Is a directory"):
+        Params.load(tmp_path / "params.yaml")

@@ -1,0 +1,237 @@
+"""Each split becomes one array of what the network sees, and an index of its rows."""
+
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from anteojos import manifest
+from anteojos.images import PictureError
+from anteojos.params import Preprocess
+from anteojos.stages import preprocess
+from tests.conftest import ROOT
+
+PANEL = (16, 17, 141, 142)  # left, top, right, bottom in px
+
+
+def texture(seed: int, width: int, height: int) -> Image.Image:
+    """A random picture, nowhere white."""
+    cells = np.random.default_rng(seed).integers(20, 200, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def cell(seed: int) -> Image.Image:
+    """A face panel on a white canvas."""
+    sheet = Image.new("RGB", (160, 155), "white")
+    sheet.paste(texture(seed, 125, 125), PANEL[:2])
+    return sheet
+
+
+# The order is neither that of the names nor that of the labels.
+FILES = {
+    "train/noglasses/b.png": "noglasses",
+    "train/glasses/c, d.png": "glasses",
+    "train/noglasses/a.png": "noglasses",
+    "train/glasses/ñandú.png": "glasses",
+    "validate/glasses/1.png": "glasses",
+    "test/2.png": "",
+    "test/1.png": "",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the stage reads: params.yaml, data/manifest.csv and the pictures that it lists."""
+    monkeypatch.chdir(tmp_path)
+    write_params(size=48)
+    for seed, file in enumerate(FILES):
+        path = Path("data/raw", file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cell(seed).save(path)
+    write_manifest(FILES)
+    return tmp_path
+
+
+def write_params(**knobs: Any) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["preprocess"] |= knobs
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def write_manifest(files: dict[str, str]) -> None:
+    rows = [{"file": file, "split": file.split("/")[0], "label": label} for file, label in files.items()]
+    Path("data").mkdir(exist_ok=True)
+    manifest.write(pd.DataFrame(rows, columns=list(manifest.COLUMNS)), Path("data/manifest.csv"))
+
+
+def processed(split: str) -> npt.NDArray[np.uint8]:
+    return np.load(Path("data/processed", split, "images.npy"), mmap_mode="r")
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_each_split_becomes_an_array_and_an_index(project: Path) -> None:
+    preprocess.main()
+    assert sorted(files_in(project / "data/processed")) == [
+        f"{split}/{name}" for split in ("test", "train", "validate") for name in ("images.npy", "index.csv")
+    ]
+    for split, pictures in (("train", 4), ("validate", 1), ("test", 2)):
+        array = np.load(Path("data/processed", split, "images.npy"))
+        assert array.shape == (pictures, 48, 48, 3)
+        assert array.dtype == np.uint8
+        assert array.flags.c_contiguous
+
+
+def test_the_index_is_in_the_manifest_s_order(project: Path) -> None:
+    preprocess.main()
+    assert Path("data/processed/train/index.csv").read_bytes().decode("utf-8") == (
+        "file,label\n"
+        "train/noglasses/b.png,noglasses\n"
+        '"train/glasses/c, d.png",glasses\n'
+        "train/noglasses/a.png,noglasses\n"
+        "train/glasses/ñandú.png,glasses\n"
+    )
+
+
+def test_labels_that_are_not_known_stay_blank(project: Path) -> None:
+    preprocess.main()
+    assert Path("data/processed/test/index.csv").read_bytes() == b"file,label\ntest/2.png,\ntest/1.png,\n"
+
+
+@pytest.mark.parametrize("size", [48, 160])
+def test_the_rows_are_the_faces_cut_out_and_resized(project: Path, size: int) -> None:
+    write_params(size=size, crop="panel")
+    preprocess.main()
+    for split in ("train", "validate", "test"):
+        array = processed(split)
+        files = [file for file in FILES if file.startswith(split)]
+        for row, file in enumerate(files):
+            face = Image.open(Path("data/raw", file)).crop(PANEL)
+            expected = np.asarray(face.resize((size, size), Image.Resampling.BILINEAR))
+            np.testing.assert_array_equal(array[row], expected, file)
+
+
+def test_without_the_crop_the_rows_are_the_whole_pictures(project: Path) -> None:
+    write_params(size=48, crop="none")
+    preprocess.main()
+    for row, file in enumerate(file for file in FILES if file.startswith("train")):
+        expected = np.asarray(Image.open(Path("data/raw", file)).resize((48, 48), Image.Resampling.BILINEAR))
+        np.testing.assert_array_equal(processed("train")[row], expected, file)
+
+
+def test_pictures_of_any_mode_and_size_become_rgb_of_one_size(project: Path) -> None:
+    texture(1, 300, 20).convert("L").save("data/raw/train/noglasses/b.png")
+    Image.new("RGBA", (7, 9), (0, 0, 0, 0)).save("data/raw/train/glasses/c, d.png")
+    texture(2, 33, 100).quantize(9).save("data/raw/train/noglasses/a.png")
+    preprocess.main()
+    array = processed("train")
+    assert array.shape == (4, 48, 48, 3)
+    assert (array[0][..., 0] == array[0][..., 2]).all()
+    assert (array[1] == 255).all()
+
+
+def test_a_split_may_have_no_pictures(project: Path) -> None:
+    write_manifest({file: label for file, label in FILES.items() if not file.startswith("validate")})
+    preprocess.main()
+    assert processed("validate").shape == (0, 48, 48, 3)
+    assert Path("data/processed/validate/index.csv").read_text() == "file,label\n"
+    assert len(processed("train")) == 4
+
+
+def test_the_arrays_can_be_mapped_into_memory(project: Path) -> None:
+    preprocess.main()
+    assert isinstance(processed("train"), np.memmap)
+
+
+def test_the_same_pictures_make_the_same_bytes(project: Path) -> None:
+    preprocess.main()
+    before = files_in(project)
+    preprocess.main()
+    assert files_in(project) == before
+
+
+def test_the_outputs_of_an_earlier_run_are_replaced_whole(project: Path) -> None:
+    preprocess.main()
+    Path("data/processed/train/left over.txt").touch()
+    write_manifest({"train/glasses/c, d.png": "glasses", "validate/glasses/1.png": "glasses"})
+    preprocess.main()
+    assert len(processed("train")) == 1
+    assert sorted(path.name for path in Path("data/processed/train").iterdir()) == ["images.npy", "index.csv"]
+
+
+def test_a_picture_broken_after_verify_leaves_the_earlier_outputs(project: Path) -> None:
+    preprocess.main()
+    before = files_in(project / "data/processed")
+    Path("data/raw/train/noglasses/a.png").write_bytes(b"broken")
+    write_params(size=64)
+    with pytest.raises(PictureError, match=r"not a picture \(6 bytes\)"):
+        preprocess.main()
+    assert files_in(project / "data/processed") == before
+    assert sorted(path.name for path in Path("data/processed").iterdir()) == ["test", "train", "validate"]
+
+
+def test_four_training_pictures_of_each_class_are_shown(project: Path) -> None:
+    files = {f"train/{label}/{number}.png": label for label in ("noglasses", "glasses") for number in range(6)}
+    for seed, file in enumerate(files):
+        texture(seed, 160, 160).save(Path("data/raw", file))
+    write_manifest(files)
+    write_params(size=160)
+    preprocess.main()
+    with Image.open("metrics/plots/samples.png") as sheet:
+        assert sheet.size == (720, 436)
+        # A row of the first class above one of the second, 160 px wide and high, 16 px apart.
+        corners = [(16 + 176 * column, top) for top in (44, 240) for column in range(4)]
+        shown = [sheet.crop((left, top, left + 160, top + 160)) for left, top in corners]
+    expected = [Image.open(f"data/raw/train/{label}/{n}.png") for label in ("glasses", "noglasses") for n in range(4)]
+    assert [face.tobytes() for face in shown] == [face.tobytes() for face in expected]
+
+
+def test_peak_memory_does_not_grow_with_the_number_of_pictures(project: Path) -> None:
+    knobs = Preprocess(size=160, crop="none")
+    texture(0, 160, 155).save("data/raw/one.jpg")
+
+    def peak(pictures: int) -> int:
+        folder = project / str(pictures)
+        folder.mkdir()
+        rows = pd.DataFrame({"file": ["one.jpg"] * pictures, "label": "glasses"})
+        tracemalloc.start()
+        preprocess.write_split(rows, folder, knobs, "")
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (folder / "images.npy").stat().st_size > pictures * 160 * 160 * 3
+        return highest
+
+    peak(5)
+    # 350 pictures more are 27 MB more on disk.
+    assert peak(400) - peak(50) < 3_000_000
+
+
+def test_the_stage_runs_after_verify_on_what_it_wrote(project: Path) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["dataset"]["expected"] = {
+        "train": {"glasses": 2, "noglasses": 2},
+        "validate": {"glasses": 1, "noglasses": 0},
+        "test": {"glasses": 1, "noglasses": 1},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+    for stage in ("verify", "preprocess"):
+        command = [sys.executable, "-m", f"anteojos.stages.{stage}"]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert json.loads(Path("metrics/verify.json").read_text())["pictures"] == 7
+    assert Path("data/processed/test/index.csv").read_bytes() == b"file,label\ntest/1.png,\ntest/2.png,\n"
+    face = Image.open("data/raw/test/2.png").crop(PANEL).resize((48, 48), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(processed("test")[1], np.asarray(face))
