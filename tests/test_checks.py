@@ -22,7 +22,8 @@ from anteojos.stages import verify
 from tests.conftest import ROOT
 
 SPLITS = ("train", "validate", "test")
-NO_WARNINGS = {"not_pictures": 0, "not_rgb": 0, "odd_sizes": 0, "duplicates_within_split": 0}
+KINDS = ("not_pictures", "not_rgb", "odd_sizes", "no_panel", "duplicates_within_split")
+NO_WARNINGS = dict.fromkeys(KINDS, 0)
 ADVICE = "Fix the source or change dataset.expected, then run `dvc repro` again."
 
 
@@ -414,6 +415,27 @@ def test_a_file_that_is_no_picture_is_warned_of(raw: Path, capsys: pytest.Captur
     assert capsys.readouterr().err == f"warning (not_pictures): train/{name}: no picture, passed over\n"
 
 
+def on_canvas(seed: int) -> Image.Image:
+    sheet = Image.new("RGB", (64, 62), "white")
+    sheet.paste(texture(seed, 50, 50), (5, 8))
+    return sheet
+
+
+@pytest.mark.parametrize(("canvases", "warnings"), [(12, 0), (11, 1), (7, 5), (6, 0), (0, 0)])
+def test_a_picture_without_a_panel_is_warned_of_where_most_have_one(
+    raw: Path, capsys: pytest.CaptureFixture[str], canvases: int, warnings: int
+) -> None:
+    files = sorted(raw.rglob("*.jpg"))
+    for seed, file in enumerate(files):
+        put(file, on_canvas(seed) if seed < canvases else texture(seed, 64, 62))
+    assert verified()["warnings"] == {**NO_WARNINGS, "no_panel": warnings}
+    lines = [line for line in capsys.readouterr().err.splitlines() if "no_panel" in line]
+    assert len(lines) == warnings
+    if warnings == 1:
+        last = files[-1].relative_to(raw).as_posix()
+        assert lines == [f"warning (no_panel): {last}: unlike the rest, no face panel stands out of a canvas"]
+
+
 def test_warnings_of_every_kind_are_counted(raw: Path) -> None:
     put(raw / "train/glasses/row-1-column-1.jpg", texture(90).convert("L"))
     put(raw / "train/glasses/row-1-column-2.jpg", texture(91).convert("CMYK"))
@@ -421,7 +443,7 @@ def test_warnings_of_every_kind_are_counted(raw: Path) -> None:
     for name in ("a.txt", "b.txt", "c.txt"):
         put(raw / "train" / name, b"")
     shutil.copy(raw / "validate/glasses/row-1-column-1.jpg", raw / "validate/glasses/row-1-column-2.jpg")
-    counted = {"not_pictures": 3, "not_rgb": 2, "odd_sizes": 1, "duplicates_within_split": 1}
+    counted = {**NO_WARNINGS, "not_pictures": 3, "not_rgb": 2, "odd_sizes": 1, "duplicates_within_split": 1}
     assert verified()["warnings"] == counted
 
 

@@ -118,3 +118,20 @@ def test_no_name_is_too_long_or_too_strange(name: str) -> None:
     assert sheet.size == contact_sheet("", cells, 2, note="note").size
     for number in range(3):
         np.testing.assert_array_equal(np.asarray(sheet.crop(place(number, 2, lines=2))), face(number))
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [("señal ähnlich", "senal ahnlich"), ("戴眼镜", "???"), ("two\nlines", "two?lines"), ("con lentes", "con lentes")],
+)
+def test_letters_that_the_font_lacks_are_replaced_by_those_it_has(name: str, drawn: str) -> None:
+    one, other = (contact_sheet(text, [Cell(face(0), (text,))], 1, text) for text in (name, drawn))
+    assert png(one) == png(other)
+
+
+def test_a_long_caption_is_cut_before_it_meets_the_next() -> None:
+    sheet = contact_sheet("", [Cell(face(0), ("W" * 64,)), Cell(face(1), ("",))], 2)
+    left, top, right, bottom = below(place(0, 2, 1), 1)
+    assert colours(sheet, (0, top, left - 6, bottom)) == {WHITE}
+    assert colours(sheet, (right + 6, top, sheet.width, bottom)) == {WHITE}
+    assert len(colours(sheet, (left, top, right, bottom))) > 1

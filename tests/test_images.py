@@ -390,6 +390,20 @@ def test_the_panel_is_found_on_every_picture_of_the_zip(shared_data: Path) -> No
     assert odd == {}
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("quality", [40, 60, 75, 95])
+def test_the_panel_is_found_where_jpeg_smears_its_edges(shared_data: Path, quality: int) -> None:
+    with zipfile.ZipFile(shared_data / "glasses-noglasses.zip") as archive:
+        for name in archive.namelist():
+            picture = Image.open(io.BytesIO(archive.read(name)))
+            again = io.BytesIO()
+            picture.save(again, "JPEG", quality=quality)
+            found, before = (find_panel(decode(data).pixels) for data in (again.getvalue(), archive.read(name)))
+            assert found is not None, name
+            assert before is not None, name
+            assert np.abs(np.subtract(found, before)).max() <= 3, name
+
+
 BOX = (16, 17, 141, 142)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from anteojos import manifest
 from anteojos.images import PictureError
-from anteojos.params import Preprocess
+from anteojos.params import Params, Preprocess
 from anteojos.stages import preprocess
 from tests.conftest import ROOT
 
@@ -235,3 +235,12 @@ def test_the_stage_runs_after_verify_on_what_it_wrote(project: Path) -> None:
     assert Path("data/processed/test/index.csv").read_bytes() == b"file,label\ntest/1.png,\ntest/2.png,\n"
     face = Image.open("data/raw/test/2.png").crop(PANEL).resize((48, 48), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(processed("test")[1], np.asarray(face))
+
+
+@pytest.mark.parametrize(("glasses", "noglasses", "columns"), [(6, 5, 4), (2, 5, 2), (5, 1, 1)])
+def test_the_samples_are_a_row_of_each_class(tmp_path: Path, glasses: int, noglasses: int, columns: int) -> None:
+    labels = ["glasses"] * glasses + ["noglasses"] * noglasses
+    np.save(tmp_path / "images.npy", np.zeros((len(labels), 8, 8, 3), np.uint8))
+    pd.DataFrame({"file": "x.jpg", "label": labels}).to_csv(tmp_path / "index.csv", index=False)
+    sheet = preprocess.draw_samples(tmp_path, Params.load(ROOT / "params.yaml").dataset)
+    assert sheet.size == (16 + columns * 176, 44 + 2 * (160 + 20 + 16))

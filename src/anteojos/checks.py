@@ -37,6 +37,7 @@ class Findings:
             "not_pictures": [],
             "not_rgb": [],
             "odd_sizes": [],
+            "no_panel": [],
             "duplicates_within_split": [],
         }
     )
@@ -107,7 +108,10 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
 
 
 def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.DataFrame:
-    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`."""
+    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`.
+
+    Beside the manifest's columns, `panel` says whether a face panel stands out of the canvas.
+    """
 
     def row_of(picture: Found) -> dict[str, object] | str:
         try:
@@ -118,6 +122,7 @@ def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.Data
         except images.PictureError as error:
             return f"{picture.file}: {error}"
         height, width, _ = decoded.pixels.shape
+        panel = images.crop_to_panel(decoded.pixels)
         return {
             "file": picture.file,
             "split": picture.split,
@@ -127,7 +132,8 @@ def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.Data
             "mode": decoded.mode,
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
-            "dhash": f"{images.difference_hash(images.crop_to_panel(decoded.pixels)):016x}",
+            "dhash": f"{images.difference_hash(panel):016x}",
+            "panel": panel is not decoded.pixels,
         }
 
     rows = []
@@ -136,7 +142,7 @@ def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.Data
             findings.problems.append(row)
         else:
             rows.append(row)
-    return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+    return pd.DataFrame(rows, columns=[*manifest.COLUMNS, "panel"])
 
 
 def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings) -> None:
@@ -149,6 +155,9 @@ def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findi
     odd = ((sizes - sizes.median()).abs() > _ODD_SIZE * sizes.median()).any(axis=1)
     for row in table[odd].itertuples():
         findings.warnings["odd_sizes"].append(f"{row.file}: {row.width} × {row.height} px, unlike the rest")
+    if table["panel"].mean() > 0.5:
+        for file in table["file"][~table["panel"].astype(bool)]:
+            findings.warnings["no_panel"].append(f"{file}: unlike the rest, no face panel stands out of a canvas")
 
     hashes = np.array([int(dhash, 16) for dhash in table["dhash"]], dtype=np.uint64)
     for i, j in duplicates.near_pairs(hashes, dataset.near_duplicate_bits):

@@ -1,5 +1,6 @@
 """Pictures for people: faces in rows, each with a caption."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ def contact_sheet(title: str, cells: Sequence[Cell], columns: int, note: str = "
     draw = ImageDraw.Draw(sheet)
     # Pillow carries this font itself, so that the same lock draws the same letters everywhere.
     heading, text = ImageFont.load_default(20), ImageFont.load_default(14)
-    draw.text((_GAP, _TITLE // 2), title, _TEXT, heading, anchor="lm")
+    draw.text((_GAP, _TITLE // 2), _fitted(title, heading, size[0] - 2 * _GAP), _TEXT, heading, anchor="lm")
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         left, top = _GAP + column * (_PICTURE + _GAP), _TITLE + row * pitch
@@ -45,7 +46,21 @@ def contact_sheet(title: str, cells: Sequence[Cell], columns: int, note: str = "
             draw.rectangle((left - 4, top - 4, left + _PICTURE + 3, top + _PICTURE + 3), outline=_WRONG, width=4)
         for line, words in enumerate(cell.caption):
             middle = top + _PICTURE + line * _LINE + _LINE // 2 + 2
-            draw.text((left + _PICTURE // 2, middle), words, _WRONG if cell.wrong else _TEXT, text, anchor="mm")
+            fitted = _fitted(words, text, _PICTURE + _GAP // 2)
+            draw.text((left + _PICTURE // 2, middle), fitted, _WRONG if cell.wrong else _TEXT, text, anchor="mm")
     if note:
-        draw.text((_GAP, size[1] - _GAP // 2 - _LINE), note, _TEXT, text)
+        draw.text((_GAP, size[1] - _GAP // 2 - _LINE), _fitted(note, text, size[0] - 2 * _GAP), _TEXT, text)
     return sheet
+
+
+def _fitted(words: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """Make `words` fit into `width` px and into Pillow's own font, which has ASCII's letters alone."""
+    plain = unicodedata.normalize("NFKD", words)
+    plain = "".join(
+        letter if letter.isascii() and letter.isprintable() else "?"
+        for letter in plain
+        if not unicodedata.combining(letter)
+    )
+    while plain and font.getlength(plain) > width:
+        plain = plain.removesuffix("...")[:-1] + "..." if plain != "..." else ""
+    return plain

@@ -38,8 +38,9 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# What counts as canvas: JPEG smears dark edges over white paper, but leaves it above this.
-_WHITE = 236
+# What counts as white paper. JPEG smears dark edges over it, the more the smaller the file; the brighter level keeps
+# the edge of a panel sharper, so the darker ones are tried only where no panel stands out.
+_WHITES = (236, 224, 212)
 # A row or column belongs to the panel where this share of it is not white. Titles cover less than a fifth of a row.
 _PANEL_SHARE = 0.25
 # A column beside the panel still belongs to it at this share: white walls behind a face leave little else.
@@ -105,7 +106,13 @@ def find_panel(pixels: Pixels) -> tuple[int, int, int, int] | None:
     where there is no canvas. On a canvas, each side of the panel is the picture's own border or has empty paper beyond
     it, and two sides or more are straight edges with paper beyond, which a head before a white wall has not.
     """
-    ink = pixels.min(axis=2) < _WHITE
+    darkest = pixels.min(axis=2)
+    panels = (_panel_of(darkest < white) for white in _WHITES)
+    return next((panel for panel in panels if panel is not None), None)
+
+
+def _panel_of(ink: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Find the panel, as find_panel does, where `ink`, bool (H, W), says what is no paper."""
     left, right = _longest_run(ink.mean(axis=0) > _PANEL_SHARE)
     if left == right:
         return None

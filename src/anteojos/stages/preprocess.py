@@ -46,12 +46,14 @@ def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, descri
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:
     """Draw the report's Figure 4, a row of training pictures for each class, with their labels."""
     array, index = np.load(folder / "images.npy", mmap_mode="r"), manifest.read(folder / "index.csv")
+    rows = [np.flatnonzero(index["label"] == label)[:SAMPLES_PER_CLASS] for label in dataset.labels]
+    columns = min(len(row) for row in rows)
     cells = [
-        figures.Cell(array[row], (dataset.name(label),))
-        for label in dataset.labels
-        for row in np.flatnonzero(index["label"] == label)[:SAMPLES_PER_CLASS]
+        figures.Cell(array[picture], (dataset.name(label),))
+        for label, row in zip(dataset.labels, rows, strict=True)
+        for picture in row[:columns]
     ]
-    return figures.contact_sheet("Training pictures", cells, columns=SAMPLES_PER_CLASS)
+    return figures.contact_sheet("Training pictures", cells, columns=max(1, columns))
 
 
 if __name__ == "__main__":

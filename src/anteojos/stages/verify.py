@@ -34,7 +34,7 @@ def main() -> None:
         )
     counts = checks.counts(found, dataset)
     with replacing(Path("data/manifest.csv")) as path:
-        manifest.write(table, path)
+        manifest.write(table[list(manifest.COLUMNS)], path)
     write_json(
         Path("metrics/verify.json"),
         {
