@@ -17,7 +17,7 @@ help:  ## list the targets
 
 setup: .venv/installed  ## make .venv from requirements.lock, if it is not there or is older (2 minutes)
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("anteojos needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
 	@echo "Setting up .venv from requirements.lock; this takes about 2 minutes and 2 GB of disk."
 	$(PYTHON) -m venv --clear .venv

@@ -12,12 +12,17 @@ import yaml
 from PIL import Image
 
 from tests.conftest import ROOT
+from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
 
 
-def run_stage(stage: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_stage(stage: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
     return subprocess.run(
-        [sys.executable, "-m", f"anteojos.stages.{stage}"], cwd=folder, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", f"anteojos.stages.{stage}"],
+        cwd=folder,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
     )
 
 
@@ -67,6 +72,20 @@ def test_fetch_brings_an_archive_and_the_labels_beside_it(tmp_path: Path) -> Non
     assert run_stage("fetch", tmp_path).returncode == 0
     labels = (tmp_path / "labels.csv").read_bytes()
     assert files(tmp_path / "data/raw") == {**files(source), "test_labels.csv": labels}
+
+
+def test_fetch_brings_what_kaggle_has_and_keeps_it_when_kaggle_is_gone(tmp_path: Path) -> None:
+    params(tmp_path, source="kaggle", kaggle=HANDLE)
+    variables = {"KAGGLE_API_ENVIRONMENT": "TEST", "KAGGLEHUB_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    with kaggle_server():
+        done = run_stage("fetch", tmp_path, **variables)
+        assert done.returncode == 0, done.stderr
+        assert files(tmp_path / "data/raw") == dataset_files()
+        params(tmp_path, source="kaggle", kaggle="someone/else/versions/1")
+        failed = run_stage("fetch", tmp_path, **variables)
+    assert failed.returncode == 1
+    assert "Kaggle dataset someone/else/versions/1: there is no such dataset or version" in failed.stderr
+    assert files(tmp_path / "data/raw") == dataset_files()
 
 
 @pytest.mark.parametrize(
