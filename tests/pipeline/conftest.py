@@ -37,11 +37,13 @@ class Project:
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout, with this Python first on the path."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        # As from a shell: `make test` tells the makes below it that they are not the first.
+        shell = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
         return subprocess.run(
             command,
             cwd=self.path,
             env={
-                **os.environ,
+                **shell,
                 "PATH": path,
                 "PYTHONPATH": str(self.path / "src"),
                 "DVC_NO_ANALYTICS": "1",
