@@ -20,7 +20,7 @@ def main() -> None:
     """Run the stage."""
     params = Params.load()
     classifier = Classifier.load(Path("models/model.tflite"))
-    results = pd.concat([label_split(split, classifier, params) for split in ("validate", "test")])
+    results = pd.concat([label_split(split, classifier, params) for split in ("validate", "test")], ignore_index=True)
 
     metrics = {split: asdict(score_split(rows, params)) for split, rows in results.groupby("split", sort=False)}
     write_json(Path("metrics/evaluate.json"), metrics)
