@@ -21,6 +21,8 @@ from anteojos.errors import InputError
 from anteojos.params import Train
 
 Pixels = npt.NDArray[np.uint8]
+Targets = npt.NDArray[np.float32]
+Batch = tuple[Pixels, Targets]
 
 # Files in a zip get the first date that it can hold.
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -82,41 +84,21 @@ def train(
             loss = loss_of(targets, probabilities)
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss, right(targets, probabilities)
+        return loss, count_right(targets, probabilities)
 
     @tf.function(input_signature=signature)
     def score(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         probabilities = network(tf.cast(images, tf.float32), training=False)
-        return loss_of(targets, probabilities), right(targets, probabilities)
-
-    def right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-        """Count the pictures whose label is the likelier one."""
-        same = tf.equal(first_class(targets), first_class(probabilities))
-        return tf.reduce_sum(tf.cast(same, tf.int32))
-
-    def first_class(probabilities: tf.Tensor) -> tf.Tensor:
-        return probabilities[:, 0] > (probabilities[:, 1] if outputs == 2 else 0.5)
-
-    def over(
-        batches: Iterator[tuple[Pixels, npt.NDArray[np.float32]]], function: tf.types.experimental.GenericFunction
-    ) -> Scores:
-        losses, rights, pictures = 0.0, 0, 0
-        for images, targets in batches:
-            loss, correct = function(images, targets)
-            losses += float(loss) * len(images)
-            rights += int(correct)
-            pictures += len(images)
-        return Scores(losses / pictures, rights / pictures)
+        return loss_of(targets, probabilities), count_right(targets, probabilities)
 
     shuffler = np.random.default_rng(params.seed)
     history = []
     for number in range(1, params.epochs + 1):
-        order = shuffler.permutation(len(train.images))
-        in_order = np.arange(len(validate.images))
+        shuffled, in_order = shuffler.permutation(len(train.images)), np.arange(len(validate.images))
         epoch = Epoch(
             number,
-            over(batches(train, order, params.batch_size, outputs), step),
-            over(batches(validate, in_order, params.batch_size, outputs), score),
+            mean_over(batches(train, shuffled, params.batch_size, outputs), step),
+            mean_over(batches(validate, in_order, params.batch_size, outputs), score),
         )
         if not np.isfinite([epoch.train.loss, epoch.validate.loss]).all():
             raise InputError(
@@ -128,9 +110,27 @@ def train(
     return network, history
 
 
-def batches(
-    pictures: Pictures, order: npt.NDArray[np.intp], batch_size: int, outputs: int
-) -> Iterator[tuple[Pixels, npt.NDArray[np.float32]]]:
+def count_right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    """Count, as an int32 scalar, the pictures whose label is the likelier one; both are float32 (B, 1) or (B, 2)."""
+
+    def is_first(outputs: tf.Tensor) -> tf.Tensor:
+        return outputs[:, 0] > (outputs[:, 1] if outputs.shape[1] == 2 else 0.5)
+
+    return tf.reduce_sum(tf.cast(tf.equal(is_first(targets), is_first(probabilities)), tf.int32))
+
+
+def mean_over(data: Iterator[Batch], function: Callable[[Pixels, Targets], tuple[tf.Tensor, tf.Tensor]]) -> Scores:
+    """Run `function`, which gives a batch's mean loss and number of right labels, over at least one batch."""
+    loss_sum, right_sum, pictures = 0.0, 0, 0
+    for images, targets in data:
+        loss, right = function(images, targets)
+        loss_sum += float(loss) * len(images)
+        right_sum += int(right)
+        pictures += len(images)
+    return Scores(loss_sum / pictures, right_sum / pictures)
+
+
+def batches(pictures: Pictures, order: npt.NDArray[np.intp], batch_size: int, outputs: int) -> Iterator[Batch]:
     """Yield images, uint8 (B, size, size, 3), with targets, float32 (B, outputs), `batch_size` at a time in `order`.
 
     The images are read from disk batch by batch where `pictures.images` is memory-mapped.
