@@ -40,4 +40,4 @@ experiments: setup  ## train the networks with and without the printed label, fo
 	python benchmarks/networks.py --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)") $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
-	git clean -ffdXq -- .venv .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics
+	git clean -ffdXq -- .venv dvc_plots .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

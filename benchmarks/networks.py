@@ -45,7 +45,6 @@ def main() -> None:
     if options.test_labels:
         grid["dataset.test_labels"] = f"'{options.test_labels.resolve()}'"
     settings = [argument for key, value in grid.items() for argument in ("--set-param", f"{key}={value}")]
-    dvc("queue", "remove", "--queued")
     dvc("exp", "run", "--queue", *settings)
     dvc("exp", "run", "--run-all", "--jobs", "1")
 

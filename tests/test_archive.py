@@ -188,7 +188,7 @@ def test_an_archive_without_the_splits_says_what_was_found_and_expected(tmp_path
 
     assert refused(source, tmp_path).splitlines() == [
         f"{source}: no folder in it holds train/ and validate/",
-        "  expected train/glasses/, train/noglasses/, validate/glasses/, validate/noglasses/ with pictures, "
+        "  expected train/ and validate/, each with a folder of pictures for each of dataset.classes, "
         "beside one another, at any depth",
         "  found photos/",
         "  found photos/deep/",

@@ -1,7 +1,9 @@
 """dvc.yaml says the truth about what each stage reads."""
 
 import ast
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -60,6 +62,20 @@ def parameters_read(path: Path) -> set[str]:
             passed = [argument.attr for argument in node.args if isinstance(argument, ast.Attribute)]
             keys |= {f"{section}.{key}" for section in passed if section in WHOLE for key in PARAMS[section]}
     return keys
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_committed_lock_is_of_the_code_and_the_parameters_as_they_are(stage: str) -> None:
+    # Else the first `make repro` of a clone would change it: run `make repro` and commit dvc.lock.
+    locked = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
+    code = {dep["path"]: dep["md5"] for dep in locked["deps"] if dep["path"].startswith("src/")}
+    assert code == {path: hashlib.md5((ROOT / path).read_bytes()).hexdigest() for path in code}
+    assert locked["params"]["params.yaml"] == {key: parameter(key) for key in STAGES[stage]["params"]}
+
+
+def parameter(key: str) -> Any:
+    section, _, name = key.partition(".")
+    return PARAMS[section][name]
 
 
 def test_the_import_graph_follows_packages_and_indirect_imports() -> None:

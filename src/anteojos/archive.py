@@ -81,7 +81,7 @@ def import_dataset(location: str, into: Path, *, sha256: str | None, max_bytes: 
             _download(location, path, max_bytes)
             _import_zip(path, shown, into, sha256, max_bytes)
         return
-    path = Path(location)
+    path = Path(location).expanduser()
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
@@ -415,7 +415,7 @@ def _find_root(where: str, files: list[Entry], folders: list[tuple[str, ...]]) -
         raise InputError(
             f"{where}: no folder in it holds train/ and validate/",
             [
-                "expected train/glasses/, train/noglasses/, validate/glasses/, validate/noglasses/ with pictures, "
+                "expected train/ and validate/, each with a folder of pictures for each of dataset.classes, "
                 "beside one another, at any depth",
                 *capped([f"found {shown_name(name)}" for name in top] or ["found nothing"]),
             ],

@@ -144,7 +144,7 @@ def _panel_of(ink: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
             continue
         if outside[:reach].min() > _EMPTY_SHARE:
             return None
-        straight += inside[-reach:].max() >= _EDGE_SHARE
+        straight += int(inside[-reach:].max() >= _EDGE_SHARE)
     return (left, top, right, bottom) if straight >= 2 else None
 
 

@@ -36,22 +36,23 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout, with this Python first on the path."""
+        started = self.started(*command, **environment)
+        stdout, stderr = started.communicate(timeout=240)
+        return subprocess.CompletedProcess(command, started.returncode, stdout, stderr)
+
+    def started(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command as `run` does, in a process group of its own, and do not wait for it."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         # As from a shell: `make test` tells the makes below it that they are not the first.
         shell = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-        return subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.path,
-            env={
-                **shell,
-                "PATH": path,
-                "PYTHONPATH": str(self.path / "src"),
-                "DVC_NO_ANALYTICS": "1",
-                **environment,
-            },
+            env={**shell, "PATH": path, "DVC_NO_ANALYTICS": "1", **environment},
             text=True,
-            capture_output=True,
-            timeout=240,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def must(self, *command: str, **environment: str) -> str:

@@ -21,9 +21,17 @@ def test_make_repro_runs_the_pipeline_from_the_environment_beside_it(project: Pr
 
 
 def test_make_clean_removes_what_make_made_and_nothing_a_person_wrote(project: Project) -> None:
-    made = ("data/raw", "data/processed/train", "data/predictions.csv", "models/model.keras", "metrics/plots/test.png")
+    made = (
+        "data/raw",
+        "data/processed/train",
+        "data/predictions.csv",
+        "models/model.keras",
+        "metrics/plots/test.png",
+        "dvc_plots",
+    )
     written = ("notes.txt", "data/my faces.zip", "models/notes.md", ".dvc/config.local", "src/anteojos/mine.py")
     (project.path / ".venv/bin").mkdir(parents=True)
+    project.must("dvc", "plots", "show")
     for file in written:
         (project.path / file).write_text("# mine\n")
     assert all((project.path / path).exists() for path in made)
@@ -31,7 +39,7 @@ def test_make_clean_removes_what_make_made_and_nothing_a_person_wrote(project: P
     assert [path for path in (*made, ".venv") if (project.path / path).exists()] == []
     assert [path for path in written if not (project.path / path).exists()] == []
     assert project.must("git", "diff", "--name-only") == ""
-    # What was made comes back from DVC's cache, which stays.
+    # The pipeline's outputs come back from DVC's cache, which stays.
     assert "ran" not in project.repro().values()
 
 

@@ -1,7 +1,9 @@
 """`dvc repro` rebuilds only what has changed, and loses nothing."""
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,41 @@ def test_a_verify_that_fails_leaves_the_manifest_and_the_metrics(project: Projec
     assert failed.returncode != 0
     assert "dataset.near_duplicate_bits: found 9" in failed.stderr
     assert {file: (project.path / file).read_bytes() for file in before} == before
+
+
+def test_a_failure_in_a_clone_that_has_run_nothing_loses_no_metrics(project: Project, tmp_path: Path) -> None:
+    project.must("git", "clone", "--quiet", str(project.path), str(tmp_path / "a clone"))
+    clone = Project(tmp_path / "a clone")
+    counts = {"glasses": 7, "noglasses": 6}
+    clone.must("dvc", "repro", "fetch")
+    found = yaml.safe_load((clone.path / "params.yaml").read_text())["dataset"]["expected"]
+    # The pictures of before, and another number expected of them.
+    clone.set("dataset.expected", {**found, "train": counts})
+    clone.set("dataset.source", "archive")
+    clone.set("dataset.archive", str(project.path / "data/raw"))
+    failed = clone.run("dvc", "repro")
+    assert failed.returncode != 0
+    assert "train/glasses: 6 pictures, expected 7" in failed.stderr
+    assert "dvc repro --force fetch" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert clone.must("git", "status", "--porcelain").split() == ["M", "dvc.lock", "M", "params.yaml"]
+
+
+def test_an_interrupted_training_leaves_the_previous_model_and_can_be_run_again(project: Project) -> None:
+    model = (project.path / "models/model.keras").read_bytes()
+    project.set("train.epochs", 500)
+    command = project.started("dvc", "repro")
+    assert command.stdout is not None
+    for line in command.stdout:
+        if line.startswith("epoch"):
+            break
+    os.killpg(command.pid, signal.SIGINT)
+    _, error = command.communicate(timeout=60)
+    assert command.returncode != 0
+    assert "train: interrupted" in error
+    assert (project.path / "models/model.keras").read_bytes() == model
+    project.set("train.epochs", 1)
+    assert "ran" not in project.repro().values()
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

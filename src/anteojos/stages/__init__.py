@@ -1,6 +1,7 @@
 """One module a stage of dvc.yaml: read its inputs, call the library, write its outputs."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ def run(main: Callable[[], None]) -> None:
     """Run a stage as DVC does: say plainly what is wrong with its input, and leave no output lost.
 
     DVC removes a stage's outputs before it runs the stage. After a failure they come back from DVC's cache, as
-    dvc.lock has them, so that a stage that could not make new ones leaves those that were there.
+    dvc.lock has them, or from git, so that a stage that could not make new ones leaves those that were there.
     """
     stage = os.environ.get("DVC_STAGE", "")
     try:
@@ -29,6 +30,8 @@ def run(main: Callable[[], None]) -> None:
 
 def _explained(error: BaseException) -> str:
     """Give the text for an error that people can do something about, "" for one that needs its traceback."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
     if isinstance(error, OSError) and error.strerror:
         # A full disk, a folder that can't be written: the machine's matter.
         return f"{error.filename or 'writing'}: {error.strerror}"
@@ -44,9 +47,16 @@ def _restore_outputs(stage: str) -> None:
         for output in repo.stage.load_one(name=stage).outs:
             if output.exists or not output.hash_info:
                 continue
+            in_git = not output.use_cache
             try:
-                # DVC leaves what git tracks to git, but the run cache holds it all the same.
+                # DVC leaves to git what is not cached, but its run cache holds what was made here all the same.
                 output.use_cache = True
                 output.checkout(force=True)
-            except CheckoutError:
-                print(f"{stage}: {output} was removed and is in the cache no more", file=sys.stderr)
+            except (CheckoutError, OSError):
+                # In a clone that has run nothing yet, metrics are in git alone, and other outputs nowhere.
+                if not (in_git and _restore_from_git(output.fs_path)):
+                    print(f"{stage}: {output} is not in DVC's cache; `dvc pull` may bring it back", file=sys.stderr)
+
+
+def _restore_from_git(path: str) -> bool:
+    return subprocess.run(["git", "checkout", "--quiet", "--", path], capture_output=True).returncode == 0  # noqa: S603, S607

@@ -20,7 +20,7 @@ def main() -> None:
         folder.mkdir()
         bring(dataset, folder)
         if dataset.test_labels is not None:
-            copy_test_labels(Path(dataset.test_labels), folder / TEST_LABELS)
+            copy_test_labels(Path(dataset.test_labels).expanduser(), folder / TEST_LABELS)
 
 
 def bring(dataset: Dataset, folder: Path) -> None:

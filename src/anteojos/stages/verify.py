@@ -10,6 +10,11 @@ from anteojos.params import SPLITS, TEST_LABELS, Params
 from anteojos.stages import run
 
 RAW = Path("data/raw")
+ADVICE = {
+    False: "Fix the source or change dataset.expected, then run `dvc repro` again.",
+    # DVC does not watch what lies outside of the repository.
+    True: "Fix the source and run `dvc repro --force fetch`, or change dataset.expected; then run `dvc repro` again.",
+}
 
 
 def main() -> None:
@@ -30,7 +35,7 @@ def main() -> None:
         raise InputError(
             f"{RAW} does not match params.yaml",
             findings.problems,
-            "Fix the source or change dataset.expected, then run `dvc repro` again.",
+            ADVICE[dataset.source == "archive"],
         )
     counts = checks.counts(found, dataset)
     with replacing(Path("data/manifest.csv")) as path:
