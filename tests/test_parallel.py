@@ -106,7 +106,7 @@ def test_one_who_stops_early_leaves_no_thread_behind() -> None:
     results = in_order(done.append, count(), total=1000, description="")
     next(results)
     assert threading.active_count() > before
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert threading.active_count() == before
     assert len(done) <= 4 * 2 + 1
 

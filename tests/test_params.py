@@ -76,7 +76,7 @@ def test_params_are_read_from_the_working_folder(tmp_path: Path, monkeypatch: py
 def test_params_are_frozen() -> None:
     params = Params.load(COMMITTED)
     with pytest.raises(FrozenInstanceError):
-        params.train.epochs = 3  # type: ignore[misc]
+        params.train.epochs = 3
 
 
 def test_every_knob_has_a_comment() -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from anteojos.outputs import ZIP_EPOCH
 from anteojos.params import Crop
 
 _ENTRY = "anteojos.json"
@@ -26,8 +27,7 @@ class Card:
     def attach(self, model: Path) -> None:
         """Put the card into a .tflite file."""
         with zipfile.ZipFile(model, "a") as attached:
-            # With a fixed date, so that the same model has the same bytes.
-            entry = zipfile.ZipInfo(_ENTRY, (1980, 1, 1, 0, 0, 0))
+            entry = zipfile.ZipInfo(_ENTRY, ZIP_EPOCH)
             attached.writestr(entry, json.dumps(asdict(self), ensure_ascii=False, indent=2))
 
     @classmethod

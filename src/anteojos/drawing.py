@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from anteojos.params import TEST_LABELS
+
 Array = NDArray[Any]
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
 
@@ -966,5 +968,5 @@ def draw_dataset(
                 if split == "test":
                     labels[name] = label
         first_row += math.ceil(len(dealt) / COLUMNS)
-    with Path(folder, "test_labels.csv").open("w", encoding="utf-8", newline="") as file:
+    with Path(folder, TEST_LABELS).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("file", "label"), *sorted(labels.items())])

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# The first date that a zip can hold: what is written into one must not tell when.
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

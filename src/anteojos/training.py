@@ -18,14 +18,12 @@ import tensorflow as tf
 
 from anteojos import networks
 from anteojos.errors import InputError
+from anteojos.outputs import ZIP_EPOCH
 from anteojos.params import Train
 
 Pixels = npt.NDArray[np.uint8]
 Targets = npt.NDArray[np.float32]
 Batch = tuple[Pixels, Targets]
-
-# Files in a zip get the first date that it can hold.
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def save_keras(network: keras.Model, path: Path) -> None:
                 data = json.dumps({**json.loads(data), "date_saved": "1980-01-01@00:00:00"}).encode()
             elif name == "config.json":
                 data = _number_shared_objects(data)
-            undated.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), data)
+            undated.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), data)
     written.unlink()
 
 
