@@ -23,7 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model.tflite for pictures of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
     from anteojos import training
     from anteojos.card import Card
-    from anteojos.params import Train
+    from anteojos.recipes import Recipe
 
     rng = np.random.default_rng(0)
     first = np.arange(32) % 2 == 0
@@ -32,8 +32,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + np.where(first, 190, 10).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
     )
     pictures = training.Pictures(images, first)
-    params = Train("sigmoid", seed=1, epochs=8, batch_size=16, learning_rate=0.001, rescale="always")
-    network, history = training.train(pictures, pictures, params, lambda epoch: None)
+    recipe = Recipe(epochs=8, batch_size=16, rescale=True)
+    network, history = training.train(pictures, pictures, "sigmoid", recipe, 1, lambda epoch: None)
     assert history[-1].train.accuracy == 1.0
     path = tmp_path_factory.mktemp("model") / "model.tflite"
     training.save_tflite(network, path)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from anteojos import networks
@@ -14,14 +15,14 @@ from anteojos.params import Network
     [("report", 222_210, 2), ("sigmoid", 139_265, 1), ("deep", 1_297_857, 1), ("dropout", 1_297_857, 1)],
 )
 def test_parameters_and_outputs_are_those_of_the_report(network: Network, parameters: int, outputs: int) -> None:
-    model = networks.build(network, 160, "auto")
+    model = networks.build(network, 160, rescale=False)
     assert model.count_params() == parameters
     assert model.input_shape == (None, 160, 160, 3)
     assert model.output_shape == (None, outputs)
 
 
 def test_the_report_network_has_the_reports_layers() -> None:
-    model = networks.build("report", 160, "auto")
+    model = networks.build("report", 160, rescale=False)
     assert [(type(layer).__name__, layer.output.shape[1:], layer.count_params()) for layer in model.layers] == [
         ("Conv2D", (158, 158, 32), 896),
         ("MaxPooling2D", (79, 79, 32), 0),
@@ -35,14 +36,14 @@ def test_the_report_network_has_the_reports_layers() -> None:
 
 
 def test_deep_ends_in_8192_features_and_three_dense_layers() -> None:
-    model = networks.build("deep", 160, "auto")
+    model = networks.build("deep", 160, rescale=False)
     assert model.get_layer("flatten").output.shape == (None, 8_192)
     assert [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)] == [128, 64, 1]
     assert model.layers[-1].activation is keras.activations.sigmoid
 
 
 def test_dropout_is_deep_with_dropout_before_the_first_two_dense_layers() -> None:
-    deep, dropout = (networks.build(network, 160, "auto") for network in ("deep", "dropout"))
+    deep, dropout = (networks.build(network, 160, rescale=False) for network in ("deep", "dropout"))
     names = [layer.name for layer in dropout.layers]
     assert [name for name in names if not name.startswith("dropout")] == [layer.name for layer in deep.layers]
     for number in (1, 2):
@@ -50,29 +51,67 @@ def test_dropout_is_deep_with_dropout_before_the_first_two_dense_layers() -> Non
         assert dropout.get_layer(f"dropout_{number}").rate == 0.5
 
 
-@pytest.mark.parametrize(
-    ("network", "rescale", "rescales"),
-    [
-        ("report", "auto", False),
-        ("sigmoid", "auto", False),
-        ("deep", "auto", True),
-        ("dropout", "auto", True),
-        ("report", "always", True),
-        ("deep", "never", False),
-    ],
-)
-def test_rescaling_follows_the_report_unless_told_otherwise(
-    network: Network, rescale: networks.Rescale, rescales: bool
-) -> None:
+@pytest.mark.parametrize("size", [32, 160, 400])
+def test_edge_has_as_many_parameters_at_any_size(size: int) -> None:
+    model = networks.build("edge", size, rescale=True)
+    assert model.count_params() == 26_822
+    assert model.input_shape == (None, size, size, 3)
+    assert model.output_shape == (None, 1)
+
+
+def probability_of(model: keras.Model, picture: npt.NDArray[np.float32]) -> float:
+    return float(model(picture[np.newaxis])[0, 0])
+
+
+@pytest.fixture(scope="module")
+def picture() -> npt.NDArray[np.float32]:
+    return np.random.default_rng(0).integers(40, 200, (160, 160, 3)).astype(np.float32)
+
+
+def test_edge_sees_nothing_outside_of_its_band(picture: npt.NDArray[np.float32]) -> None:
+    model = networks.build("edge", 160, rescale=True)
+    outside, inside = picture.copy(), picture.copy()
+    # 25 to 70 % of the height, 10 to 90 % of the width.
+    outside[:40], outside[112:], outside[:, :16], outside[:, 144:] = 0, 0, 0, 0
+    inside[70:80, 70:80] = 0
+    assert probability_of(model, outside) == probability_of(model, picture)
+    assert probability_of(model, inside) != probability_of(model, picture)
+
+
+def test_edge_does_not_mind_light_and_contrast(picture: npt.NDArray[np.float32]) -> None:
+    model = networks.build("edge", 160, rescale=True)
+    features = keras.Model(model.inputs, model.get_layer("convolution_1").input)
+    seen = features(picture[np.newaxis])
+    assert np.allclose(features(picture[np.newaxis] + 40), seen, atol=1e-3)
+    # Not quite the same: a floor keeps the noise of plain walls down.
+    assert np.allclose(features(picture[np.newaxis] * 0.5), seen, atol=0.4)
+    assert np.corrcoef(np.ravel(features(picture[np.newaxis] * 0.5)), np.ravel(seen))[0, 1] > 0.999
+
+
+def test_the_fixed_kernels_of_edge_give_the_slopes_of_grey() -> None:
+    model = networks.build("edge", 160, rescale=False)
+    slopes = keras.Model(model.inputs, model.get_layer("slopes").output)
+    across = np.broadcast_to(np.arange(160, dtype=np.float32)[np.newaxis, :, np.newaxis], (160, 160, 3))
+    middle = np.asarray(slopes(across[np.newaxis]))[0, 20, 40]
+    # Brought to 96 px, a slope of 1 a pixel becomes 160 / 96 a pixel.
+    assert middle == pytest.approx([160 / 96, 0], abs=0.06)
+    turned = np.asarray(slopes(across.transpose(1, 0, 2)[np.newaxis]))[0, 20, 40]
+    assert turned == pytest.approx([0, 160 / 96], abs=0.06)
+    assert not any(model.get_layer(name).trainable for name in ("grey", "slopes"))
+
+
+@pytest.mark.parametrize("network", ["report", "deep", "edge"])
+@pytest.mark.parametrize("rescale", [True, False])
+def test_pixels_are_rescaled_first_where_asked_for(network: Network, rescale: bool) -> None:
     model = networks.build(network, 64, rescale)
-    first = model.layers[0]
-    assert isinstance(first, keras.layers.Rescaling) == rescales
-    if rescales:
-        assert np.allclose(first(np.full((1, 64, 64, 3), 255.0, np.float32)), 1.0)
+    rescalings = [layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling)]
+    assert len(rescalings) == rescale
+    if rescale:
+        assert np.allclose(rescalings[0](np.full((1, 64, 64, 3), 255.0, np.float32)), 1.0)
 
 
 def test_a_size_that_leaves_nothing_of_the_picture_is_refused() -> None:
-    assert networks.build("deep", 46, "auto").get_layer("flatten").output.shape == (None, 128)
+    assert networks.build("deep", 46, rescale=True).get_layer("flatten").output.shape == (None, 128)
     with pytest.raises(InputError, match=r"preprocess.size: 45 px is too small for the network 'deep'"):
-        networks.build("deep", 45, "auto")
-    assert networks.build("report", 32, "auto").count_params() > 0
+        networks.build("deep", 45, rescale=True)
+    assert networks.build("report", 32, rescale=False).count_params() > 0

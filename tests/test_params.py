@@ -62,8 +62,7 @@ def test_the_committed_params_load() -> None:
         "test": {"glasses": 10, "noglasses": 10},
     }
     assert (params.preprocess.size, params.preprocess.crop) == (160, "panel")
-    assert (params.train.network, params.train.epochs, params.train.batch_size) == ("report", 10, 32)
-    assert params.train.learning_rate == 0.001
+    assert (params.train.network, params.train.epochs, params.train.augment) == ("report", None, None)
     assert (params.evaluate.threshold, params.predict.threshold) == (0.5, 0.5)
 
 
@@ -96,7 +95,7 @@ def test_every_knob_has_a_comment() -> None:
 
 def test_what_yaml_1_2_calls_a_number_is_one(tmp_path: Path) -> None:
     # DVC writes 0.00001 as 1e-05, which PyYAML alone reads as text.
-    text = committed_with("learning_rate: 0.001 ", "learning_rate: 1e-05 ")
+    text = committed_with("learning_rate:  ", "learning_rate: 1e-05  ")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     assert Params.load(tmp_path / "params.yaml").train.learning_rate == 1e-05
 
@@ -121,7 +120,14 @@ def test_what_yaml_1_2_calls_a_number_is_one(tmp_path: Path) -> None:
         ("train__epochs", 10_000),
         ("train__batch_size", 4096),
         ("train__learning_rate", 1),
-        ("train__rescale", "always"),
+        ("train__network", "edge"),
+        ("train__epochs", None),
+        ("train__batch_size", None),
+        ("train__learning_rate", None),
+        ("train__rescale", True),
+        ("train__rescale", None),
+        ("train__augment", False),
+        ("train__augment", None),
         ("evaluate__threshold", 0),
         ("evaluate__bins", 2),
         ("evaluate__bins", 100),
@@ -152,13 +158,13 @@ def test_the_ends_of_each_range_are_allowed(tmp_path: Path, key: str, value: Any
         ("preprocess__size", "160", "found '160'; input should be a valid integer"),
         ("preprocess__crop", "face", "found 'face'; input should be 'panel' or 'none'"),
         ("preprocess__crop", None, "found None; input should be 'panel' or 'none'"),
-        ("train__network", "vgg", "found 'vgg'; input should be 'report', 'sigmoid', 'deep' or 'dropout'"),
+        ("train__network", "vgg", "found 'vgg'; input should be 'report', 'sigmoid', 'deep', 'dropout' or 'edge'"),
         ("train__seed", 1.5, "found 1.5; input should be a valid integer"),
         ("train__epochs", 0, "found 0; input should be greater than or equal to 1"),
         ("train__epochs", 10_001, "found 10001; input should be less than or equal to 10000"),
         ("train__epochs", 10.0, "found 10.0; input should be a valid integer"),
         ("train__epochs", True, "found True; input should be a valid integer"),
-        ("train__epochs", None, "found None; input should be a valid integer"),
+        ("train__seed", None, "found None; input should be a valid integer"),
         ("train__batch_size", 0, "found 0; input should be greater than or equal to 1"),
         ("train__batch_size", 4097, "found 4097; input should be less than or equal to 4096"),
         ("train__learning_rate", 0, "found 0; input should be greater than 0"),
@@ -166,7 +172,8 @@ def test_the_ends_of_each_range_are_allowed(tmp_path: Path, key: str, value: Any
         ("train__learning_rate", "fast", "found 'fast'; input should be a valid number"),
         ("train__learning_rate", float("nan"), "found nan; input should be a finite number"),
         ("train__learning_rate", float("inf"), "found inf; input should be a finite number"),
-        ("train__rescale", False, "found False; input should be 'auto', 'always' or 'never'"),
+        ("train__rescale", "always", "found 'always'; input should be a valid boolean"),
+        ("train__augment", 1, "found 1; input should be a valid boolean"),
         ("evaluate__threshold", -0.1, "found -0.1; input should be greater than or equal to 0"),
         ("evaluate__bins", 1, "found 1; input should be greater than or equal to 2"),
         ("evaluate__bins", 101, "found 101; input should be less than or equal to 100"),

@@ -12,10 +12,12 @@ from anteojos import networks, training
 from anteojos.card import Card
 from anteojos.classifier import Classifier
 from anteojos.errors import InputError
-from anteojos.params import Network, Train
+from anteojos.params import Network
+from anteojos.recipes import RECIPES, Augmentation, Recipe
 
 SIZE = 48
-PARAMS = Train(network="report", seed=3, epochs=2, batch_size=8, learning_rate=0.001, rescale="auto")
+RECIPE = Recipe(epochs=2, batch_size=8)
+SEED = 3
 
 
 def bright_and_dark(count: int, seed: int = 0) -> training.Pictures:
@@ -27,30 +29,32 @@ def bright_and_dark(count: int, seed: int = 0) -> training.Pictures:
     return training.Pictures(images, first)
 
 
-def train(params: Train = PARAMS, count: int = 20) -> tuple[keras.Model, list[training.Epoch]]:
-    return training.train(bright_and_dark(count), bright_and_dark(10, seed=1), params, lambda epoch: None)
+def train(
+    network: Network = "report", recipe: Recipe = RECIPE, count: int = 20, seed: int = SEED
+) -> tuple[keras.Model, list[training.Epoch]]:
+    pictures, validate = bright_and_dark(count), bright_and_dark(10, seed=1)
+    return training.train(pictures, validate, network, recipe, seed, lambda epoch: None)
 
 
 def test_a_network_learns_what_can_be_learnt() -> None:
-    _, history = train(replace(PARAMS, epochs=8, rescale="always"), count=40)
+    _, history = train(recipe=replace(RECIPE, epochs=8, rescale=True), count=40)
     assert history[-1].train.loss < history[0].train.loss / 2
     assert history[-1].validate.accuracy == 1.0
 
 
 @pytest.mark.parametrize("network", ["report", "sigmoid", "deep"])
 def test_the_first_epochs_are_those_of_plain_keras(network: Network) -> None:
-    params = replace(PARAMS, network=network)
     pictures, validate = bright_and_dark(20), bright_and_dark(10, seed=1)
-    _, ours = training.train(pictures, validate, params, lambda epoch: None)
+    _, ours = training.train(pictures, validate, network, RECIPE, SEED, lambda epoch: None)
 
-    keras.utils.set_random_seed(params.seed)
-    model = networks.build(network, SIZE, "auto")
+    keras.utils.set_random_seed(SEED)
+    model = networks.build(network, SIZE, RECIPE.rescale)
     outputs = model.output_shape[-1]
-    model.compile(keras.optimizers.Adam(params.learning_rate), loss="binary_crossentropy", metrics=["accuracy"])
-    shuffler = np.random.default_rng(params.seed)
+    model.compile(keras.optimizers.Adam(RECIPE.learning_rate), loss="binary_crossentropy", metrics=["accuracy"])
+    shuffler = np.random.default_rng(SEED)
     for epoch in ours:
         order = shuffler.permutation(len(pictures.images))
-        data = [(x.astype(np.float32), y) for x, y in training.batches(pictures, order, params.batch_size, outputs)]
+        data = [(x.astype(np.float32), y) for x, y in training.batches(pictures, order, RECIPE.batch_size, outputs)]
         rights = np.zeros(2)
         for images, targets in data:
             rights += len(images) * np.array(model.train_on_batch(images, targets))
@@ -64,13 +68,14 @@ def test_the_first_epochs_are_those_of_plain_keras(network: Network) -> None:
         assert epoch.validate.accuracy == pytest.approx(accuracy)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
-    params = replace(PARAMS, network="dropout")
+@pytest.mark.parametrize("network", ["dropout", "edge"])
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(network: Network, tmp_path: Path) -> None:
+    recipe = replace(RECIPES[network], epochs=2, batch_size=8)
     files: dict[str, list[bytes]] = {}
     for name, seed in (("one", 3), ("same", 3), ("other", 4)):
-        network, _ = train(replace(params, seed=seed))
-        training.save_keras(network, tmp_path / "model.keras")
-        training.save_tflite(network, tmp_path / "model.tflite")
+        trained, _ = train(network, recipe, seed=seed)
+        training.save_keras(trained, tmp_path / "model.keras")
+        training.save_tflite(trained, tmp_path / "model.tflite")
         files[name] = [(tmp_path / f"model.{suffix}").read_bytes() for suffix in ("keras", "tflite")]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras", "model.tflite"]
     assert files["one"] == files["same"]
@@ -86,9 +91,9 @@ def test_no_file_in_a_keras_archive_tells_when_it_was_written(tmp_path: Path) ->
         assert b"1980-01-01" in archive.read("metadata.json")
 
 
-@pytest.mark.parametrize("network", ["report", "sigmoid", "deep", "dropout"])
+@pytest.mark.parametrize("network", ["report", "sigmoid", "deep", "dropout", "edge"])
 def test_both_model_files_give_the_same_probabilities(network: Network, tmp_path: Path) -> None:
-    trained, _ = train(replace(PARAMS, network=network, rescale="always"))
+    trained, _ = train(network, replace(RECIPE, rescale=True))
     training.save_keras(trained, tmp_path / "model.keras")
     training.save_tflite(trained, tmp_path / "model.tflite")
     Card(("a", "b"), ("A", "B"), "none").attach(tmp_path / "model.tflite")
@@ -117,7 +122,7 @@ def test_training_that_breaks_down_stops_with_what_to_do(monkeypatch: pytest.Mon
         layers = [keras.layers.Flatten(), keras.layers.Dense(2, kernel_initializer=huge), keras.layers.Softmax()]
         return keras.Sequential([keras.Input((size, size, 3)), *layers])
 
-    monkeypatch.setitem(networks.NETWORKS, "report", (exploding, False))
+    monkeypatch.setitem(networks.NETWORKS, "report", exploding)
     with pytest.raises(InputError, match=r"broke down in epoch 1: the loss is no longer a number\nTry a lower"):
         train()
 
@@ -126,11 +131,49 @@ def test_training_that_breaks_down_stops_with_what_to_do(monkeypatch: pytest.Mon
 def test_a_split_without_pictures_is_named(empty: str) -> None:
     splits = {split: bright_and_dark(0 if split == empty else 4) for split in ("train", "validate")}
     with pytest.raises(InputError, match=f"data/processed/{empty} has no pictures"):
-        training.train(splits["train"], splits["validate"], PARAMS, lambda epoch: None)
+        training.train(splits["train"], splits["validate"], "report", RECIPE, SEED, lambda epoch: None)
 
 
 def test_every_epoch_is_told_as_it_ends() -> None:
     told: list[training.Epoch] = []
-    _, history = training.train(bright_and_dark(8), bright_and_dark(4), PARAMS, told.append)
+    _, history = training.train(bright_and_dark(8), bright_and_dark(4), "report", RECIPE, SEED, told.append)
     assert told == history
     assert [epoch.number for epoch in history] == [1, 2]
+
+
+def test_the_learning_rate_rises_and_falls_as_the_recipe_says() -> None:
+    recipe = replace(RECIPE, learning_rate=0.002, warm_up=0.1, weight_decay=0.02)
+    optimizer = training.optimizer_of(recipe, steps=100)
+    assert isinstance(optimizer, keras.optimizers.AdamW)
+    assert optimizer.weight_decay == 0.02
+    rates = [float(optimizer._learning_rate(step)) for step in (0, 5, 10, 55, 100)]
+    assert rates == pytest.approx([0, 0.001, 0.002, 0.001, 0], abs=1e-6)
+
+
+def test_without_warm_up_and_decay_the_optimizer_is_the_reports() -> None:
+    optimizer = training.optimizer_of(RECIPE, steps=100)
+    assert type(optimizer) is keras.optimizers.Adam
+    assert float(optimizer.learning_rate) == pytest.approx(0.001)
+    assert not optimizer.weight_decay
+
+
+def test_label_smoothing_counts_in_training_and_not_in_validation() -> None:
+    # A network whose weights do not move gives the same probabilities in both.
+    still = replace(RECIPE, epochs=1, batch_size=20, learning_rate=0.0)
+    pictures = bright_and_dark(20)
+    losses = {}
+    for smoothing in (0.0, 0.5):
+        recipe = replace(still, label_smoothing=smoothing)
+        _, [epoch] = training.train(pictures, pictures, "sigmoid", recipe, SEED, lambda epoch: None)
+        losses[smoothing] = epoch
+    assert losses[0.0].validate.loss == losses[0.5].validate.loss == pytest.approx(losses[0.0].train.loss, rel=1e-5)
+    assert losses[0.5].train.loss != pytest.approx(losses[0.0].train.loss, rel=1e-3)
+
+
+def test_augmentation_changes_what_is_trained_on_and_not_what_is_validated() -> None:
+    still = replace(RECIPE, epochs=1, learning_rate=0.0)
+    moved = replace(still, augmentation=Augmentation(shift=0.3, zoom=(2, 3), rotation=30))
+    _, [plain] = train(recipe=still)
+    _, [varied] = train(recipe=moved)
+    assert varied.validate == plain.validate
+    assert varied.train.loss != plain.train.loss

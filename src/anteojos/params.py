@@ -15,8 +15,7 @@ Split = Literal["train", "validate", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 TEST_LABELS = "test_labels.csv"  # beside the splits' folders: file,label for test pictures in no class's folder
 Crop = Literal["panel", "none"]
-Network = Literal["report", "sigmoid", "deep", "dropout"]
-Rescale = Literal["auto", "always", "never"]
+Network = Literal["report", "sigmoid", "deep", "dropout", "edge"]
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Pixels = Annotated[int, Field(ge=32, le=1024)]
@@ -95,14 +94,15 @@ class Preprocess:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Train:
-    """The network and how it is trained."""
+    """The network and how it is trained; None where the network's recipe says it."""
 
     network: Network
     seed: Seed
-    epochs: Annotated[int, Field(ge=1, le=10_000)]
-    batch_size: Annotated[int, Field(ge=1, le=4096)]
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    rescale: Rescale
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | None
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | None
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None
+    rescale: bool | None
+    augment: bool | None
 
 
 @dataclass(frozen=True, config=_CONFIG)

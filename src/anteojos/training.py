@@ -1,6 +1,7 @@
 """Training: shuffled batches from memory-mapped arrays, one loop, and the trained network as files."""
 
 import json
+import math
 import os
 import re
 import zipfile
@@ -16,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from anteojos import networks
+from anteojos import augmentation, networks
 from anteojos.errors import InputError
 from anteojos.outputs import ZIP_EPOCH
-from anteojos.params import Train
+from anteojos.params import Network
+from anteojos.recipes import Recipe
 
 Pixels = npt.NDArray[np.uint8]
 Targets = npt.NDArray[np.float32]
@@ -52,25 +54,33 @@ class Epoch:
 
 
 def train(
-    train: Pictures, validate: Pictures, params: Train, on_epoch: Callable[[Epoch], None]
+    train: Pictures,
+    validate: Pictures,
+    network_name: Network,
+    recipe: Recipe,
+    seed: int,
+    on_epoch: Callable[[Epoch], None],
 ) -> tuple[keras.Model, list[Epoch]]:
-    """Train `params.network` and give it with its history.
+    """Train a network by a recipe and give it with its history.
 
-    Binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one) and Adam, as
-    the report has it. Same pictures, parameters and kind of machine: same weights, to the last bit. Raises InputError
-    where a split is empty or the loss is no longer a number.
+    The loss is binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one),
+    as the report has it; `recipe` says the rest. Same pictures, recipe, seed and kind of machine: same weights, to the
+    last bit. Raises InputError where a split is empty or the loss is no longer a number.
     """
     for name, pictures in (("train", train), ("validate", validate)):
         if not len(pictures.images):
             raise InputError(f"data/processed/{name} has no pictures", advice=f"See dataset.expected.{name}.")
-    keras.utils.set_random_seed(params.seed)
+    # Keras numbers what it is not told a name of, by a counter: from the start again.
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     size = train.images.shape[1]
-    network = networks.build(params.network, size, params.rescale)
+    network = networks.build(network_name, size, recipe.rescale)
     outputs = network.output_shape[-1]
-    optimizer = keras.optimizers.Adam(params.learning_rate)
+    optimizer = optimizer_of(recipe, recipe.epochs * math.ceil(len(train.images) / recipe.batch_size))
     optimizer.build(network.trainable_variables)
     loss_of = keras.losses.BinaryCrossentropy()
+    smoothed_loss_of = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing)
 
     # One signature for every batch, the last and smaller one of an epoch too: each shape of its own costs seconds.
     signature = [tf.TensorSpec((None, size, size, 3), tf.uint8), tf.TensorSpec((None, outputs), tf.float32)]
@@ -79,7 +89,7 @@ def train(
     def step(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             probabilities = network(tf.cast(images, tf.float32), training=True)
-            loss = loss_of(targets, probabilities)
+            loss = smoothed_loss_of(targets, probabilities)
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss, count_right(targets, probabilities)
@@ -89,23 +99,41 @@ def train(
         probabilities = network(tf.cast(images, tf.float32), training=False)
         return loss_of(targets, probabilities), count_right(targets, probabilities)
 
-    shuffler = np.random.default_rng(params.seed)
+    rng = np.random.default_rng(seed)
+
+    def varied(data: Iterator[Batch]) -> Iterator[Batch]:
+        for images, targets in data:
+            yield augmentation.vary(images, recipe.augmentation, rng) if recipe.augmentation else images, targets
+
     history = []
-    for number in range(1, params.epochs + 1):
-        shuffled, in_order = shuffler.permutation(len(train.images)), np.arange(len(validate.images))
+    for number in range(1, recipe.epochs + 1):
+        shuffled, in_order = rng.permutation(len(train.images)), np.arange(len(validate.images))
         epoch = Epoch(
             number,
-            mean_over(batches(train, shuffled, params.batch_size, outputs), step),
-            mean_over(batches(validate, in_order, params.batch_size, outputs), score),
+            mean_over(varied(batches(train, shuffled, recipe.batch_size, outputs)), step),
+            mean_over(batches(validate, in_order, recipe.batch_size, outputs), score),
         )
         if not np.isfinite([epoch.train.loss, epoch.validate.loss]).all():
             raise InputError(
                 f"training broke down in epoch {number}: the loss is no longer a number",
-                advice=f"Try a lower train.learning_rate than {params.learning_rate}, or train.rescale: always.",
+                advice=f"Try a lower train.learning_rate than {recipe.learning_rate}, or train.rescale: true.",
             )
         history.append(epoch)
         on_epoch(epoch)
     return network, history
+
+
+def optimizer_of(recipe: Recipe, steps: int) -> keras.Optimizer:
+    """Give the optimizer that `recipe` asks for, for a training of so many steps."""
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    if recipe.warm_up:
+        warm_up = math.ceil(recipe.warm_up * steps)
+        learning_rate = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, steps - warm_up), warmup_target=recipe.learning_rate, warmup_steps=warm_up
+        )
+    if recipe.weight_decay:
+        return keras.optimizers.AdamW(learning_rate, weight_decay=recipe.weight_decay)
+    return keras.optimizers.Adam(learning_rate)
 
 
 def count_right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:

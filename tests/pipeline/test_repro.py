@@ -64,8 +64,8 @@ def test_only_what_a_change_concerns_runs(
 
 
 def test_training_that_gives_the_same_model_stops_there(project: Project) -> None:
-    # The network "report" does not rescale: said outright instead of by "auto", it is trained again, to the same bytes.
-    project.set("train.rescale", "never")
+    # The recipe of "report" does not rescale: said outright, it is trained again, to the same bytes.
+    project.set("train.rescale", False)
     assert project.repro() == stages(train="ran")
 
 

@@ -9,19 +9,22 @@ from anteojos import manifest, training
 from anteojos.card import Card
 from anteojos.outputs import replacing, write_json
 from anteojos.params import Params
+from anteojos.recipes import Recipe, recipe_for
 from anteojos.stages import run
 
 
 def main() -> None:
     """Run the stage."""
     params = Params.load()
-    dataset = params.dataset
+    dataset, recipe = params.dataset, recipe_for(params.train)
     train, validate = (load(Path("data/processed", split), dataset.labels[0]) for split in ("train", "validate"))
     with (
         replacing(Path("metrics/history")) as folder,
         Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False) as live,
     ):
-        network, history = training.train(train, validate, params.train, lambda epoch: log(epoch, params, live))
+        network, history = training.train(
+            train, validate, params.train.network, recipe, params.train.seed, lambda epoch: log(epoch, recipe, live)
+        )
     with replacing(Path("models/model.keras")) as path:
         training.save_keras(network, path)
     with replacing(Path("models/model.tflite")) as path:
@@ -51,14 +54,14 @@ def summary(epoch: training.Epoch) -> dict[str, float]:
     }
 
 
-def log(epoch: training.Epoch, params: Params, live: Live) -> None:
+def log(epoch: training.Epoch, recipe: Recipe, live: Live) -> None:
     """Print an epoch in a line, for a terminal as for a log, and add it to the history."""
     live.step = epoch.number
     for split, scores in (("train", epoch.train), ("validate", epoch.validate)):
         live.log_metric(f"{split}/loss", scores.loss)
         live.log_metric(f"{split}/accuracy", scores.accuracy)
     print(
-        f"epoch {epoch.number:>{len(str(params.train.epochs))}}/{params.train.epochs}"
+        f"epoch {epoch.number:>{len(str(recipe.epochs))}}/{recipe.epochs}"
         f"  train: loss {epoch.train.loss:.4f}, accuracy {epoch.train.accuracy:.4f}"
         f"  validate: loss {epoch.validate.loss:.4f}, accuracy {epoch.validate.accuracy:.4f}",
         flush=True,

@@ -1,0 +1,87 @@
+"""Augmentation moves pictures as it is told, and as the seed has it."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from anteojos import augmentation
+from anteojos.recipes import Augmentation
+
+SIZE = 64
+STILL = Augmentation(shift=0, zoom=(1, 1), rotation=0)
+
+
+def pictures(count: int) -> npt.NDArray[np.uint8]:
+    """Black, with a white square of 5 px, 10 px to the right of the middle and 5 px above it."""
+    images = np.zeros((count, SIZE, SIZE, 3), np.uint8)
+    images[:, 24:29, 39:44] = 255
+    return images
+
+
+def centres(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Where the white square is, to the right of and below the middle: (N, 2) in px."""
+    weight = images[..., 0].astype(float)
+    places = np.arange(SIZE) - (SIZE - 1) / 2
+    total = weight.sum(axis=(1, 2))
+    return np.stack(
+        ((weight.sum(axis=1) * places).sum(axis=1) / total, (weight.sum(axis=2) * places).sum(axis=1) / total), axis=1
+    )
+
+
+def varied(count: int, how: Augmentation, seed: int = 0) -> npt.NDArray[np.uint8]:
+    return np.asarray(augmentation.vary(pictures(count), how, np.random.default_rng(seed)))
+
+
+def test_pictures_keep_their_shape_and_type() -> None:
+    moved = varied(3, Augmentation(shift=0.1, zoom=(0.8, 1.5), rotation=10))
+    assert (moved.shape, moved.dtype) == ((3, SIZE, SIZE, 3), np.uint8)
+
+
+def test_half_of_them_are_mirrored_and_nothing_else_happens() -> None:
+    moved, original = varied(200, STILL), pictures(1)[0]
+    mirrored = (moved == original[:, ::-1]).all(axis=(1, 2, 3))
+    same = (moved == original).all(axis=(1, 2, 3))
+    assert (mirrored ^ same).all()
+    assert 70 < mirrored.sum() < 130
+
+
+def test_shifts_go_as_far_as_they_may_in_all_directions_alike() -> None:
+    moved = centres(varied(300, Augmentation(shift=0.1, zoom=(1, 1), rotation=0)))
+    [original] = centres(pictures(1))
+    shifts = np.stack((np.abs(moved[:, 0]) - original[0], moved[:, 1] - original[1]))
+    assert shifts.min() == pytest.approx(-0.1 * SIZE, abs=0.5)
+    assert shifts.max() == pytest.approx(0.1 * SIZE, abs=0.5)
+    assert np.abs(shifts.mean(axis=1)).max() < 0.6
+
+
+def test_zoom_is_about_the_middle_and_within_its_range() -> None:
+    moved = centres(varied(300, Augmentation(shift=0, zoom=(0.8, 1.5), rotation=0)))
+    [original] = centres(pictures(1))
+    factors = moved[:, 1] / original[1]
+    assert np.allclose(np.abs(moved[:, 0]) / original[0], factors, atol=0.05)
+    assert (factors.min(), factors.max()) == pytest.approx((0.8, 1.5), abs=0.05)
+    # As many are made smaller by a factor as are made larger by it.
+    assert np.log(factors).mean() == pytest.approx(np.log(0.8 * 1.5) / 2, abs=0.03)
+
+
+def test_turns_go_both_ways_as_far_as_they_may() -> None:
+    moved = centres(varied(300, Augmentation(shift=0, zoom=(1, 1), rotation=20)))
+    [original] = centres(pictures(1))
+    distance = np.hypot(*original)
+    assert np.allclose(np.hypot(*moved.T), distance, atol=0.2)
+    upright = np.degrees(np.arctan2(moved[:, 1], np.abs(moved[:, 0]))) - np.degrees(
+        np.arctan2(original[1], original[0])
+    )
+    assert (upright.min(), upright.max()) == pytest.approx((-20, 20), abs=1)
+
+
+def test_the_seed_decides() -> None:
+    how = Augmentation(shift=0.1, zoom=(0.8, 1.5), rotation=10)
+    assert np.array_equal(varied(5, how, seed=1), varied(5, how, seed=1))
+    assert not np.array_equal(varied(5, how, seed=1), varied(5, how, seed=2))
+
+
+def test_beyond_its_border_a_picture_goes_on_mirrored() -> None:
+    white = np.full((20, SIZE, SIZE, 3), 200, np.uint8)
+    moved = augmentation.vary(white, Augmentation(shift=0.2, zoom=(0.5, 0.6), rotation=30), np.random.default_rng(0))
+    assert np.asarray(moved).min() >= 199

@@ -1,0 +1,45 @@
+"""A network's recipe stands in one place, and params.yaml overrides it."""
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+
+from anteojos.params import Network, Train
+from anteojos.recipes import FACES, RECIPES, Augmentation, Recipe, recipe_for
+
+UNTOLD = Train("edge", seed=1, epochs=None, batch_size=None, learning_rate=None, rescale=None, augment=None)
+
+
+def test_every_network_has_a_recipe() -> None:
+    assert set(RECIPES) == set(get_args(Network))
+
+
+@pytest.mark.parametrize(
+    ("network", "rescale"), [("report", False), ("sigmoid", False), ("deep", True), ("dropout", True)]
+)
+def test_the_reports_networks_are_trained_as_the_report_did(network: Network, rescale: bool) -> None:
+    recipe = RECIPES[network]
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.rescale) == (10, 32, 0.001, rescale)
+    assert (recipe.weight_decay, recipe.warm_up, recipe.label_smoothing, recipe.augmentation) == (0, 0, 0, None)
+
+
+@pytest.mark.parametrize("network", get_args(Network))
+def test_without_more_said_the_recipe_is_the_networks(network: Network) -> None:
+    assert recipe_for(replace(UNTOLD, network=network)) == RECIPES[network]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("epochs", 3), ("batch_size", 7), ("learning_rate", 0.01), ("rescale", False)]
+)
+def test_a_parameter_that_is_told_overrides_the_recipe_and_nothing_else(key: str, value: Any) -> None:
+    recipe = recipe_for(replace(UNTOLD, **{key: value}))
+    assert recipe == replace(RECIPES["edge"], **{key: value})
+    assert recipe != RECIPES["edge"]
+
+
+def test_augmentation_can_be_left_out_and_brought_to_another_network() -> None:
+    assert recipe_for(replace(UNTOLD, augment=False)) == replace(RECIPES["edge"], augmentation=None)
+    assert recipe_for(replace(UNTOLD, network="report", augment=True)) == Recipe(augmentation=FACES)
+    assert recipe_for(replace(UNTOLD, network="report", augment=False)) == RECIPES["report"]
+    assert isinstance(recipe_for(replace(UNTOLD, augment=True)).augmentation, Augmentation)
