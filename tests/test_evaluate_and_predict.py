@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from anteojos.card import Card
 from anteojos.stages import evaluate, predict
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SEEN
 
 RED = (0xCF, 0x22, 0x2E)
 
@@ -35,7 +37,8 @@ def workspace(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         folder.mkdir(parents=True)
         np.save(folder / "images.npy", np.broadcast_to(greys[:, None, None, None], (8, 48, 48, 3)))
         files = [f"{split}/{number}.jpg" for number in range(8)]
-        pd.DataFrame({"file": files, "label": labels}).to_csv(folder / "index.csv", index=False)
+        index = pd.DataFrame({"file": files, "label": labels, "width": 80, "height": 60, "panel": False})
+        index.to_csv(folder / "index.csv", index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -86,12 +89,39 @@ def test_predict_labels_each_picture_and_frames_the_wrong_ones() -> None:
     assert predictions["label"].tolist() == ["bright"] * 5 + ["dark"] * 3
     assert (predictions["probability"] >= 0.5).tolist() == [True] * 5 + [False] * 3
     metrics = json.loads(Path("metrics/predict.json").read_text())
-    assert metrics == {"pictures": 8, "predicted": {"bright": 5, "dark": 3}, "expected": {"bright": 4, "dark": 4}}
-    assert red_frames("metrics/plots/test.png", 8, lines=2) == [4]
+    # The model is less sure of the dark ones.
+    assert metrics == {
+        "pictures": 8,
+        "predicted": {"bright": 5, "dark": 3},
+        "expected": {"bright": 4, "dark": 4},
+        "warnings": {"no_canvas": 0, "size": 0, "uncertain": 3},
+    }
+    assert predictions["warning"].fillna("").tolist() == [""] * 5 + ["uncertain"] * 3
+    assert red_frames("metrics/plots/test.png", 8, lines=3) == [4]
+
+
+def test_predict_says_in_a_column_how_a_picture_is_unlike_those_of_the_training() -> None:
+    model = Path("models/model.tflite")
+    model.write_bytes(model.read_bytes()[: model.read_bytes().index(b"PK\x03\x04")])
+    Card(("bright", "dark"), ("hell", "dunkel"), "panel", replace(SEEN, canvas=0.9)).attach(model)
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["predict"]["uncertain"] = [0.5, 0.5]
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    index = pd.read_csv("data/processed/test/index.csv").assign(panel=[True] * 7 + [False])
+    index.loc[[2, 7], ["width", "height"]] = 800, 600
+    index.to_csv("data/processed/test/index.csv", index=False)
+    predict.main()
+
+    size = "800 × 600 px, trained on 64 to 80 × 60 px"
+    assert Path("data/predictions.csv").read_text(encoding="utf-8").startswith("file,label,probability,warning\n")
+    warnings = pd.read_csv("data/predictions.csv", keep_default_na=False)["warning"].tolist()
+    assert warnings == ["", "", size, "", "", "", "", f"no canvas; {size}"]
+    metrics = json.loads(Path("metrics/predict.json").read_text())
+    assert metrics["warnings"] == {"no_canvas": 1, "size": 2, "uncertain": 0}
 
 
 def test_no_picture_of_unknown_label_is_framed() -> None:
     index = pd.read_csv("data/processed/test/index.csv")
     index.assign(label="").to_csv("data/processed/test/index.csv", index=False)
     predict.main()
-    assert red_frames("metrics/plots/test.png", 8, lines=2) == []
+    assert red_frames("metrics/plots/test.png", 8, lines=3) == []

@@ -22,31 +22,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=0.5,
         help="probability from which a picture counts as the first class, default: %(default)s",
     )
+    predict.add_argument(
+        "--uncertain",
+        nargs=2,
+        type=_probability,
+        default=(0.2, 0.8),
+        metavar=("LOW", "HIGH"),
+        help="probabilities between which a picture is warned of as uncertain, default: 0.2 0.8",
+    )
     options = parser.parse_args(arguments)
+    low, high = options.uncertain
+    if low > high:
+        predict.error(f"argument --uncertain: {low} is above {high}")
     try:
-        return _predict(options.paths, options.model, options.threshold)
+        return _predict(options.paths, options.model, options.threshold, (low, high))
     except InputError as error:
         print(f"anteojos: {error}", file=sys.stderr)
         return 1
 
 
-def _predict(paths: Sequence[Path], model: Path, threshold: float) -> int:
+def _predict(paths: Sequence[Path], model: Path, threshold: float, uncertain: tuple[float, float]) -> int:
     # Here, so that --help need not wait for NumPy, Pillow and LiteRT.
     from anteojos.classifier import Classifier
     from anteojos.images import PictureError
 
     classifier = Classifier.load(model)
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(("file", "label", "probability", "error"))
+    table.writerow(("file", "label", "probability", "warning", "error"))
     unreadable = False
     for path in _pictures(paths):
         try:
-            probability = classifier.probability(path.read_bytes())
+            picture = classifier.predict(path.read_bytes(), threshold, uncertain)
         except (PictureError, OSError) as error:
             unreadable = True
-            table.writerow((path, "", "", error.strerror if isinstance(error, OSError) else error))
+            table.writerow((path, "", "", "", error.strerror if isinstance(error, OSError) else error))
         else:
-            table.writerow((path, classifier.label(probability, threshold), f"{probability:.4f}", ""))
+            table.writerow((path, picture.label, f"{picture.probability:.4f}", picture.warning, ""))
     return 3 if unreadable else 0
 
 
