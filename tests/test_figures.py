@@ -104,6 +104,21 @@ def test_title_captions_and_note_are_written() -> None:
     assert changed.min() >= 12
 
 
+def test_a_legend_is_a_line_above_the_note() -> None:
+    cells = [Cell(face(0), ("",))]
+    bare, noted = contact_sheet("", cells, 2, note=" "), contact_sheet("", cells, 2, note="note")
+    both = contact_sheet("", cells, 2, note="note", legend="legend")
+    assert both.size == (noted.width, noted.height + 20)
+    below_cells = 44 + 160 + 20 + 16
+    line = both.crop((0, below_cells, both.width, below_cells + 20))
+    assert colours(line, (0, 0, *line.size)) != {WHITE}
+    rest = (0, below_cells, noted.width, noted.height)
+    np.testing.assert_array_equal(
+        np.asarray(both.crop((0, below_cells + 20, both.width, both.height))), np.asarray(noted.crop(rest))
+    )
+    assert contact_sheet("", cells, 2, legend="legend").size == bare.size
+
+
 def test_the_same_sheet_is_the_same_bytes() -> None:
     def sheet() -> Image.Image:
         return contact_sheet("Title", [Cell(face(n), ("con lentes", "p = 0.5"), n == 1) for n in range(3)], 2, "note")

@@ -196,10 +196,11 @@ def test_the_calibration_error_of_good_and_bad_probabilities(
 @pytest.mark.parametrize(
     ("first", "probability", "threshold"),
     [
-        pytest.param([NO, NO, YES], [0.1, 0.2, 0.9], 0.55, id="separable"),
-        pytest.param([NO, NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4, 0.8], 0.6, id="as good at 0.25 and 0.6"),
+        pytest.param([NO, NO, YES], [0.6, 0.7, 0.9], 0.8, id="separable"),
+        pytest.param([NO, NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4, 0.8], 0.5, id="none is better than 0.5"),
+        pytest.param([NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4], 0.35, id="0.15 and 0.35 tie: the nearer to 0.5"),
         pytest.param([NO, YES, NO, YES], [0.1, 0.3, 0.7, 0.9], 0.2, id="0.2 and 0.8 tie: the lower"),
-        pytest.param([NO, YES, YES, NO], [0.6, 0.6, 0.6, 0.2], 0.4, id="equal probabilities stay together"),
+        pytest.param([NO, YES, YES, NO], [0.9, 0.9, 0.9, 0.7], 0.8, id="equal probabilities stay together"),
         pytest.param([YES, YES], [0.4, 0.9], 0.2, id="the first class alone"),
         pytest.param([NO, NO], [0.4, 0.8], 0.9, id="the other class alone"),
         pytest.param([YES, NO], [0.2, 0.8], 0.1, id="the wrong way round"),

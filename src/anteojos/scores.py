@@ -137,17 +137,18 @@ def expected_calibration_error(curve: Sequence[CalibrationBin]) -> float:
 def choose_threshold(first: Booleans, probability: Floats) -> float:
     """Give the threshold that labels most of these pictures rightly; `probability` is (N,) with N of at least 1.
 
-    It lies midway between two neighbouring probabilities (or 0 or 1 and the next), rounded to the 6 decimals that
-    metrics are written with, so that it does what it did here when it is copied from there. Of several that are as
-    good, it is the one nearest to 0.5, then the lower: no further from the usual than the pictures ask for. On the
-    pictures that it was chosen on it looks better than it is.
+    That is 0.5 where no other is better, for nothing then asks for a change. Else it lies midway between two
+    neighbouring probabilities (or 0 or 1 and the next), and of several that are as good it is the one nearest to 0.5,
+    then the lower. It is rounded to the 6 decimals that metrics are written with, so that it does what it did here
+    when it is copied from there. On the pictures that it was chosen on it looks better than it is.
     """
     levels = np.concatenate(([0.0], np.unique(probability), [1.0]))
-    thresholds = np.round((levels[:-1] + levels[1:]) / 2, 6)
+    thresholds = np.append(np.round((levels[:-1] + levels[1:]) / 2, 6), 0.5)
     # Of its own dtype, as `score` compares them: right are those of the first class from the threshold on, and those
     # of the other below it.
     rounded = thresholds.astype(probability.dtype)
     below_first, below_other = (np.searchsorted(np.sort(probability[of]), rounded) for of in (first, ~first))
     right = below_other - below_first
     best = thresholds[right == right.max()]
-    return float(best[np.argmin(np.round(np.abs(best - 0.5), 6))])
+    order = np.lexsort((best, np.round(np.abs(best - 0.5), 6)))
+    return float(best[order[0]])
