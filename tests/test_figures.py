@@ -109,13 +109,11 @@ def test_a_legend_is_a_line_above_the_note() -> None:
     bare, noted = contact_sheet("", cells, 2, note=" "), contact_sheet("", cells, 2, note="note")
     both = contact_sheet("", cells, 2, note="note", legend="legend")
     assert both.size == (noted.width, noted.height + 20)
-    below_cells = 44 + 160 + 20 + 16
-    line = both.crop((0, below_cells, both.width, below_cells + 20))
-    assert colours(line, (0, 0, *line.size)) != {WHITE}
-    rest = (0, below_cells, noted.width, noted.height)
-    np.testing.assert_array_equal(
-        np.asarray(both.crop((0, below_cells + 20, both.width, both.height))), np.asarray(noted.crop(rest))
-    )
+    # The gap below the cells, of which half is above what is written.
+    top = 44 + 160 + 20 + 16 + 8
+    assert colours(both, (0, top, both.width, top + 20)) != {WHITE}
+    as_before = np.asarray(noted.crop((0, top, noted.width, noted.height)))
+    np.testing.assert_array_equal(np.asarray(both.crop((0, top + 20, both.width, both.height))), as_before)
     assert contact_sheet("", cells, 2, legend="legend").size == bare.size
 
 
