@@ -1,13 +1,19 @@
 """The map of where a network looks is the highest where it does look, and nothing where it does not."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from anteojos import training
 from anteojos.attention import GRID, colour, occlusion_map
+from anteojos.card import Card
+from anteojos.classifier import Classifier
+from anteojos.params import Train
+from tests.conftest import SEEN
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -120,3 +126,32 @@ def test_a_difference_that_is_next_to_none_is_not_blown_up() -> None:
     drops[4, 4] = 0.001
     coloured = colour(np.full((90, 90, 3), 128, np.uint8), drops)
     assert np.abs(coloured.astype(int) - 128).max() <= 1
+
+
+def test_a_network_that_reads_a_word_lights_the_word(tmp_path: Path) -> None:
+    # What stands on the paper is all that tells the classes apart: the pictures below it are noise.
+    rng = np.random.default_rng(0)
+    font = ImageFont.load_default(9)
+    first = np.arange(72) % 2 == 0
+    pictures = []
+    for label in first:
+        sheet = Image.new("RGB", (72, 72), "white")
+        cells = rng.integers(80, 180, (6, 6, 3), dtype=np.uint8)
+        sheet.paste(Image.fromarray(cells).resize((56, 56), Image.Resampling.BICUBIC), (8, 14))
+        ImageDraw.Draw(sheet).text((36, 8), "yes" if label else "no_no_no", "black", font, anchor="mm")
+        pictures.append(np.asarray(sheet))
+    images = np.stack(pictures)
+    train, others = training.Pictures(images[:64], first[:64]), training.Pictures(images[64:], first[64:])
+    params = Train("report", seed=1, epochs=8, batch_size=8, learning_rate=0.001, rescale="auto")
+    network, history = training.train(train, others, params, lambda epoch: None)
+    assert history[-1].validate.accuracy == 1
+    training.save_tflite(network, tmp_path / "model.tflite")
+    card = Card(("yes", "no"), ("yes", "no"), "none", SEEN)
+    classifier = Classifier((tmp_path / "model.tflite").read_bytes(), card)
+    maps = [
+        occlusion_map(classifier.probabilities, picture, label)
+        for picture, label in zip(others.images, others.first.tolist(), strict=True)
+    ]
+    # The word is 8 px below the upper edge, and a row of the grid is 8 px high.
+    by_row = np.mean(maps, axis=0).max(axis=1)
+    assert by_row[:2].max() > 3 * np.abs(by_row[2:]).max(), by_row

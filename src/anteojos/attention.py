@@ -41,11 +41,11 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], picture: Pixels, fi
     """
     size = len(picture)
     image = Image.fromarray(picture)
-    blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(_BLUR * size)), dtype=np.float32)
+    to_blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(_BLUR * size)), dtype=np.float32) - picture
 
     def log_odds(hidden: Floats | np.floating) -> float:
         """Ask about the picture, hidden by a share from 0 to 1 at each pixel: float32, (size, size, 1) or a scalar."""
-        shown = np.round(picture + hidden * (blurred - picture)).astype(np.uint8)
+        shown = np.round(picture + hidden * to_blurred).astype(np.uint8)
         probability = float(probabilities(shown[np.newaxis])[0])
         probability = min(max(probability, _EPSILON), 1 - _EPSILON)
         return float(np.log(probability) - np.log1p(-probability)) * (1 if first else -1)

@@ -125,7 +125,7 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
         drops = attention.occlusion_map(classifier.probabilities, picture, first)
         wrong = answer["label"] != answer["predicted"]
         cells.append(figures.Cell(attention.colour(picture, drops), caption_of(answer, params), wrong))
-    title = f"Where the network looked: {len(cells) - len(mistakes)} right answers, {len(mistakes)} mistakes"
+    title = f"Where the network looked: right answers ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
     return figures.contact_sheet(
         title,
         cells,
