@@ -112,6 +112,23 @@ def test_where_the_network_looked_is_drawn_for_right_answers_and_mistakes() -> N
     assert (sheet[44:204, 16:176] == 220).all()
 
 
+@pytest.mark.parametrize(("label", "cell"), [("bright", 3), ("dark", 8)])
+def test_orange_is_what_speaks_for_the_label_that_was_given_be_it_right_or_wrong(label: str, cell: int) -> None:
+    folder = Path("data/processed/validate")
+    pictures = np.load(folder / "images.npy")
+    # The fourth or, where it is labelled dark, the second mistake: called bright for what is in its middle.
+    pictures[3] = 150
+    pictures[3, 18:30, 18:30] = 255
+    np.save(folder / "images.npy", pictures)
+    index = pd.read_csv(folder / "index.csv").assign(label=["bright"] * 3 + [label] + ["bright"] + ["dark"] * 3)
+    index.to_csv(folder / "index.csv", index=False)
+    evaluate.main()
+    sheet = np.asarray(Image.open("metrics/plots/attention.png")).astype(int)
+    row, column = divmod(cell, 4)
+    red, _, blue = sheet[44 + 236 * row + 80, 16 + 176 * column + 80]
+    assert red > blue + 20
+
+
 def test_the_right_answers_looked_at_are_the_first_of_each_class_in_validate() -> None:
     folder = Path("data/processed/validate")
     greys = np.array([220, 40, 225, 30, 230, 35, 235, 30, 240, 30, 245, 30], np.uint8)

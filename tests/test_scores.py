@@ -228,6 +228,12 @@ def test_no_threshold_labels_more_pictures_rightly(levels: int, dtype: type) -> 
         assert accuracy >= max(others), seed
 
 
+def test_a_threshold_is_judged_as_float32_probabilities_will_be_compared_with_it() -> None:
+    # In float64 0.7 lies between these two; in float32 it is the lower one.
+    probability = np.array([0.7, np.nextafter(np.float32(0.7), np.float32(1))], dtype=np.float32)
+    assert choose_threshold(np.array([NO, YES]), probability) == 0.5
+
+
 def test_a_threshold_among_certain_probabilities_does_in_the_metrics_what_it_did_here() -> None:
     # Midway between these lies 0.99999985, which is written as 1.0: all that can be said there is all or none.
     first, probability = np.array([NO, YES]), np.array([0.9999998, 0.9999999])
