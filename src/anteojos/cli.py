@@ -5,6 +5,7 @@ import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from anteojos.errors import InputError
 
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     predict.add_argument(
         "--uncertain",
+        action=_FromLowToHigh,
         nargs=2,
         type=_probability,
         default=(0.2, 0.8),
@@ -31,11 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="probabilities between which a picture is warned of as uncertain, default: 0.2 0.8",
     )
     options = parser.parse_args(arguments)
-    low, high = options.uncertain
-    if low > high:
-        predict.error(f"argument --uncertain: {low} is above {high}")
     try:
-        return _predict(options.paths, options.model, options.threshold, (low, high))
+        return _predict(options.paths, options.model, options.threshold, options.uncertain)
     except InputError as error:
         print(f"anteojos: {error}", file=sys.stderr)
         return 1
@@ -70,6 +69,14 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
             yield from (file for file in sorted(path.rglob("*")) if file.is_file() and is_picture(file))
         else:
             yield path
+
+
+class _FromLowToHigh(argparse.Action):
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        low, high = values
+        if low > high:
+            raise argparse.ArgumentError(self, f"{low} is above {high}")
+        setattr(namespace, self.dest, (low, high))
 
 
 def _probability(text: str) -> float:
