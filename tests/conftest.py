@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anteojos.card import Card, Seen
+
 ROOT = Path(__file__).parents[1]
+# What the card of `model` says of its training pictures: those of `bright_and_dark` are like them.
+SEEN = Seen(canvas=0.0, width=(64, 80), height=(60, 60), aspect=(16 / 15, 4 / 3))
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +26,6 @@ def shared_data() -> Path:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model.tflite for pictures of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
     from anteojos import training
-    from anteojos.card import Card
     from anteojos.recipes import Recipe
 
     rng = np.random.default_rng(0)
@@ -37,7 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert history[-1].train.accuracy == 1.0
     path = tmp_path_factory.mktemp("model") / "model.tflite"
     training.save_tflite(network, path)
-    Card(("bright", "dark"), ("hell", "dunkel"), "panel").attach(path)
+    Card(("bright", "dark"), ("hell", "dunkel"), "panel", SEEN).attach(path)
     return path
 
 

@@ -129,7 +129,7 @@ def test_a_set_with_nothing_wrong_passes(raw: Path, capsys: pytest.CaptureFixtur
 def test_the_manifest_lists_each_picture_once_split_by_split(raw: Path) -> None:
     verified()
     table = pd.read_csv("data/manifest.csv")
-    assert ",".join(table.columns) == "file,split,label,width,height,mode,bytes,sha256,dhash"
+    assert ",".join(table.columns) == "file,split,label,width,height,mode,bytes,sha256,dhash,panel"
     assert table[["file", "split", "label"]].to_numpy().tolist() == [
         ["train/glasses/row-1-column-1.jpg", "train", "glasses"],
         ["train/glasses/row-1-column-2.jpg", "train", "glasses"],
@@ -162,6 +162,7 @@ def test_what_the_manifest_says_of_a_picture_is_so(raw: Path) -> None:
         "bytes": str(path.stat().st_size),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "dhash": f"{int(bits, 2):016x}",
+        "panel": "False",
     }
 
 
@@ -434,6 +435,8 @@ def test_a_picture_without_a_panel_is_warned_of_where_most_have_one(
     if warnings == 1:
         last = files[-1].relative_to(raw).as_posix()
         assert lines == [f"warning (no_panel): {last}: unlike the rest, no face panel stands out of a canvas"]
+    on_canvases = {file.relative_to(raw).as_posix() for file in files[:canvases]}
+    assert {file for file, row in manifest_rows().items() if row["panel"] == "True"} == on_canvases
 
 
 def test_warnings_of_every_kind_are_counted(raw: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from anteojos.cli import main
 
@@ -58,6 +59,26 @@ def test_the_threshold_moves_the_label(
     with pytest.raises(SystemExit, match="2"):
         main(["predict", "--model", str(model), "--threshold", "1.1", str(bright_and_dark[1])])
     assert "1.1 is not from 0 to 1" in capsys.readouterr().err
+
+
+def test_why_a_label_should_not_be_relied_on_stands_in_a_column(
+    model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (400, 300), "white").save(tmp_path / "large.png")
+    pictures = [str(bright_and_dark[0]), str(tmp_path / "large.png"), str(tmp_path / "missing.jpg")]
+    main(["predict", "--model", str(model), *pictures])
+    output = capsys.readouterr().out
+    assert output.startswith("file,label,probability,warning,error\n")
+    assert [row["warning"] for row in rows(output)] == ["", "400 × 300 px, trained on 64 to 80 × 60 px", ""]
+    main(["predict", "--model", str(model), *pictures, "--uncertain", "0", "1"])
+    warnings = [row["warning"] for row in rows(capsys.readouterr().out)]
+    assert warnings == ["uncertain", "400 × 300 px, trained on 64 to 80 × 60 px; uncertain", ""]
+
+
+def test_the_uncertain_probabilities_are_given_from_low_to_high(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "--uncertain", "0.8", "0.2", "x.jpg"])
+    assert "--uncertain: 0.8 is above 0.2" in capsys.readouterr().err
 
 
 def test_without_a_model_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 import yaml
 from PIL import Image
 
+from anteojos.card import Card
+from anteojos.classifier import Classifier
+from anteojos.scores import wilson_interval
 from anteojos.stages import evaluate, predict
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SEEN
 
 RED = (0xCF, 0x22, 0x2E)
 
@@ -35,15 +39,16 @@ def workspace(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         folder.mkdir(parents=True)
         np.save(folder / "images.npy", np.broadcast_to(greys[:, None, None, None], (8, 48, 48, 3)))
         files = [f"{split}/{number}.jpg" for number in range(8)]
-        pd.DataFrame({"file": files, "label": labels}).to_csv(folder / "index.csv", index=False)
+        index = pd.DataFrame({"file": files, "label": labels, "width": 80, "height": 60, "panel": False})
+        index.to_csv(folder / "index.csv", index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def red_frames(path: str, pictures: int, lines: int) -> list[int]:
-    """Give the numbers of the pictures on a sheet, five a row, that have a red frame."""
+def red_frames(path: str, pictures: int, lines: int, columns: int = 5) -> list[int]:
+    """Give the numbers of the pictures on a sheet that have a red frame."""
     sheet = Image.open(path)
-    places = [divmod(number, 5) for number in range(pictures)]
+    places = [divmod(number, columns) for number in range(pictures)]
     corners = [(16 + column * 176 - 3, 44 + row * (176 + 20 * lines) - 3) for row, column in places]
     return [number for number, corner in enumerate(corners) if sheet.getpixel(corner) == RED]
 
@@ -62,6 +67,8 @@ def test_evaluate_counts_what_is_right_and_wrong() -> None:
         }
         # The odd one ties with the four bright ones and beats none of them: (12 + 4 / 2) / 16.
         assert score["roc_auc"] == 0.875
+        # As good as any: the odd one is as bright as the bright ones.
+        assert score["chosen_threshold"] == {"threshold": 0.5, "accuracy": 0.875}
     confusion = pd.read_csv("metrics/plots/confusion.csv").value_counts().to_dict()
     assert confusion == {("hell", "hell"): 4, ("dunkel", "dunkel"): 3, ("dunkel", "hell"): 1}
     roc = pd.read_csv("metrics/plots/roc.csv")
@@ -69,8 +76,71 @@ def test_evaluate_counts_what_is_right_and_wrong() -> None:
     calibration = pd.read_csv("metrics/plots/calibration.csv")
     assert calibration["n"].tolist() == [3, 5]
     assert calibration["observed"].tolist() == [0, 0.8]
+    assert calibration["observed_low"].tolist() == pytest.approx([0, wilson_interval(4, 5)[0]])
+    assert calibration["observed_high"].tolist() == pytest.approx([wilson_interval(0, 3)[1], wilson_interval(4, 5)[1]])
+    off = (calibration["n"] * (calibration["predicted"] - calibration["observed"]).abs()).sum() / 8
+    assert metrics["validate"]["ece"] == metrics["test"]["ece"] == pytest.approx(off, abs=1e-6)
     # One row of cells with three lines of caption holds the mistake of either split.
     assert Image.open("metrics/plots/mistakes.png").size == (896, 44 + 160 + 3 * 20 + 16 + 36)
+
+
+def test_the_threshold_is_chosen_on_validate_measured_on_both_and_used_nowhere() -> None:
+    # All that validate calls bright are dark: only a threshold above them labels it rightly.
+    for split, label in (("validate", "dark"), ("test", "bright")):
+        path = f"data/processed/{split}/index.csv"
+        pd.read_csv(path).assign(label=[label] * 5 + ["dark"] * 3).to_csv(path, index=False)
+    evaluate.main()
+    metrics = json.loads(Path("metrics/evaluate.json").read_text())
+    probability = Classifier.load(Path("models/model.tflite")).probabilities(np.full((1, 48, 48, 3), 220, np.uint8))[0]
+    threshold = metrics["validate"]["chosen_threshold"]["threshold"]
+    assert threshold == pytest.approx((1 + probability) / 2, abs=1e-6)
+    assert metrics["validate"]["chosen_threshold"]["accuracy"] == 1
+    assert metrics["test"]["chosen_threshold"] == {"threshold": threshold, "accuracy": 0.375}
+    assert (metrics["validate"]["accuracy"], metrics["test"]["accuracy"]) == (0.375, 1)
+    predict.main()
+    assert pd.read_csv("data/predictions.csv")["label"].tolist() == ["bright"] * 5 + ["dark"] * 3
+
+
+def test_where_the_network_looked_is_drawn_for_right_answers_and_mistakes() -> None:
+    evaluate.main()
+    path = "metrics/plots/attention.png"
+    # Four bright and three dark ones that are right, then the mistake of either split, four a row.
+    assert Image.open(path).size == (720, 44 + 3 * (160 + 3 * 20 + 16) + 2 * 20 + 16)
+    assert red_frames(path, 9, lines=3, columns=4) == [7, 8]
+    # Hidden by their blur, plain pictures are what they were: nothing is coloured.
+    sheet = np.asarray(Image.open(path)).astype(int)
+    assert (sheet[44:204, 16:176] == 220).all()
+
+
+@pytest.mark.parametrize(("label", "cell"), [("bright", 3), ("dark", 8)])
+def test_orange_is_what_speaks_for_the_label_that_was_given_be_it_right_or_wrong(label: str, cell: int) -> None:
+    folder = Path("data/processed/validate")
+    pictures = np.load(folder / "images.npy")
+    # The fourth or, where it is labelled dark, the second mistake: called bright for what is in its middle.
+    pictures[3] = 150
+    pictures[3, 18:30, 18:30] = 255
+    np.save(folder / "images.npy", pictures)
+    index = pd.read_csv(folder / "index.csv").assign(label=["bright"] * 3 + [label] + ["bright"] + ["dark"] * 3)
+    index.to_csv(folder / "index.csv", index=False)
+    evaluate.main()
+    sheet = np.asarray(Image.open("metrics/plots/attention.png")).astype(int)
+    row, column = divmod(cell, 4)
+    red, _, blue = sheet[44 + 236 * row + 80, 16 + 176 * column + 80]
+    assert red > blue + 20
+
+
+def test_the_right_answers_looked_at_are_the_first_of_each_class_in_validate() -> None:
+    folder = Path("data/processed/validate")
+    greys = np.array([220, 40, 225, 30, 230, 35, 235, 30, 240, 30, 245, 30], np.uint8)
+    np.save(folder / "images.npy", np.broadcast_to(greys[:, None, None, None], (12, 48, 48, 3)))
+    # The first bright one and the second dark one are mistakes.
+    labels = ["dark", "dark", "bright", "bright"] + ["bright", "dark"] * 4
+    index = pd.DataFrame({"file": "x.jpg", "label": labels, "width": 80, "height": 60, "panel": False})
+    index.to_csv(folder / "index.csv", index=False)
+    evaluate.main()
+    sheet = np.asarray(Image.open("metrics/plots/attention.png"))
+    shown = [sheet[44 + 236 * row + 80, 16 + 176 * column + 80, 0] for row in range(2) for column in range(4)]
+    assert shown == [225, 230, 235, 240, 40, 35, 30, 30]
 
 
 def test_a_split_of_unknown_labels_is_not_scored() -> None:
@@ -86,12 +156,39 @@ def test_predict_labels_each_picture_and_frames_the_wrong_ones() -> None:
     assert predictions["label"].tolist() == ["bright"] * 5 + ["dark"] * 3
     assert (predictions["probability"] >= 0.5).tolist() == [True] * 5 + [False] * 3
     metrics = json.loads(Path("metrics/predict.json").read_text())
-    assert metrics == {"pictures": 8, "predicted": {"bright": 5, "dark": 3}, "expected": {"bright": 4, "dark": 4}}
-    assert red_frames("metrics/plots/test.png", 8, lines=2) == [4]
+    # The model is less sure of the dark ones.
+    assert metrics == {
+        "pictures": 8,
+        "predicted": {"bright": 5, "dark": 3},
+        "expected": {"bright": 4, "dark": 4},
+        "warnings": {"no_canvas": 0, "size": 0, "uncertain": 3},
+    }
+    assert predictions["warning"].fillna("").tolist() == [""] * 5 + ["uncertain"] * 3
+    assert red_frames("metrics/plots/test.png", 8, lines=3) == [4]
+
+
+def test_predict_says_in_a_column_how_a_picture_is_unlike_those_of_the_training() -> None:
+    model = Path("models/model.tflite")
+    model.write_bytes(model.read_bytes()[: model.read_bytes().index(b"PK\x03\x04")])
+    Card(("bright", "dark"), ("hell", "dunkel"), "panel", replace(SEEN, canvas=0.9)).attach(model)
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["predict"]["uncertain"] = [0.5, 0.5]
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    index = pd.read_csv("data/processed/test/index.csv").assign(panel=[True] * 7 + [False])
+    index.loc[[2, 7], ["width", "height"]] = 800, 600
+    index.to_csv("data/processed/test/index.csv", index=False)
+    predict.main()
+
+    size = "800 × 600 px, trained on 64 to 80 × 60 px"
+    assert Path("data/predictions.csv").read_text(encoding="utf-8").startswith("file,label,probability,warning\n")
+    warnings = pd.read_csv("data/predictions.csv", keep_default_na=False)["warning"].tolist()
+    assert warnings == ["", "", size, "", "", "", "", f"no canvas; {size}"]
+    metrics = json.loads(Path("metrics/predict.json").read_text())
+    assert metrics["warnings"] == {"no_canvas": 1, "size": 2, "uncertain": 0}
 
 
 def test_no_picture_of_unknown_label_is_framed() -> None:
     index = pd.read_csv("data/processed/test/index.csv")
     index.assign(label="").to_csv("data/processed/test/index.csv", index=False)
     predict.main()
-    assert red_frames("metrics/plots/test.png", 8, lines=2) == []
+    assert red_frames("metrics/plots/test.png", 8, lines=3) == []

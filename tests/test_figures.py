@@ -104,6 +104,19 @@ def test_title_captions_and_note_are_written() -> None:
     assert changed.min() >= 12
 
 
+def test_a_legend_is_a_line_above_the_note() -> None:
+    cells = [Cell(face(0), ("",))]
+    bare, noted = contact_sheet("", cells, 2, note=" "), contact_sheet("", cells, 2, note="note")
+    both = contact_sheet("", cells, 2, note="note", legend="legend")
+    assert both.size == (noted.width, noted.height + 20)
+    # The gap below the cells, of which half is above what is written.
+    top = 44 + 160 + 20 + 16 + 8
+    assert colours(both, (0, top, both.width, top + 20)) != {WHITE}
+    as_before = np.asarray(noted.crop((0, top, noted.width, noted.height)))
+    np.testing.assert_array_equal(np.asarray(both.crop((0, top + 20, both.width, both.height))), as_before)
+    assert contact_sheet("", cells, 2, legend="legend").size == bare.size
+
+
 def test_the_same_sheet_is_the_same_bytes() -> None:
     def sheet() -> Image.Image:
         return contact_sheet("Title", [Cell(face(n), ("con lentes", "p = 0.5"), n == 1) for n in range(3)], 2, "note")

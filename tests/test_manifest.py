@@ -19,6 +19,7 @@ def row(**changed: object) -> dict[str, object]:
         "bytes": 6381,
         "sha256": "ab" * 32,
         "dhash": "00ff00ff00ff00ff",
+        "panel": True,
     } | changed
 
 
@@ -28,12 +29,12 @@ def written_and_read(tmp_path: Path, *rows: dict[str, object]) -> list[dict[str,
 
 
 def test_a_manifest_is_a_plain_csv(tmp_path: Path) -> None:
-    table = pd.DataFrame([row(), row(file='test/a, "b".jpg', split="test", label="")])
+    table = pd.DataFrame([row(), row(file='test/a, "b".jpg', split="test", label="", panel=False)])
     manifest.write(table, tmp_path / "manifest.csv")
     assert (tmp_path / "manifest.csv").read_bytes().decode("utf-8") == (
-        "file,split,label,width,height,mode,bytes,sha256,dhash\n"
-        f"train/glasses/row-1-column-1.jpg,train,glasses,160,155,RGB,6381,{'ab' * 32},00ff00ff00ff00ff\n"
-        f'"test/a, ""b"".jpg",test,,160,155,RGB,6381,{"ab" * 32},00ff00ff00ff00ff\n'
+        "file,split,label,width,height,mode,bytes,sha256,dhash,panel\n"
+        f"train/glasses/row-1-column-1.jpg,train,glasses,160,155,RGB,6381,{'ab' * 32},00ff00ff00ff00ff,True\n"
+        f'"test/a, ""b"".jpg",test,,160,155,RGB,6381,{"ab" * 32},00ff00ff00ff00ff,False\n'
     )
 
 
@@ -57,11 +58,18 @@ def test_checksums_of_digits_alone_stay_text(tmp_path: Path) -> None:
     assert written_and_read(tmp_path, *rows) == rows
 
 
+@pytest.mark.parametrize("panels", [(True, False), (True, True), (False, False)])
+def test_whether_there_is_a_panel_comes_back_as_yes_or_no(tmp_path: Path, panels: tuple[bool, bool]) -> None:
+    rows = [row(panel=panel) for panel in panels]
+    assert written_and_read(tmp_path, *rows) == rows
+
+
 def test_an_empty_manifest_has_its_columns(tmp_path: Path) -> None:
     manifest.write(pd.DataFrame(columns=list(manifest.COLUMNS)), tmp_path / "manifest.csv")
     table = manifest.read(tmp_path / "manifest.csv")
     assert tuple(table.columns) == manifest.COLUMNS
     assert len(table) == 0
+    assert table["panel"].dtype == bool
 
 
 def test_an_index_with_some_of_the_columns_is_read(tmp_path: Path) -> None:

@@ -179,10 +179,24 @@ def test_the_ends_of_each_range_are_allowed(tmp_path: Path, key: str, value: Any
         ("evaluate__bins", 101, "found 101; input should be less than or equal to 100"),
         ("predict__threshold", 1.5, "found 1.5; input should be less than or equal to 1"),
         ("predict__threshold", [0.5], "found [0.5]; input should be a valid number"),
+        ("predict__uncertain", [0.8, 0.2], "found 0.8, 0.2; expected the lower one first"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, key: str, value: Any, problem: str) -> None:
     assert problems_of(tmp_path, **{key: value}) == (f"{key.replace('__', '.')}: {problem}",)
+
+
+@pytest.mark.parametrize(
+    ("value", "place"), [([-0.1, 0.8], "0"), ([0.2, 1.1], "1"), (["low", 0.8], "0"), ([0.2], "1"), (0.2, "")]
+)
+def test_what_is_uncertain_are_two_probabilities(tmp_path: Path, value: Any, place: str) -> None:
+    (problem,) = problems_of(tmp_path, predict__uncertain=value)
+    assert problem.startswith(f"predict.uncertain.{place}".rstrip(".") + ": ")
+
+
+@pytest.mark.parametrize("value", [(0, 1), (0.5, 0.5), (0, 0)])
+def test_any_range_of_probabilities_may_be_uncertain(tmp_path: Path, value: tuple[float, float]) -> None:
+    assert load(tmp_path, predict__uncertain=list(value)).predict.uncertain == value
 
 
 @pytest.mark.parametrize(

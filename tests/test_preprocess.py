@@ -69,7 +69,8 @@ def write_params(**knobs: Any) -> None:
 
 
 def write_manifest(files: dict[str, str]) -> None:
-    rows = [{"file": file, "split": file.split("/")[0], "label": label} for file, label in files.items()]
+    known = {"width": 160, "height": 155, "panel": True}
+    rows = [{"file": file, "split": file.split("/")[0], "label": label, **known} for file, label in files.items()]
     Path("data").mkdir(exist_ok=True)
     manifest.write(pd.DataFrame(rows, columns=list(manifest.COLUMNS)), Path("data/manifest.csv"))
 
@@ -97,17 +98,18 @@ def test_each_split_becomes_an_array_and_an_index(project: Path) -> None:
 def test_the_index_is_in_the_manifest_s_order(project: Path) -> None:
     preprocess.main()
     assert Path("data/processed/train/index.csv").read_bytes().decode("utf-8") == (
-        "file,label\n"
-        "train/noglasses/b.png,noglasses\n"
-        '"train/glasses/c, d.png",glasses\n'
-        "train/noglasses/a.png,noglasses\n"
-        "train/glasses/ñandú.png,glasses\n"
+        "file,label,width,height,panel\n"
+        "train/noglasses/b.png,noglasses,160,155,True\n"
+        '"train/glasses/c, d.png",glasses,160,155,True\n'
+        "train/noglasses/a.png,noglasses,160,155,True\n"
+        "train/glasses/ñandú.png,glasses,160,155,True\n"
     )
 
 
 def test_labels_that_are_not_known_stay_blank(project: Path) -> None:
     preprocess.main()
-    assert Path("data/processed/test/index.csv").read_bytes() == b"file,label\ntest/2.png,\ntest/1.png,\n"
+    index = manifest.read(Path("data/processed/test/index.csv"))
+    assert index[["file", "label"]].to_numpy().tolist() == [["test/2.png", ""], ["test/1.png", ""]]
 
 
 @pytest.mark.parametrize("size", [48, 160])
@@ -146,7 +148,7 @@ def test_a_split_may_have_no_pictures(project: Path) -> None:
     write_manifest({file: label for file, label in FILES.items() if not file.startswith("validate")})
     preprocess.main()
     assert processed("validate").shape == (0, 48, 48, 3)
-    assert Path("data/processed/validate/index.csv").read_text() == "file,label\n"
+    assert Path("data/processed/validate/index.csv").read_text() == "file,label,width,height,panel\n"
     assert len(processed("train")) == 4
 
 
@@ -205,7 +207,8 @@ def test_peak_memory_does_not_grow_with_the_number_of_pictures(project: Path) ->
     def peak(pictures: int) -> int:
         folder = project / str(pictures)
         folder.mkdir()
-        rows = pd.DataFrame({"file": ["one.jpg"] * pictures, "label": "glasses"})
+        known = {"label": "glasses", "width": 160, "height": 155, "panel": False}
+        rows = pd.DataFrame({"file": ["one.jpg"] * pictures, **known})
         tracemalloc.start()
         preprocess.write_split(rows, folder, knobs, "")
         _, highest = tracemalloc.get_traced_memory()
@@ -232,7 +235,9 @@ def test_the_stage_runs_after_verify_on_what_it_wrote(project: Path) -> None:
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads(Path("metrics/verify.json").read_text())["pictures"] == 7
-    assert Path("data/processed/test/index.csv").read_bytes() == b"file,label\ntest/1.png,\ntest/2.png,\n"
+    assert Path("data/processed/test/index.csv").read_text() == (
+        "file,label,width,height,panel\ntest/1.png,,160,155,True\ntest/2.png,,160,155,True\n"
+    )
     face = Image.open("data/raw/test/2.png").crop(PANEL).resize((48, 48), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(processed("test")[1], np.asarray(face))
 

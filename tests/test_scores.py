@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from anteojos.scores import CalibrationBin, calibration_curve, roc_auc, roc_curve, score, wilson_interval
+from anteojos.scores import (
+    CalibrationBin,
+    calibration_curve,
+    choose_threshold,
+    expected_calibration_error,
+    roc_auc,
+    roc_curve,
+    score,
+    wilson_interval,
+)
 
 YES, NO = True, False
 
@@ -138,9 +147,9 @@ def test_calibration_compares_what_was_predicted_with_what_was_seen() -> None:
     first = np.array([NO, YES, NO, YES, YES, YES])
     probability = np.array([0.0, 0.125, 0.125, 0.5, 0.75, 1.0])
     assert calibration_curve(first, probability, 4) == [
-        CalibrationBin(3, pytest.approx(1 / 12), pytest.approx(1 / 3)),
-        CalibrationBin(1, 0.5, 1.0),
-        CalibrationBin(2, 0.875, 1.0),
+        CalibrationBin(3, pytest.approx(1 / 12), pytest.approx(1 / 3), *wilson_interval(1, 3)),
+        CalibrationBin(1, 0.5, 1.0, *wilson_interval(1, 1)),
+        CalibrationBin(2, 0.875, 1.0, *wilson_interval(2, 2)),
     ]
 
 
@@ -148,7 +157,7 @@ def test_calibration_compares_what_was_predicted_with_what_was_seen() -> None:
 @pytest.mark.parametrize("bins", [2, 10, 100])
 def test_the_ends_0_and_1_are_in_the_first_and_the_last_bin(bins: int, dtype: type) -> None:
     curve = calibration_curve(np.array([NO, YES]), np.array([0, 1], dtype=dtype), bins)
-    assert curve == [CalibrationBin(1, 0.0, 0.0), CalibrationBin(1, 1.0, 1.0)]
+    assert [(bin_.n, bin_.predicted, bin_.observed) for bin_ in curve] == [(1, 0.0, 0.0), (1, 1.0, 1.0)]
 
 
 def test_every_picture_is_in_one_bin() -> None:
@@ -157,3 +166,75 @@ def test_every_picture_is_in_one_bin() -> None:
     curve = calibration_curve(chance.random(1000) < probability, probability, 10)
     assert sum(bin_.n for bin_ in curve) == 1000
     assert [int(bin_.predicted * 10) for bin_ in curve] == list(range(10))
+
+
+def test_the_calibration_error_weighs_each_bin_by_its_pictures() -> None:
+    first = np.array([NO, YES, NO, YES, YES, YES])
+    probability = np.array([0.0, 0.125, 0.125, 0.5, 0.75, 1.0])
+    # The bins of the test above: 3 of 6 are off by 1/3 - 1/12, 1 by 1/2, 2 by 1/8.
+    error = expected_calibration_error(calibration_curve(first, probability, 4))
+    assert error == pytest.approx((3 * 1 / 4 + 1 * 1 / 2 + 2 * 1 / 8) / 6)
+
+
+@pytest.mark.parametrize(
+    ("first", "probability", "error"),
+    [
+        ([YES, NO], [1.0, 0.0], 0.0),
+        ([NO, YES], [1.0, 0.0], 1.0),
+        ([YES, NO, NO, NO], [0.25] * 4, 0.0),
+        ([YES, YES], [0.7, 0.9], 0.2),
+    ],
+)
+def test_the_calibration_error_of_good_and_bad_probabilities(
+    first: list[bool], probability: list[float], error: float
+) -> None:
+    assert expected_calibration_error(calibration_curve(np.array(first), np.array(probability), 10)) == pytest.approx(
+        error
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "probability", "threshold"),
+    [
+        pytest.param([NO, NO, YES], [0.6, 0.7, 0.9], 0.8, id="separable"),
+        pytest.param([NO, NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4, 0.8], 0.5, id="none is better than 0.5"),
+        pytest.param([NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4], 0.35, id="0.15 and 0.35 tie: the nearer to 0.5"),
+        pytest.param([NO, YES, NO, YES], [0.1, 0.3, 0.7, 0.9], 0.2, id="0.2 and 0.8 tie: the lower"),
+        pytest.param([NO, YES, YES, NO], [0.9, 0.9, 0.9, 0.7], 0.8, id="equal probabilities stay together"),
+        pytest.param([YES, YES], [0.4, 0.9], 0.2, id="the first class alone"),
+        pytest.param([NO, NO], [0.4, 0.8], 0.9, id="the other class alone"),
+        pytest.param([YES, NO], [0.2, 0.8], 0.1, id="the wrong way round"),
+        pytest.param([YES], [0.0], 0.0, id="one picture of 0"),
+        pytest.param([YES, NO], [1.0, 0.0], 0.5, id="certain and right"),
+    ],
+)
+def test_the_threshold_that_most_pictures_ask_for(
+    first: list[bool], probability: list[float], threshold: float
+) -> None:
+    assert choose_threshold(np.array(first), np.array(probability)) == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("levels", [3, 10, 10**7])
+def test_no_threshold_labels_more_pictures_rightly(levels: int, dtype: type) -> None:
+    for seed in range(20):
+        chance = np.random.default_rng(seed)
+        first = chance.random(30) < 0.5
+        probability = (chance.integers(0, levels, 30) / levels).astype(dtype)
+        chosen = choose_threshold(first, probability)
+        assert chosen == round(chosen, 6)
+        accuracy = score(first, probability, chosen).accuracy
+        others = [score(first, probability, threshold).accuracy for threshold in np.linspace(0, 1, 1001).tolist()]
+        assert accuracy >= max(others), seed
+
+
+def test_a_threshold_is_judged_as_float32_probabilities_will_be_compared_with_it() -> None:
+    # In float64 0.7 lies between these two; in float32 it is the lower one.
+    probability = np.array([0.7, np.nextafter(np.float32(0.7), np.float32(1))], dtype=np.float32)
+    assert choose_threshold(np.array([NO, YES]), probability) == 0.5
+
+
+def test_a_threshold_among_certain_probabilities_does_in_the_metrics_what_it_did_here() -> None:
+    # Midway between these lies 0.99999985, which is written as 1.0: all that can be said there is all or none.
+    first, probability = np.array([NO, YES]), np.array([0.9999998, 0.9999999])
+    assert score(first, probability, choose_threshold(first, probability)).accuracy == 0.5

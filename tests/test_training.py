@@ -14,6 +14,7 @@ from anteojos.classifier import Classifier
 from anteojos.errors import InputError
 from anteojos.params import Network
 from anteojos.recipes import RECIPES, Augmentation, Recipe
+from tests.conftest import SEEN
 
 SIZE = 48
 RECIPE = Recipe(epochs=2, batch_size=8)
@@ -96,7 +97,7 @@ def test_both_model_files_give_the_same_probabilities(network: Network, tmp_path
     trained, _ = train(network, replace(RECIPE, rescale=True))
     training.save_keras(trained, tmp_path / "model.keras")
     training.save_tflite(trained, tmp_path / "model.tflite")
-    Card(("a", "b"), ("A", "B"), "none").attach(tmp_path / "model.tflite")
+    Card(("a", "b"), ("A", "B"), "none", SEEN).attach(tmp_path / "model.tflite")
     images = bright_and_dark(30, seed=5).images
     by_keras = keras.saving.load_model(tmp_path / "model.keras").predict(images.astype(np.float32), verbose=0)[:, 0]
     by_litert = Classifier.load(tmp_path / "model.tflite").probabilities(images)

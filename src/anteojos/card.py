@@ -13,8 +13,24 @@ _ENTRY = "anteojos.json"
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the training pictures were like before they were cropped and resized.
+
+    `canvas` is the share of them in which a face panel stood out of a white canvas. `width` and `height`, in px, and
+    `aspect`, width through height, are from the least to the most.
+    """
+
+    canvas: float
+    width: tuple[int, int]
+    height: tuple[int, int]
+    aspect: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Card:
     """The class folders, `labels`, and what people are shown for them, `names`, the first class first; the `crop`.
+
+    `seen` is what a picture can be compared with.
 
     It stands in the .tflite file as TensorFlow Lite's metadata keeps its files: in a zip behind the model, which
     interpreters pass over. Source: TensorFlow Lite metadata, "Associated files".
@@ -23,6 +39,7 @@ class Card:
     labels: tuple[str, str]
     names: tuple[str, str]
     crop: Crop
+    seen: Seen
 
     def attach(self, model: Path) -> None:
         """Put the card into a .tflite file."""
@@ -32,10 +49,22 @@ class Card:
 
     @classmethod
     def read(cls, model: Path) -> Self:
-        """Read the card of a .tflite file. Raises ValueError where there is none, OSError where there is no file."""
+        """Read the card of a .tflite file.
+
+        Raises ValueError where there is none or it is of an older anteojos, OSError where there is no file.
+        """
         try:
             with zipfile.ZipFile(model) as attached:
                 card = json.loads(attached.read(_ENTRY))
-            return cls(tuple(card["labels"]), tuple(card["names"]), card["crop"])
-        except (zipfile.BadZipFile, KeyError, TypeError) as error:
+        except (zipfile.BadZipFile, KeyError) as error:
             raise ValueError(f"no card is attached: {error}") from error
+        try:
+            seen = card["seen"]
+            return cls(
+                tuple(card["labels"]),
+                tuple(card["names"]),
+                card["crop"],
+                Seen(seen["canvas"], tuple(seen["width"]), tuple(seen["height"]), tuple(seen["aspect"])),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"its card is of another version of anteojos: {error}") from error

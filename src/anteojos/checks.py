@@ -108,10 +108,7 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
 
 
 def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.DataFrame:
-    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`.
-
-    Beside the manifest's columns, `panel` says whether a face panel stands out of the canvas.
-    """
+    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`."""
 
     def row_of(picture: Found) -> dict[str, object] | str:
         try:
@@ -142,7 +139,7 @@ def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.Data
             findings.problems.append(row)
         else:
             rows.append(row)
-    return pd.DataFrame(rows, columns=[*manifest.COLUMNS, "panel"])
+    return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 
 def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings) -> None:

@@ -1,5 +1,6 @@
 """The trained model as people use it: pictures in, probabilities out, without TensorFlow."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -7,9 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from anteojos import images
+from anteojos import images, likeness
 from anteojos.card import Card
 from anteojos.errors import InputError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The `label` of a picture and the `probability` of the first class that it comes from.
+
+    `warning` says why the label should not be relied on, "" where nothing speaks against it: see likeness.warnings.
+    """
+
+    label: str
+    probability: float
+    warning: str
 
 
 class Classifier:
@@ -35,7 +48,8 @@ class Classifier:
             ) from error
         except (ValueError, RuntimeError) as error:
             raise InputError(
-                f"{path}: not a model of anteojos ({error})", advice="Name a model.tflite that `dvc repro` made."
+                f"{path}: not a model of anteojos ({error})",
+                advice="Name a model.tflite that `dvc repro` made; an older one must be trained anew.",
             ) from error
 
     def probabilities(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -48,13 +62,33 @@ class Classifier:
             results[row] = self._interpreter.get_tensor(self._output["index"])[0, 0]
         return results
 
+    def predict(self, data: bytes, threshold: float = 0.5, uncertain: tuple[float, float] = (0.2, 0.8)) -> Prediction:
+        """Label an encoded picture, treated as the training pictures were, and say where it is unlike them.
+
+        It is called the first class from a probability of `threshold` on; a probability between the two of `uncertain`
+        is warned of. Raises PictureError where `data` is no whole picture.
+        """
+        pixels = images.decode(data).pixels
+        face = images.crop_to_panel(pixels)
+        picture = images.prepare(face if self.card.crop == "panel" else pixels, self.size, "none")
+        probability = float(self.probabilities(picture[np.newaxis])[0])
+        height, width, _ = pixels.shape
+        warnings = likeness.warnings(
+            self.card.seen,
+            width=width,
+            height=height,
+            canvas=face is not pixels,
+            probability=probability,
+            uncertain=uncertain,
+        )
+        return Prediction(self.label(probability, threshold), probability, likeness.in_words(warnings))
+
     def probability(self, data: bytes) -> float:
         """Give the probability of the first class for an encoded picture, treated as the training pictures were.
 
         Raises PictureError where `data` is no whole picture.
         """
-        picture = images.prepare(images.decode(data).pixels, self.size, self.card.crop)
-        return float(self.probabilities(picture[np.newaxis])[0])
+        return self.predict(data).probability
 
     def label(self, probability: float, threshold: float) -> str:
         """Give the label that a probability of the first class stands for."""

@@ -26,12 +26,16 @@ class Cell:
     wrong: bool = False
 
 
-def contact_sheet(title: str, cells: Sequence[Cell], columns: int, note: str = "") -> Figure:
-    """Lay `cells` out in rows of `columns` under `title`; `note` stands below, or alone where there are no cells."""
+def contact_sheet(title: str, cells: Sequence[Cell], columns: int, note: str = "", legend: str = "") -> Figure:
+    """Lay `cells` out in rows of `columns` under `title`; `note` stands below, or alone where there are no cells.
+
+    A `legend`, which says what colours mean, has a line of its own above the note.
+    """
+    notes = [words for words in (legend, note) if words]
     lines = max((len(cell.caption) for cell in cells), default=0)
     rows = -(-len(cells) // columns)
     pitch = _PICTURE + lines * _LINE + _GAP
-    size = (columns * (_PICTURE + _GAP) + _GAP, _TITLE + rows * pitch + (_LINE + _GAP if note else 0))
+    size = (columns * (_PICTURE + _GAP) + _GAP, _TITLE + rows * pitch + (len(notes) * _LINE + _GAP if notes else 0))
     sheet = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(sheet)
     # Pillow carries this font itself, so that the same lock draws the same letters everywhere.
@@ -48,8 +52,9 @@ def contact_sheet(title: str, cells: Sequence[Cell], columns: int, note: str = "
             middle = top + _PICTURE + line * _LINE + _LINE // 2 + 2
             fitted = _fitted(words, text, _PICTURE + _GAP // 2)
             draw.text((left + _PICTURE // 2, middle), fitted, _WRONG if cell.wrong else _TEXT, text, anchor="mm")
-    if note:
-        draw.text((_GAP, size[1] - _GAP // 2 - _LINE), _fitted(note, text, size[0] - 2 * _GAP), _TEXT, text)
+    for line, words in enumerate(notes):
+        top = size[1] - _GAP // 2 - (len(notes) - line) * _LINE
+        draw.text((_GAP, top), _fitted(words, text, size[0] - 2 * _GAP), _TEXT, text)
     return sheet
 
 

@@ -115,9 +115,17 @@ class Evaluate:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Predict:
-    """How the test pictures are labelled."""
+    """How the test pictures are labelled, and between which probabilities they are called uncertain."""
 
     threshold: Probability
+    uncertain: tuple[Probability, Probability]
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        low, high = self.uncertain
+        if low > high:
+            raise ValueError(f"predict.uncertain: found {low}, {high}; expected the lower one first")
+        return self
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from anteojos.card import Card
 from tests.pipeline.conftest import Project
 
 pytestmark = pytest.mark.pipeline
@@ -47,6 +48,7 @@ def comment_on_evaluate(project: Project) -> None:
     [
         pytest.param(lambda project: None, stages(), id="nothing"),
         pytest.param(setting("predict.threshold", 0.9), stages(predict="ran"), id="predict.threshold"),
+        pytest.param(setting("predict.uncertain", [0.4, 0.6]), stages(predict="ran"), id="predict.uncertain"),
         pytest.param(setting("evaluate.threshold", 0.9), stages(evaluate="ran"), id="evaluate.threshold"),
         pytest.param(setting("train.epochs", 2), ran_from("train"), id="train.epochs"),
         pytest.param(setting("preprocess.size", 47), ran_from("preprocess"), id="preprocess.size"),
@@ -187,7 +189,7 @@ def test_metrics_params_plots_and_experiments_show_what_changed(project: Project
     for title in ("Accuracy by epoch", "Loss by epoch", "Confusion matrix", "ROC", "Calibration"):
         assert title in html, title
     pictures = {file.name for file in (project.path / "plots/static").iterdir()}
-    assert pictures == {f"workspace_metrics_plots_{name}.png" for name in ("samples", "mistakes", "test")}
+    assert pictures == {f"workspace_metrics_plots_{name}.png" for name in ("samples", "mistakes", "attention", "test")}
 
 
 def test_dag_and_artifacts_are_there_to_see(project: Project) -> None:
@@ -218,7 +220,7 @@ def test_an_experiment_changes_the_network_and_is_listed(project: Project) -> No
 
 def test_predictions_have_a_row_for_each_test_picture(project: Project) -> None:
     predictions = pd.read_csv(project.path / "data/predictions.csv")
-    assert list(predictions.columns) == ["file", "label", "probability"]
+    assert list(predictions.columns) == ["file", "label", "probability", "warning"]
     on_disk = sorted(path.name for path in (project.path / "data/raw/test").iterdir())
     assert [file.removeprefix("test/") for file in predictions["file"]] == on_disk
     assert predictions["probability"].between(0, 1).all()
@@ -227,6 +229,20 @@ def test_predictions_have_a_row_for_each_test_picture(project: Project) -> None:
     metrics = json.loads((project.path / "metrics/predict.json").read_text())
     assert metrics["expected"] == {"glasses": 2, "noglasses": 2}
     assert metrics["predicted"] == {label: int((expected == label).sum()) for label in ("glasses", "noglasses")}
+    uncertain = predictions["probability"].between(0.2, 0.8, inclusive="neither")
+    assert (predictions["warning"] == "uncertain").tolist() == uncertain.tolist()
+    assert metrics["warnings"] == {"no_canvas": 0, "size": 0, "uncertain": int(uncertain.sum())}
+
+
+def test_the_model_s_card_tells_what_the_training_pictures_were_like(project: Project) -> None:
+    seen = Card.read(project.path / "models/model.tflite").seen
+    table = pd.read_csv(project.path / "data/manifest.csv")
+    train = table[table["split"] == "train"]
+    assert seen.canvas == train["panel"].mean() == 1
+    assert seen.width == (train["width"].min(), train["width"].max())
+    assert seen.height == (train["height"].min(), train["height"].max())
+    aspect = train["width"] / train["height"]
+    assert seen.aspect == (aspect.min(), aspect.max())
 
 
 def test_two_classes_of_ones_own_need_only_parameters(project: Project) -> None:

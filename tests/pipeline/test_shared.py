@@ -33,6 +33,7 @@ def test_the_pipeline_runs_on_the_real_pictures(project: Project, shared_data: P
     assert metrics["train"]["parameters"] == 222_210
     assert {split: score["n"] for split, score in metrics["evaluate"].items()} == {"validate": 40, "test": 20}
     assert sum(metrics["predict"]["predicted"].values()) == 20
+    assert (metrics["predict"]["warnings"]["no_canvas"], metrics["predict"]["warnings"]["size"]) == (0, 0)
 
     labels = pd.read_csv(shared_data / "test_labels.csv")
     predictions = pd.read_csv(project.path / "data/predictions.csv")

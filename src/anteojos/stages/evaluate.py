@@ -1,19 +1,24 @@
-"""Score the model that ships on the pictures whose labels are known, and draw where it is right and wrong."""
+"""Score the model that ships on the pictures whose labels are known, and draw where it is right and wrong, and why."""
 
+from collections.abc import Hashable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anteojos import figures, manifest, scores
+from anteojos import attention, figures, manifest, scores
 from anteojos.classifier import Classifier
+from anteojos.images import Pixels
 from anteojos.outputs import replacing, write_json
 from anteojos.params import Params
 from anteojos.stages import run
 
 PROCESSED, PLOTS = Path("data/processed"), Path("metrics/plots")
 MOST_MISTAKES = 40
+# In the picture of where the network looked.
+RIGHT_PER_CLASS, MOST_MISTAKES_LOOKED_AT = 4, 8
 
 
 def main() -> None:
@@ -22,11 +27,18 @@ def main() -> None:
     classifier = Classifier.load(Path("models/model.tflite"))
     results = pd.concat([label_split(split, classifier, params) for split in ("validate", "test")], ignore_index=True)
 
-    metrics = {split: asdict(score_split(rows, params)) for split, rows in results.groupby("split", sort=False)}
-    write_json(Path("metrics/evaluate.json"), metrics)
-    write_curves(results[results["split"] == "validate"], params)
+    validate = results[results["split"] == "validate"]
+    chosen_threshold = scores.choose_threshold(*scored(validate, params))
+    splits = results.groupby("split", sort=False)
+    write_json(
+        Path("metrics/evaluate.json"),
+        {split: score_split(rows, params, chosen_threshold) for split, rows in splits},
+    )
+    write_curves(validate, params)
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
+    with replacing(PLOTS / "attention.png") as path:
+        draw_attention(results, classifier, params).save(path)
 
 
 def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFrame:
@@ -41,15 +53,32 @@ def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFr
     return pd.DataFrame({**columns, "probability": probability, "predicted": predicted})
 
 
-def score_split(rows: pd.DataFrame, params: Params) -> scores.Score:
-    """Score the labels of a split."""
-    first = (rows["label"] == params.dataset.labels[0]).to_numpy()
-    return scores.score(first, rows["probability"].to_numpy(), params.evaluate.threshold)
+def scored(rows: pd.DataFrame, params: Params) -> tuple[scores.Booleans, scores.Floats]:
+    """Give what is scored: whether each label is the first class, bool (N,), and its probability, float32 (N,)."""
+    return (rows["label"] == params.dataset.labels[0]).to_numpy(), rows["probability"].to_numpy()
+
+
+def score_split(rows: pd.DataFrame, params: Params, chosen_threshold: float) -> dict[str, object]:
+    """Score the labels of a split, and those that it would have with the threshold that validate would choose.
+
+    Nothing uses that threshold unless a person writes it into params.yaml. On validate its accuracy is too good, for
+    it was chosen there; on test it is honest.
+    """
+    first, probability = scored(rows, params)
+    curve = scores.calibration_curve(first, probability, params.evaluate.bins)
+    return {
+        **asdict(scores.score(first, probability, params.evaluate.threshold)),
+        "ece": scores.expected_calibration_error(curve),
+        "chosen_threshold": {
+            "threshold": chosen_threshold,
+            "accuracy": scores.score(first, probability, chosen_threshold).accuracy,
+        },
+    }
 
 
 def write_curves(rows: pd.DataFrame, params: Params) -> None:
     """Write what `dvc plots` draws: confusion matrix, ROC and calibration curve."""
-    first, probability = (rows["label"] == params.dataset.labels[0]).to_numpy(), rows["probability"].to_numpy()
+    first, probability = scored(rows, params)
     confusion = pd.DataFrame({"actual": rows["label"], "predicted": rows["predicted"]}).map(params.dataset.name)
     false_positives, true_positives, _ = scores.roc_curve(first, probability)
     roc = pd.DataFrame(
@@ -64,28 +93,67 @@ def write_curves(rows: pd.DataFrame, params: Params) -> None:
 
 def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
     """Draw the pictures that were labelled wrongly, the most certain mistakes first."""
-    dataset, certainty = params.dataset, (results["probability"] - params.evaluate.threshold).abs()
     wrong = results["label"] != results["predicted"]
     counted = [
         f"{wrong[results['split'] == split].sum()} of {n} in {split}"
         for split, n in results["split"].value_counts(sort=False).items()
     ]
-    mistakes = results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
+    mistakes = most_certain_mistakes(results, params)
     cells = [
-        figures.Cell(
-            np.load(PROCESSED / mistake["split"] / "images.npy", mmap_mode="r")[mistake["row"]],
-            (
-                f"{mistake['split']}: {dataset.name(mistake['label'])}",
-                f"called {dataset.name(mistake['predicted'])}",
-                f"p = {mistake['probability']:.3f}",
-            ),
-        )
+        figures.Cell(picture_of(mistake), caption_of(mistake, params))
         for mistake in mistakes.head(MOST_MISTAKES).to_dict("records")
     ]
-    note = f"p is the probability of {dataset.names[0]}" if cells else "Nothing was labelled wrongly."
+    note = f"p is the probability of {params.dataset.names[0]}" if cells else "Nothing was labelled wrongly."
     if len(mistakes) > MOST_MISTAKES:
         note += f"; the {MOST_MISTAKES} most certain mistakes are shown"
     return figures.contact_sheet(f"Mistakes: {', '.join(counted)}", cells, 5, note)
+
+
+def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params) -> figures.Figure:
+    """Draw where the network looked: a row of right answers for each class, then the most certain mistakes.
+
+    The right answers are the first of validate, not picked for what they show, and the same for every network that
+    gets them right.
+    """
+    first_label = params.dataset.labels[0]
+    right = results[(results["split"] == "validate") & (results["label"] == results["predicted"])]
+    rows = [right[right["label"] == label].head(RIGHT_PER_CLASS) for label in params.dataset.labels]
+    mistakes = most_certain_mistakes(results, params).head(MOST_MISTAKES_LOOKED_AT)
+    cells = []
+    for answer in pd.concat([*rows, mistakes]).to_dict("records"):
+        picture, first = picture_of(answer), answer["predicted"] == first_label
+        drops = attention.occlusion_map(classifier.probabilities, picture, first)
+        wrong = answer["label"] != answer["predicted"]
+        cells.append(figures.Cell(attention.colour(picture, drops), caption_of(answer, params), wrong))
+    title = f"Where the network looked: right answers ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
+    return figures.contact_sheet(
+        title,
+        cells,
+        RIGHT_PER_CLASS,
+        note=f"Full colour: the strongest place of each picture; p is the probability of {params.dataset.names[0]}",
+        legend="Orange: with this hidden, the label would be less likely; blue: more likely",
+    )
+
+
+def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Give the rows whose label is wrong, those with the probability farthest from the threshold first."""
+    certainty = (results["probability"] - params.evaluate.threshold).abs()
+    wrong = results["label"] != results["predicted"]
+    return results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
+
+
+def picture_of(row: dict[Hashable, Any]) -> Pixels:
+    """Read the picture of a row as the network saw it: uint8 (size, size, 3)."""
+    return np.asarray(np.load(PROCESSED / row["split"] / "images.npy", mmap_mode="r")[row["row"]])
+
+
+def caption_of(row: dict[Hashable, Any], params: Params) -> tuple[str, str, str]:
+    """Say what is on the picture of a row and what it was called."""
+    return (
+        f"{row['split']}: {params.dataset.name(row['label'])}",
+        f"called {params.dataset.name(row['predicted'])}",
+        f"p = {row['probability']:.3f}",
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Label the test pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from anteojos import figures, manifest
+from anteojos import figures, likeness, manifest
+from anteojos.card import Seen
 from anteojos.classifier import Classifier
 from anteojos.images import Pixels
 from anteojos.outputs import replacing, write_json
@@ -24,7 +26,15 @@ def main() -> None:
     pictures = np.load(TEST / "images.npy", mmap_mode="r")
     probability = classifier.probabilities(pictures)
     chosen = np.where(probability >= params.predict.threshold, *params.dataset.labels)
-    predictions = pd.DataFrame({"file": index["file"], "label": chosen, "probability": probability})
+    warnings = warn(index, probability.tolist(), classifier.card.seen, params)
+    predictions = pd.DataFrame(
+        {
+            "file": index["file"],
+            "label": chosen,
+            "probability": probability,
+            "warning": [likeness.in_words(found) for found in warnings],
+        }
+    )
 
     with replacing(Path("data/predictions.csv")) as path:
         manifest.write(predictions, path)
@@ -34,18 +44,46 @@ def main() -> None:
             "pictures": len(predictions),
             "predicted": {label: int((chosen == label).sum()) for label in params.dataset.labels},
             "expected": {label: params.dataset.expected["test"][label] for label in params.dataset.labels},
+            "warnings": {kind: sum(kind in found for found in warnings) for kind in likeness.KINDS},
         },
     )
     with replacing(Path("metrics/plots/test.png")) as path:
-        draw_test_set(pictures, predictions, index["label"], params).save(path)
+        draw_test_set(pictures, predictions, warnings, index["label"], params).save(path)
 
 
-def draw_test_set(pictures: Pixels, predictions: pd.DataFrame, actual: pd.Series, params: Params) -> figures.Figure:
-    """Draw the test pictures, each with its predicted label and probability; wrong ones stand out."""
+def warn(
+    index: pd.DataFrame, probability: Sequence[float], seen: Seen, params: Params
+) -> list[dict[likeness.Kind, str]]:
+    """Give for each picture of an index what speaks against relying on its label."""
+    return [
+        likeness.warnings(
+            seen,
+            width=int(row["width"]),
+            height=int(row["height"]),
+            canvas=bool(row["panel"]),
+            probability=value,
+            uncertain=params.predict.uncertain,
+        )
+        for row, value in zip(index.to_dict("records"), probability, strict=True)
+    ]
+
+
+def draw_test_set(
+    pictures: Pixels,
+    predictions: pd.DataFrame,
+    warnings: Sequence[dict[likeness.Kind, str]],
+    actual: pd.Series,
+    params: Params,
+) -> figures.Figure:
+    """Draw the test pictures, each with its predicted label, probability and warnings; wrong ones stand out."""
     cells = [
         figures.Cell(
             pictures[row],
-            (params.dataset.name(prediction["label"]), f"p = {prediction['probability']:.3f}"),
+            (
+                params.dataset.name(prediction["label"]),
+                f"p = {prediction['probability']:.3f}",
+                *([f"({', '.join(warnings[row]).replace('_', ' ')})"] if warnings[row] else []),
+            ),
             wrong=actual[row] not in ("", prediction["label"]),
         )
         for row, prediction in enumerate(predictions.head(MOST_SHOWN).to_dict("records"))
@@ -53,6 +91,8 @@ def draw_test_set(pictures: Pixels, predictions: pd.DataFrame, actual: pd.Series
     note = f"p is the probability of {params.dataset.names[0]}"
     if (actual != "").any():
         note += "; wrong labels are framed in red"
+    if any(warnings):
+        note += "; in brackets: why not to rely on a label"
     if len(predictions) > MOST_SHOWN:
         note += f"; the first {MOST_SHOWN} are shown"
     return figures.contact_sheet(f"Test set: {len(predictions)} pictures", cells, 5, note)

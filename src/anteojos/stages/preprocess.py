@@ -40,7 +40,7 @@ def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, descri
     files = rows["file"]
     for row, picture in enumerate(parallel.in_order(prepared, files, total=len(files), description=description)):
         array[row] = picture
-    manifest.write(rows[["file", "label"]], folder / "index.csv")
+    manifest.write(rows[list(manifest.INDEX)], folder / "index.csv")
 
 
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:

@@ -6,7 +6,7 @@ import numpy as np
 from dvclive import Live
 
 from anteojos import manifest, training
-from anteojos.card import Card
+from anteojos.card import Card, Seen
 from anteojos.outputs import replacing, write_json
 from anteojos.params import Params
 from anteojos.recipes import Recipe, recipe_for
@@ -29,7 +29,7 @@ def main() -> None:
         training.save_keras(network, path)
     with replacing(Path("models/model.tflite")) as path:
         training.save_tflite(network, path)
-        Card(dataset.labels, dataset.names, params.preprocess.crop).attach(path)
+        Card(dataset.labels, dataset.names, params.preprocess.crop, seen(Path("data/processed/train"))).attach(path)
     best = max(history, key=lambda epoch: (epoch.validate.accuracy, -epoch.validate.loss))
     write_json(
         Path("metrics/train.json"),
@@ -41,6 +41,19 @@ def load(folder: Path, first_label: str) -> training.Pictures:
     """Map the pictures of a split, with their labels."""
     index = manifest.read(folder / "index.csv")
     return training.Pictures(np.load(folder / "images.npy", mmap_mode="r"), (index["label"] == first_label).to_numpy())
+
+
+def seen(folder: Path) -> Seen:
+    """Tell what the pictures of a split were like when they came."""
+    index = manifest.read(folder / "index.csv")
+    width, height = index["width"], index["height"]
+    aspect = width / height
+    return Seen(
+        canvas=float(index["panel"].mean()),
+        width=(int(width.min()), int(width.max())),
+        height=(int(height.min()), int(height.max())),
+        aspect=(float(aspect.min()), float(aspect.max())),
+    )
 
 
 def summary(epoch: training.Epoch) -> dict[str, float]:

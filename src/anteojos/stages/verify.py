@@ -39,7 +39,7 @@ def main() -> None:
         )
     counts = checks.counts(found, dataset)
     with replacing(Path("data/manifest.csv")) as path:
-        manifest.write(table[list(manifest.COLUMNS)], path)
+        manifest.write(table, path)
     write_json(
         Path("metrics/verify.json"),
         {
