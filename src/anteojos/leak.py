@@ -68,7 +68,7 @@ def border_probe(
     pictures each; else InputError. `border` is its width in 160ths of the picture's. The verdict is "leak" where the
     accuracy is above `accuracy` with a p-value below `p_value`. Of more than MOST_PICTURES a sample is taken.
     """
-    first = _first_of_two(labels)
+    first, _ = two_classes(labels)
     chosen = sample(len(first))
     features = {"border": border_values([images[row] for row in chosen], border)}
     return _judge(features, _labellings(first[chosen], permutations), accuracy, p_value)["border"]
@@ -90,7 +90,7 @@ def probes(
     columns (above and below), which say where on a canvas a face stands, and `corners`, their mean colours. `files` has
     further things by name, each (N,) of numbers or text. All but the border are judged together.
     """
-    first = _first_of_two(labels)
+    first, _ = two_classes(labels)
     labellings = _labellings(first, permutations)
     cells, width = _cells(images, border)
     parts = {
@@ -103,6 +103,18 @@ def probes(
         **_judge({"border": _ring(cells, width)}, labellings, accuracy, p_value),
         **_judge(parts, labellings, accuracy, p_value),
     }
+
+
+def two_classes(labels: npt.ArrayLike) -> tuple[Booleans, tuple[str, str]]:
+    """Tell which of `labels`, (N,), are the first of two values in their order, bool (N,), and give both as text.
+
+    Raises InputError where there are not two, or fewer than two pictures of one.
+    """
+    values, number, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+    if len(values) != 2 or counts.min() < 2:
+        found = ", ".join(f"{count:,} of {value}" for value, count in zip(values, counts, strict=True)) or "none"
+        raise InputError(f"telling two classes apart takes two pictures or more of each; found {found}")
+    return np.asarray(number == 0), (str(values[0]), str(values[1]))
 
 
 def sample(n: int) -> npt.NDArray[np.intp]:
@@ -158,9 +170,9 @@ def explain(found: Mapping[str, Probe], names: Sequence[str], border: int, crop:
             else "`preprocess.crop: panel` has left it in: look what it is, and mend the pictures or leave them out."
         )
         paragraphs.append(
-            f"The label can be told where there are no glasses: from the outer {border} of {SIDE} px alone, "
+            f"The label can be told without the face: from the outer {border} of {SIDE} px alone, "
             f"{' and '.join(names)} are told apart with {_figures(leaks['border'])}. A network learns that as readily "
-            f"as the glasses. An accuracy of about {leaks['border'].accuracy:.2f} on pictures of this source, validate "
+            f"as the faces. An accuracy of about {leaks['border'].accuracy:.2f} on pictures of this source, validate "
             f"and test among them, would then say nothing of how it does on others. {remedy}"
         )
     elif seen:
@@ -182,14 +194,6 @@ def _figures(probe: Probe) -> str:
 
 def _listed(found: Mapping[str, Probe]) -> str:
     return "; ".join(f"{name} tells the label with {_figures(probe)}" for name, probe in found.items())
-
-
-def _first_of_two(labels: npt.ArrayLike) -> Booleans:
-    values, number, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
-    if len(values) != 2 or counts.min() < 2:
-        found = ", ".join(f"{count:,} of {value}" for value, count in zip(values, counts, strict=True)) or "none"
-        raise InputError(f"to tell two classes apart takes two pictures or more of each; found {found}")
-    return np.asarray(number == 0)
 
 
 def _labellings(first: Booleans, permutations: int) -> Floats:

@@ -36,7 +36,7 @@ def draw(
         + {"leak": "the label leaks", "none": "no leak"}[probe.verdict],
         cells,
         1 + (examples or _EXAMPLES),
-        f"In colour: where dark speaks for {names[0]} (red) or for {names[1]} (blue). What is paler within is not looked at.",
+        f"Colour shows where dark speaks for {names[0]} (red) or for {names[1]} (blue). The middle is not looked at.",
         _SIDE,
     )
 
