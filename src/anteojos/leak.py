@@ -219,11 +219,16 @@ def _judge(features: Mapping[str, Floats], labellings: Floats, accuracy: float, 
 
 
 def _accuracies(scores: Floats, labels: Floats) -> Floats:
-    """Give the mean of both classes' shares told rightly, (K,), by `scores`, (N, K); a tie is half right."""
-    right = np.where(np.abs(scores) < _TIE, 0.5, (scores > 0) == (labels > 0))
-    first = labels > 0
-    shares = [(right * inside).sum(axis=0) / inside.sum(axis=0) for inside in (first, ~first)]
-    return np.asarray(np.mean(shares, axis=0))
+    """Give the mean of both classes' shares told rightly, (K,), by `scores`, (N, K).
+
+    The classes are parted half-way between their mean scores, for what is foretold of the smaller one lies nearer to
+    the middle. A tie is half right.
+    """
+    classes = (labels > 0, labels < 0)
+    halfway = sum((scores * inside).sum(axis=0) / inside.sum(axis=0) for inside in classes) / 2
+    above = scores - halfway
+    right = np.where(np.abs(above) < _TIE, 0.5, (above > 0) == classes[0])
+    return np.asarray(np.mean([(right * inside).sum(axis=0) / inside.sum(axis=0) for inside in classes], axis=0))
 
 
 def _factorised(features: Floats) -> tuple[Floats, Floats]:
