@@ -92,7 +92,7 @@ def test_what_was_found_is_a_warning_with_the_picture_that_shows_it(
     assert ("con lentes and sin lentes are told apart" in "".join(warnings)) == (telling == "border")
     assert ("quantisation tells the label" in "".join(warnings)) == (telling == "quantisation")
     if telling == "border":
-        assert "metrics/plots/leak.png shows the border." in warnings[0]
+        assert "; metrics/plots/leak.png shows how." in warnings[0]
         assert "Set `preprocess.crop: panel`" in warnings[0]
     if telling == "nothing":
         assert warnings == []
@@ -111,7 +111,8 @@ def test_told_to_fail_it_stops_at_a_border_that_leaks_and_leaves_the_outputs_of_
     with pytest.raises(InputError) as caught:
         audit.main()
     assert "con lentes and sin lentes are told apart with an accuracy of 1.000" in caught.value.headline
-    assert "anteojos audit data/raw --crop none --picture leak.png" in caught.value.advice
+    assert "anteojos audit data/raw --crop none --border 22 --picture leak.png" in caught.value.advice
+    assert " shows how" not in caught.value.headline
     assert outputs() == before
 
 
@@ -170,6 +171,7 @@ def test_the_command_prints_every_probe_and_what_was_found(
     assert probes["quantisation"] == ("leak" if telling == "quantisation" else "none", "28")
     assert ("glasses and noglasses are told apart" in paragraphs) == (telling == "border")
     assert (paragraphs == "") == (telling == "nothing")
+    assert " shows how" not in paragraphs
 
 
 def test_the_command_fails_only_where_asked_to_and_the_border_leaks(tmp_path: Path, telling: str) -> None:

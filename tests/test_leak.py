@@ -276,6 +276,7 @@ def test_what_was_found_is_said_in_a_paragraph() -> None:
         "Set `preprocess.crop: panel` in params.yaml",
     ):
         assert words in paragraph
+    assert "n = 144); leak.png shows how. A" in leak.explain(leaking("border"), names, 22, "none", "leak.png")[0]
     assert "has left it in" in leak.explain(leaking("border"), names, 22, "panel")[0]
 
 

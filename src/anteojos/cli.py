@@ -122,7 +122,7 @@ def _audit(options: argparse.Namespace) -> int:
     for name, probe in found.items():
         figures = f"{probe.accuracy:8.3f}  {probe.chance:6.3f}  {probe.p_value:7.3f}  {probe.n:8,}"
         print(f"{name:16}  {figures}  {probe.verdict}")
-    for paragraph in leak.explain(found, names, options.border, options.crop):
+    for paragraph in leak.explain(found, names, options.border, options.crop, str(options.picture or "")):
         print(f"\n{paragraph}")
     if options.picture:
         with replacing(options.picture) as path:

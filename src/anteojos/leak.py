@@ -32,7 +32,7 @@ _CELL = 4  # 160ths; grey cells of about this size stand for the pixels in them
 _SEED = 0
 # In units of the features' mean squared length. An infinite penalty, no use of the features at all, is tried as well.
 _PENALTIES = np.logspace(-3, 3, 7)
-_TIE = 1e-9  # scores nearer to 0 than this come from rounding, and choose no class
+_TIE = 1e-9  # differences smaller than this come from rounding, and decide nothing
 _BINS = 8  # into which a number with many values is sorted
 _MOST_VALUES = 64  # rarer ones of a text with more than these count as one
 
@@ -88,7 +88,8 @@ def probes(
 
     The parts are `position_rows` and `position_columns`, the brightness of the border's rows (left and right) and
     columns (above and below), which say where on a canvas a face stands, and `corners`, their mean colours. `files` has
-    further things by name, each (N,) of numbers or text. All but the border are judged together.
+    further things by name, each (N,) of numbers or text. All but the border are judged together. Of many pictures, take
+    a `sample` first.
     """
     first, _ = two_classes(labels)
     labellings = _labellings(first, permutations)
@@ -149,15 +150,18 @@ def scores(features: Floats, labels: Floats) -> Floats:
     for penalty in _PENALTIES:
         foretold = _left_out(vectors, squares, labels, penalty * squares.sum() / n)
         error = ((labels - foretold) ** 2).mean(axis=0)
-        better = error < least
+        better = error < (1 - _TIE) * least
         best[:, better], least[better] = foretold[:, better], error[better]
     return np.asarray(best - others)
 
 
-def explain(found: Mapping[str, Probe], names: Sequence[str], border: int, crop: Crop) -> tuple[str, ...]:
-    """Say in a paragraph what the border's leak means and what to do, then in one each what else tells the label.
+def explain(
+    found: Mapping[str, Probe], names: Sequence[str], border: int, crop: Crop, picture: str = ""
+) -> tuple[str, ...]:
+    """Say in a paragraph what the border's leak means and what to do, and in another what else tells the label.
 
-    `names` are the two classes'. There is no paragraph where nothing was found, and the border's, if any, is the first.
+    `names` are the two classes', `picture` is where the border is drawn. There is no paragraph where nothing was found;
+    the border's, if any, is the first.
     """
     leaks = {name: probe for name, probe in found.items() if probe.verdict == "leak"}
     seen = {name: leaks[name] for name in _PARTS if name in leaks}
@@ -171,9 +175,11 @@ def explain(found: Mapping[str, Probe], names: Sequence[str], border: int, crop:
         )
         paragraphs.append(
             f"The label can be told without the face: from the outer {border} of {SIDE} px alone, "
-            f"{' and '.join(names)} are told apart with {_figures(leaks['border'])}. A network learns that as readily "
-            f"as the faces. An accuracy of about {leaks['border'].accuracy:.2f} on pictures of this source, validate "
-            f"and test among them, would then say nothing of how it does on others. {remedy}"
+            f"{' and '.join(names)} are told apart with {_figures(leaks['border'])}"
+            + (f"; {picture} shows how" if picture else "")
+            + f". A network learns that as readily as the faces. An accuracy of about {leaks['border'].accuracy:.2f} on "
+            "pictures of this source, validate and test among them, would then say nothing of how it does on others. "
+            + remedy
         )
     elif seen:
         paragraphs.append(

@@ -72,7 +72,8 @@ def _tinted(picture: leak.Floats, tint: leak.Floats) -> Pixels:
     pale = 255 - 0.6 * (255 - picture @ _GREY)[..., np.newaxis]
     colour = np.where((tint > 0)[..., np.newaxis], _FIRST, _SECOND)
     share = np.clip(np.abs(tint) / _FULL, 0, 0.9)[..., np.newaxis]
-    return np.asarray((1 - share) * pale + share * colour).astype(np.uint8)
+    # Rounded, for white paper comes to 254.999… on one processor and to 255 on another.
+    return np.asarray(np.rint((1 - share) * pale + share * colour)).astype(np.uint8)
 
 
 def _middle_veiled(picture: Pixels, border: int) -> Pixels:

@@ -30,16 +30,18 @@ def main() -> None:
         accuracy=audit.accuracy,
         p_value=audit.p_value,
     )
-    paragraphs = leak.explain(found, dataset.names, audit.border, params.preprocess.crop)
-    if audit.on_leak == "fail" and found["border"].verdict == "leak":
+    stops = audit.on_leak == "fail" and found["border"].verdict == "leak"
+    picture = "" if stops else str(PICTURE)
+    paragraphs = leak.explain(found, dataset.names, audit.border, params.preprocess.crop, picture)
+    if stops:
         raise InputError(
             paragraphs[0],
             paragraphs[1:],
-            f"`anteojos audit {RAW} --crop {params.preprocess.crop} --picture leak.png` draws where; "
-            "`audit.on_leak: warn` in params.yaml trains all the same.",
+            f"`anteojos audit {RAW} --crop {params.preprocess.crop} --border {audit.border} --picture leak.png` "
+            "draws it; `audit.on_leak: warn` in params.yaml trains all the same.",
         )
     for paragraph in paragraphs:
-        print(f"warning (leak): {paragraph} {PICTURE} shows the border.", file=sys.stderr)
+        print(f"warning (leak): {paragraph}", file=sys.stderr)
     with replacing(PICTURE) as path:
         first = (rows["label"] == dataset.labels[0]).to_numpy()
         leak_sheet.draw(pictures, first, dataset.names, found["border"], audit.border).save(path)
