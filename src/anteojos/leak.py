@@ -177,9 +177,9 @@ def explain(
             f"The label can be told without the face: from the outer {border} of {SIDE} px alone, "
             f"{' and '.join(names)} are told apart with {_figures(leaks['border'])}"
             + (f"; {picture} shows how" if picture else "")
-            + f". A network learns that as readily as the faces. An accuracy of about {leaks['border'].accuracy:.2f} on "
-            "pictures of this source, validate and test among them, would then say nothing of how it does on others. "
-            + remedy
+            + ". A network learns that as readily as the faces. An accuracy of about "
+            f"{leaks['border'].accuracy:.2f} on pictures of this source, validate and test among them, would then say "
+            "nothing of how it does on others. " + remedy
         )
     elif seen:
         paragraphs.append(
