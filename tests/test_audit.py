@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import checks, leak, manifest
+from anteojos import checks, leak, leak_sheet, manifest
 from anteojos.cli import main
 from anteojos.errors import InputError
 from anteojos.stages import audit, preprocess
@@ -134,6 +134,22 @@ def test_what_other_stages_wait_for_is_the_same_whatever_was_found(project: Path
     assert Path("data/audited.txt").read_bytes() == b"What the audit found is in metrics/audit.json.\n"
 
 
+def test_the_picture_is_of_the_classes_in_their_order(
+    project: Path, telling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["dataset"]["classes"].reverse()
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    drawn = []
+    monkeypatch.setattr(leak_sheet, "draw", lambda *asked: drawn.extend(asked) or Image.new("RGB", (1, 1)))
+    audit.main()
+    pictures, first, names, probe, border = drawn
+    index = [manifest.read(Path("data/processed", split, "index.csv")) for split in ("train", "validate")]
+    assert first.tolist() == [label == "noglasses" for table in index for label in table["label"]]
+    assert names == ("sin lentes", "con lentes")
+    assert (len(pictures), probe.n, border) == (28, 28, 22)
+
+
 def test_the_same_pictures_make_the_same_bytes(project: Path, telling: str) -> None:
     audit.main()
     before = outputs()
@@ -194,6 +210,34 @@ def test_the_command_looks_at_the_border_it_is_told_to(tmp_path: Path, capsys: p
     with pytest.raises(SystemExit, match="2"):
         main(["audit", str(tmp_path), "--border", "73"])
     assert "73 is not from 4 to 72" in capsys.readouterr().err
+
+
+def test_the_command_looks_at_the_face_alone_where_it_is_told_to(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label in NAMES:
+        for number in range(20):
+            canvas = np.full((155, 160, 3), 255, np.uint8)
+            canvas[20:145, 10:135] = rng.integers(0, 200, (125, 125, 3))
+            canvas[2:12, 50:90] -= 255 * (label == "glasses")
+            path = tmp_path / label / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(canvas).save(path)
+    assert main(["audit", str(tmp_path), "--fail"]) == 4
+    assert main(["audit", str(tmp_path), "--fail", "--crop", "panel"]) == 0
+
+
+def test_the_command_brings_pictures_to_the_size_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_pictures(tmp_path, "nothing")
+    shapes = []
+
+    def probes(pictures: list[np.ndarray], *_: object, **__: object) -> dict[str, leak.Probe]:
+        shapes.extend(picture.shape for picture in pictures)
+        return {"border": leak.Probe(0.5, 0.5, 1.0, 28, "none")}
+
+    monkeypatch.setattr(leak, "probes", probes)
+    main(["audit", str(tmp_path), "--size", "64"])
+    main(["audit", str(tmp_path)])
+    assert shapes == [(64, 64, 3)] * 28 + [(160, 160, 3)] * 28
 
 
 def test_the_command_draws_where_it_is_asked_to(tmp_path: Path) -> None:

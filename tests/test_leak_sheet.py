@@ -57,6 +57,30 @@ def test_beside_them_are_pictures_of_that_class_with_their_middle_veiled() -> No
             assert np.allclose(mean_colour(sheet, row, column, MIDDLE), 255 - (255 - 120) / 4, atol=4)
 
 
+def test_those_are_shown_that_are_told_most_surely() -> None:
+    images = pictures(darker=30)
+    clearest = {True: np.flatnonzero(FIRST)[[4, 9, 11]], False: np.flatnonzero(~FIRST)[[2, 7, 16]]}
+    images[clearest[True], :6, 10:20] = 10
+    images[clearest[False], :6, 40:50] = 10
+    sheet = drawn(images)
+    for row, dark in ((0, LEFT), (1, RIGHT)):
+        for column in (1, 2, 3):
+            assert np.allclose(mean_colour(sheet, row, column, dark), 10, atol=4)
+
+
+def test_the_colour_is_the_paler_the_less_the_border_tells() -> None:
+    images = pictures(darker=40)
+    spread = []
+    for accuracy in (0.5, 0.75, 1.0):
+        probe = leak.Probe(accuracy, 0.5, 0.01, 40, "leak")
+        sheet = np.asarray(leak_sheet.draw(images, FIRST, ("con lentes", "sin lentes"), probe, 22)).astype(np.int16)
+        red, green, _ = mean_colour(sheet, 0, 0, LEFT)
+        spread.append(red - green)
+    assert spread[0] == 0
+    assert spread[1] > 10
+    assert spread[2] == pytest.approx(2 * spread[1], rel=0.05)
+
+
 def test_where_the_border_tells_nothing_there_are_the_means_alone_and_no_colour() -> None:
     sheet = drawn(pictures())
     assert sheet.shape == (44 + 276 + 36, 16 + 4 * 256, 3)
