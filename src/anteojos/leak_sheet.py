@@ -32,7 +32,7 @@ def draw(
         surest = inside[np.argsort(-(labels * scores)[inside], kind="stable")][:examples]
         cells += [figures.Cell(_middle_veiled(images[row], border), (f"{name}: told most surely",)) for row in surest]
     return figures.contact_sheet(
-        f"Told from the border alone: {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}), "
+        f"Told from the border alone: accuracy {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}), "
         + {"leak": "the label leaks", "none": "no leak"}[probe.verdict],
         cells,
         1 + (examples or _EXAMPLES),
