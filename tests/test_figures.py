@@ -72,6 +72,13 @@ def test_a_picture_of_another_size_fills_its_place() -> None:
     assert colours(sheet, place(0, 1, lines=0)) == {(10, 90, 170)}
 
 
+def test_pictures_can_be_shown_larger() -> None:
+    sheet = contact_sheet("", [Cell(face(n, 240), ("caption",)) for n in range(3)], 2, "note", side=240)
+    assert sheet.size == (16 + 2 * 256, 44 + 2 * (240 + 20 + 16) + 36)
+    for number, (left, top) in enumerate(((16, 44), (272, 44), (16, 320))):
+        np.testing.assert_array_equal(np.asarray(sheet.crop((left, top, left + 240, top + 240))), face(number, 240))
+
+
 def test_a_row_of_a_memory_map_can_be_shown() -> None:
     array = np.stack([face(seed) for seed in range(2)])
     array.flags.writeable = False

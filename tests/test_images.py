@@ -70,6 +70,31 @@ def mean_difference(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) ->
     return float(np.abs(one.astype(float) - other).mean())
 
 
+# --- encoding
+
+
+def test_the_quantisation_tables_tell_one_jpeg_from_another() -> None:
+    one, other = texture(20, 30), texture(48, 32)
+    assert images.encoding(encoded(one, "JPEG", quality=75)) == images.encoding(encoded(other, "JPEG", quality=75))
+    assert images.encoding(encoded(one, "JPEG", quality=75)) != images.encoding(encoded(one, "JPEG", quality=76))
+
+
+@pytest.mark.parametrize("format_", ["PNG", "BMP", "GIF", "TIFF", "WEBP"])
+def test_other_formats_are_told_by_their_name(format_: str) -> None:
+    assert images.encoding(encoded(texture(20, 30), format_)) == format_
+
+
+def test_the_encoding_of_a_picture_is_known_before_its_pixels_are_read() -> None:
+    data = encoded(texture(200, 300), "JPEG", quality=75)
+    assert images.encoding(data[:700]) == images.encoding(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture"])
+def test_what_is_no_picture_has_no_encoding(data: bytes) -> None:
+    with pytest.raises(PictureError, match="not a picture"):
+        images.encoding(data)
+
+
 # --- decode
 
 

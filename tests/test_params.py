@@ -62,6 +62,8 @@ def test_the_committed_params_load() -> None:
         "test": {"glasses": 10, "noglasses": 10},
     }
     assert (params.preprocess.size, params.preprocess.crop) == (160, "panel")
+    assert (params.audit.border, params.audit.p_value, params.audit.accuracy) == (22, 0.01, 0.65)
+    assert params.audit.on_leak == "warn"
     assert (params.train.network, params.train.epochs, params.train.augment) == ("report", None, None)
     assert (params.evaluate.threshold, params.predict.threshold) == (0.5, 0.5)
 
@@ -115,6 +117,13 @@ def test_what_yaml_1_2_calls_a_number_is_one(tmp_path: Path) -> None:
         ("dataset__size", 1024),
         ("preprocess__size", 32),
         ("preprocess__crop", "none"),
+        ("audit__border", 4),
+        ("audit__border", 72),
+        ("audit__p_value", 0.001),
+        ("audit__p_value", 0.5),
+        ("audit__accuracy", 0.5),
+        ("audit__accuracy", 1),
+        ("audit__on_leak", "fail"),
         ("train__network", "dropout"),
         ("train__seed", 2**32 - 1),
         ("train__epochs", 10_000),
@@ -158,6 +167,14 @@ def test_the_ends_of_each_range_are_allowed(tmp_path: Path, key: str, value: Any
         ("preprocess__size", "160", "found '160'; input should be a valid integer"),
         ("preprocess__crop", "face", "found 'face'; input should be 'panel' or 'none'"),
         ("preprocess__crop", None, "found None; input should be 'panel' or 'none'"),
+        ("audit__border", 3, "found 3; input should be greater than or equal to 4"),
+        ("audit__border", 73, "found 73; input should be less than or equal to 72"),
+        ("audit__border", 22.5, "found 22.5; input should be a valid integer"),
+        ("audit__p_value", 0.0009, "found 0.0009; input should be greater than or equal to 0.001"),
+        ("audit__p_value", 0.51, "found 0.51; input should be less than or equal to 0.5"),
+        ("audit__accuracy", 0.49, "found 0.49; input should be greater than or equal to 0.5"),
+        ("audit__accuracy", 1.01, "found 1.01; input should be less than or equal to 1"),
+        ("audit__on_leak", "stop", "found 'stop'; input should be 'warn' or 'fail'"),
         ("train__network", "vgg", "found 'vgg'; input should be 'report', 'sigmoid', 'deep', 'dropout' or 'edge'"),
         ("train__seed", 1.5, "found 1.5; input should be a valid integer"),
         ("train__epochs", 0, "found 0; input should be greater than or equal to 1"),

@@ -120,7 +120,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert failed.stderr == "data: File exists\n"
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
 def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     with (tmp_path / "params.yaml").open("a") as file:
@@ -134,7 +134,7 @@ def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> N
     ]
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "evaluate", "predict"])
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "evaluate", "predict"])
 def test_only_train_imports_tensorflow(stage: str) -> None:
     code = f"import sys, anteojos.stages.{stage}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -3,7 +3,7 @@
 import argparse
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ from anteojos.errors import InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; give its exit code: 0, 1 for wrong input, 3 where a picture could not be read."""
+    """Run the command; give its exit code.
+
+    0, 1 for wrong input, 3 where `predict` could not read a picture, 4 where `audit --fail` found a leak.
+    """
     parser = argparse.ArgumentParser(prog="anteojos", description="Tells faces with glasses from faces without.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     predict = commands.add_parser("predict", help="label pictures", description="Label pictures; writes CSV.")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of pictures")
     predict.add_argument("--model", type=Path, default=Path("models/model.tflite"), help="default: %(default)s")
@@ -32,8 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar=("LOW", "HIGH"),
         help="probabilities between which a picture is warned of as uncertain, default: 0.2 0.8",
     )
+    _add_audit(commands)
     options = parser.parse_args(arguments)
     try:
+        if options.command == "audit":
+            return _audit(options)
         return _predict(options.paths, options.model, options.threshold, options.uncertain)
     except InputError as error:
         print(f"anteojos: {error}", file=sys.stderr)
@@ -84,3 +90,69 @@ def _probability(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
     return value
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="ask whether labels can be told from the pictures' border",
+        description="Ask whether the labels of pictures can be told where what they are about is not: from their "
+        "border, and from what their files give away.",
+    )
+    audit.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="holds a folder of pictures for each of two classes, or train/ and validate/ that do",
+    )
+    audit.add_argument(
+        "--crop",
+        choices=("panel", "none"),
+        default="none",
+        help="panel: look at the face cut out of its canvas, default: %(default)s",
+    )
+    audit.add_argument(
+        "--border",
+        type=_from_to(4, 72),
+        default=22,
+        help="width of the border in 160ths of a picture's, default: %(default)s",
+    )
+    audit.add_argument(
+        "--size",
+        type=_from_to(32, 1024),
+        default=160,
+        help="px, width and height that pictures are brought to first, default: %(default)s",
+    )
+    audit.add_argument("--picture", type=Path, metavar="PNG", help="draw there where in the border the label is")
+    audit.add_argument("--fail", action="store_true", help="exit with code 4 if the label can be told from the border")
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from anteojos import labelled, leak, leak_sheet
+    from anteojos.outputs import replacing
+
+    files, labels = labelled.find(options.folder)
+    first, names = leak.two_classes(labels)
+    chosen = leak.sample(len(files))
+    pictures, facts = labelled.read([files[row] for row in chosen], options.size, options.crop)
+    found = leak.probes(pictures, first[chosen], facts, border=options.border)
+    print(f"{'':16}  accuracy  chance  p value  pictures  verdict")
+    for name, probe in found.items():
+        figures = f"{probe.accuracy:8.3f}  {probe.chance:6.3f}  {probe.p_value:7.3f}  {probe.n:8,}"
+        print(f"{name:16}  {figures}  {probe.verdict}")
+    for paragraph in leak.explain(found, names, options.border, options.crop, str(options.picture or "")):
+        print(f"\n{paragraph}")
+    if options.picture:
+        with replacing(options.picture) as path:
+            leak_sheet.draw(pictures, first[chosen], names, found["border"], options.border).save(path, "PNG")
+    return 4 if options.fail and found["border"].verdict == "leak" else 0
+
+
+def _from_to(low: int, high: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+
+    return number

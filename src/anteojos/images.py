@@ -99,6 +99,19 @@ def decode(data: bytes) -> Picture:
         raise PictureError(f"{reason} picture ({len(data):,} bytes: {error})") from error
 
 
+def encoding(data: bytes) -> str:
+    """Tell how a picture's bytes are packed: the format and, of a JPEG, its quantisation tables, without decoding it.
+
+    Equal texts mean that the same program with the same settings may have written both. Raises PictureError where
+    `data` is no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=sorted(set(FORMATS.values()))) as image:
+            return f"{image.format} {getattr(image, 'quantization', '')}".strip()
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        raise PictureError(f"not a picture ({len(data):,} bytes)") from None
+
+
 def find_panel(pixels: Pixels) -> tuple[int, int, int, int] | None:
     """Find the face panel on the white canvas of a contact sheet's cell.
 

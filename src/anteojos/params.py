@@ -93,6 +93,16 @@ class Preprocess:
 
 
 @dataclass(frozen=True, config=_CONFIG)
+class Audit:
+    """When the label counts as given away by what is not the face."""
+
+    border: Annotated[int, Field(ge=4, le=72)]
+    p_value: Annotated[float, Field(ge=0.001, le=0.5)]
+    accuracy: Annotated[float, Field(ge=0.5, le=1)]
+    on_leak: Literal["warn", "fail"]
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class Train:
     """The network and how it is trained; None where the network's recipe says it."""
 
@@ -134,6 +144,7 @@ class Params:
 
     dataset: Dataset
     preprocess: Preprocess
+    audit: Audit
     train: Train
     evaluate: Evaluate
     predict: Predict

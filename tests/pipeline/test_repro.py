@@ -17,7 +17,7 @@ from tests.pipeline.conftest import Project
 
 pytestmark = pytest.mark.pipeline
 
-STAGES = ("fetch", "verify", "preprocess", "train", "evaluate", "predict")
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict")
 
 
 def stages(**named: str) -> dict[str, str]:
@@ -50,6 +50,8 @@ def comment_on_evaluate(project: Project) -> None:
         pytest.param(setting("predict.threshold", 0.9), stages(predict="ran"), id="predict.threshold"),
         pytest.param(setting("predict.uncertain", [0.4, 0.6]), stages(predict="ran"), id="predict.uncertain"),
         pytest.param(setting("evaluate.threshold", 0.9), stages(evaluate="ran"), id="evaluate.threshold"),
+        pytest.param(setting("audit.p_value", 0.5), stages(audit="ran"), id="audit.p_value"),
+        pytest.param(setting("audit.on_leak", "fail"), stages(audit="ran"), id="audit.on_leak"),
         pytest.param(setting("train.epochs", 2), ran_from("train"), id="train.epochs"),
         pytest.param(setting("preprocess.size", 47), ran_from("preprocess"), id="preprocess.size"),
         pytest.param(setting("dataset.seed", 7), ran_from("fetch"), id="dataset.seed"),
@@ -178,6 +180,7 @@ def test_metrics_params_plots_and_experiments_show_what_changed(project: Project
 
     shown = json.loads(project.must("dvc", "metrics", "show", "--json"))[""]["data"]
     assert shown["metrics/verify.json"]["data"]["train"] == {"glasses": 6, "noglasses": 6}
+    assert shown["metrics/audit.json"]["data"]["border"]["n"] == 20
     assert shown["metrics/train.json"]["data"]["last"]["epoch"] == 1
     assert shown["metrics/evaluate.json"]["data"]["validate"]["n"] == 8
     experiments = json.loads(project.must("dvc", "exp", "show", "--json"))
@@ -189,12 +192,19 @@ def test_metrics_params_plots_and_experiments_show_what_changed(project: Project
     for title in ("Accuracy by epoch", "Loss by epoch", "Confusion matrix", "ROC", "Calibration"):
         assert title in html, title
     pictures = {file.name for file in (project.path / "plots/static").iterdir()}
-    assert pictures == {f"workspace_metrics_plots_{name}.png" for name in ("samples", "mistakes", "attention", "test")}
+    names = ("samples", "leak", "mistakes", "attention", "test")
+    assert pictures == {f"workspace_metrics_plots_{name}.png" for name in names}
 
 
 def test_dag_and_artifacts_are_there_to_see(project: Project) -> None:
     dag = project.must("dvc", "dag", "--dot")
-    for edge in (("fetch", "verify"), ("verify", "preprocess"), ("preprocess", "train"), ("train", "evaluate")):
+    for edge in (
+        ("fetch", "verify"),
+        ("verify", "preprocess"),
+        ("preprocess", "audit"),
+        ("audit", "train"),
+        ("train", "evaluate"),
+    ):
         assert '"{}" -> "{}"'.format(*edge) in dag
     artifacts = yaml.safe_load((project.path / "dvc.yaml").read_text())["artifacts"]
     assert {artifact["path"] for artifact in artifacts.values()} == {"models/model.tflite", "models/model.keras"}

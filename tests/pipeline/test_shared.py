@@ -30,6 +30,8 @@ def test_the_pipeline_runs_on_the_real_pictures(project: Project, shared_data: P
         assert np.load(project.path / f"data/processed/{split}/images.npy", mmap_mode="r").shape == (2 * n, 160, 160, 3)
     assert metrics["verify"]["test_balance"] == "known"
     assert set(metrics["verify"]["warnings"].values()) == {0}
+    assert metrics["audit"]["border"]["verdict"] == "none"
+    assert metrics["audit"]["border"]["accuracy"] <= 0.65
     assert metrics["train"]["parameters"] == 222_210
     assert {split: score["n"] for split, score in metrics["evaluate"].items()} == {"validate": 40, "test": 20}
     assert sum(metrics["predict"]["predicted"].values()) == 20

@@ -1,0 +1,72 @@
+"""Ask of the arrays that the network will see whether the label can be told where there are no glasses."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from anteojos import images, leak, leak_sheet, manifest
+from anteojos.errors import InputError
+from anteojos.outputs import replacing, write_json
+from anteojos.params import Params
+from anteojos.stages import run
+
+RAW, PROCESSED = Path("data/raw"), Path("data/processed")
+PICTURE = Path("metrics/plots/leak.png")
+
+
+def main() -> None:
+    """Run the stage."""
+    params = Params.load()
+    audit, dataset = params.audit, params.dataset
+    rows, pictures = load()
+    found = leak.probes(
+        pictures,
+        rows["label"],
+        file_facts(rows["file"]),
+        border=audit.border,
+        accuracy=audit.accuracy,
+        p_value=audit.p_value,
+    )
+    stops = audit.on_leak == "fail" and found["border"].verdict == "leak"
+    picture = "" if stops else str(PICTURE)
+    paragraphs = leak.explain(found, dataset.names, audit.border, params.preprocess.crop, picture)
+    if stops:
+        raise InputError(
+            paragraphs[0],
+            paragraphs[1:],
+            f"`anteojos audit {RAW} --crop {params.preprocess.crop} --border {audit.border} --picture leak.png` "
+            "draws it; `audit.on_leak: warn` in params.yaml trains all the same.",
+        )
+    for paragraph in paragraphs:
+        print(f"warning (leak): {paragraph}", file=sys.stderr)
+    with replacing(PICTURE) as path:
+        first = (rows["label"] == dataset.labels[0]).to_numpy()
+        leak_sheet.draw(pictures, first, dataset.names, found["border"], audit.border).save(path)
+    write_json(Path("metrics/audit.json"), {name: asdict(probe) for name, probe in found.items()})
+    with replacing(Path("data/audited.txt")) as path:
+        path.write_text("What the audit found is in metrics/audit.json.\n", encoding="utf-8")
+
+
+def load() -> tuple[pd.DataFrame, list[images.Pixels]]:
+    """Map the pictures of train and validate, or a sample of very many, with file and label of each."""
+    indices, pictures = [], []
+    for split in ("train", "validate"):
+        indices.append(manifest.read(PROCESSED / split / "index.csv"))
+        # Each a view of the memory map: read when it is looked at, not held.
+        pictures += list(np.load(PROCESSED / split / "images.npy", mmap_mode="r"))
+    chosen = leak.sample(len(pictures))
+    return pd.concat(indices).iloc[chosen], [pictures[row] for row in chosen]
+
+
+def file_facts(files: pd.Series) -> dict[str, pd.Series]:
+    """Give what the files give away without a look at the picture, a value for each of `files` and thing."""
+    table = manifest.read(Path("data/manifest.csv")).set_index("file").loc[files.to_list()]
+    quantisation = [images.encoding((RAW / file).read_bytes()) for file in files]
+    return {**{name: table[name] for name in ("width", "height", "bytes")}, "quantisation": pd.Series(quantisation)}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,103 @@
+"""Pictures in a folder for each class are found and read, and what can't be is named."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anteojos import labelled
+from anteojos.errors import InputError
+
+
+def picture(path: Path, size: tuple[int, int] = (40, 30), **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.effect_noise(size, 60).convert("RGB").save(path, **options)
+    return path
+
+
+def found_in(folder: Path) -> dict[str, str]:
+    files, labels = labelled.find(folder)
+    return {file.relative_to(folder).as_posix(): label for file, label in zip(files, labels, strict=True)}
+
+
+def test_a_folder_for_each_class_is_taken_as_it_is(tmp_path: Path) -> None:
+    for file in ("cats/2.jpg", "cats/1.PNG", "dogs/old/3.webp", "dogs/.thumb.jpg", ".cache/x.jpg", "cover.jpg"):
+        picture(tmp_path / file)
+    (tmp_path / "dogs/notes.txt").touch()
+    assert found_in(tmp_path) == {"cats/1.PNG": "cats", "cats/2.jpg": "cats", "dogs/old/3.webp": "dogs"}
+
+
+@pytest.mark.parametrize("splits", [("train", "validate"), ("train",), ("validate",)])
+def test_the_splits_of_the_pipeline_are_taken_together(tmp_path: Path, splits: Sequence[str]) -> None:
+    for split in splits:
+        for label in ("glasses", "noglasses"):
+            picture(tmp_path / split / label / "1.jpg")
+    picture(tmp_path / "test/2.jpg")
+    expected = {f"{split}/{label}/1.jpg": label for split in splits for label in ("glasses", "noglasses")}
+    assert found_in(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ([], "no folder"),
+        (["a/1.jpg"], "the folders a"),
+        (["a/1.jpg", "b/1.jpg", "c/1.jpg"], "the folders a, b, c"),
+        (["train/a/1.jpg", "validate/b/1.jpg", "validate/c/1.jpg"], "the folders a, b, c"),
+    ],
+)
+def test_other_than_two_classes_are_refused(tmp_path: Path, files: list[str], found: str) -> None:
+    for file in files:
+        picture(tmp_path / file)
+    with pytest.raises(InputError) as caught:
+        labelled.find(tmp_path)
+    assert caught.value.problems == (f"found {found}; expected one for each of two classes",)
+    assert caught.value.advice
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: is no folder"):
+        labelled.find(tmp_path / "nowhere")
+
+
+def test_pictures_are_read_with_what_their_files_give_away(tmp_path: Path) -> None:
+    files = [
+        picture(tmp_path / "1.jpg", (40, 30), quality=60),
+        picture(tmp_path / "2.jpg", (50, 31), quality=90),
+        picture(tmp_path / "3.jpg", (60, 32), quality=60),
+        picture(tmp_path / "4.png", (70, 33)),
+    ]
+    pictures, facts = labelled.read(files, 48, "none")
+    assert [picture.shape for picture in pictures] == [(48, 48, 3)] * 4
+    expected = Image.open(files[3]).resize((48, 48), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(pictures[3], np.asarray(expected))
+    assert facts["width"] == [40, 50, 60, 70]
+    assert facts["height"] == [30, 31, 32, 33]
+    assert facts["bytes"] == [file.stat().st_size for file in files]
+    first, second, third, fourth = facts["quantisation"]
+    assert first == third != second
+    assert (str(first).startswith("JPEG {"), fourth) == (True, "PNG")
+
+
+def test_the_face_is_cut_out_first_where_asked_for(tmp_path: Path) -> None:
+    canvas = np.full((155, 160, 3), 255, np.uint8)
+    canvas[20:145, 10:135] = np.random.default_rng(0).integers(0, 200, (125, 125, 3))
+    Image.fromarray(canvas).save(tmp_path / "1.png")
+    (cut,), facts = labelled.read([tmp_path / "1.png"], 125, "panel")
+    np.testing.assert_array_equal(cut, canvas[20:145, 10:135])
+    assert facts["width"] == [160]
+
+
+def test_all_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    good = picture(tmp_path / "good.jpg")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(InputError) as caught:
+        labelled.read([tmp_path / "empty.jpg", good, tmp_path / "text.jpg", tmp_path / "gone.jpg"], 48, "none")
+    assert caught.value.problems == (
+        f"{tmp_path / 'empty.jpg'}: empty file (0 bytes)",
+        f"{tmp_path / 'text.jpg'}: not a picture (10 bytes)",
+        f"{tmp_path / 'gone.jpg'}: No such file or directory",
+    )
