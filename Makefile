@@ -1,19 +1,20 @@
 # Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
 
 PYTHON ?= python3
-# What `make experiments` measures: by default the pictures that params.yaml names.
+# What the targets that write README's tables measure: by default the pictures that params.yaml names.
 SEEDS ?= 1 2 3
 ARCHIVE ?=
 TEST_LABELS ?=
+MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 
 # Stages run `python`, and DVC is found, as in an activated environment. Quoted, for paths may hold spaces.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint experiments clean
+.PHONY: help setup repro test lint experiments crossvalidate shortcut clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 setup: .venv/installed  ## make .venv from requirements.lock, if it is not there or is older (2 minutes)
 
@@ -37,7 +38,13 @@ lint: setup  ## ruff, format check and mypy
 	mypy
 
 experiments: setup  ## train the networks with and without the printed label, for SEEDS; write README's table
-	python benchmarks/networks.py --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)") $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
+	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
+
+crossvalidate: setup  ## train edge in several ways, each on parts of the labelled pictures; write README's table
+	python benchmarks/crossvalidate.py $(MEASURE)
+
+shortcut: setup  ## show what the report's network goes by; write README's table
+	python benchmarks/shortcut.py $(MEASURE)
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
 	git clean -ffdXq -- .venv dvc_plots .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

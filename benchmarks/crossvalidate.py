@@ -1,7 +1,7 @@
 """Choose between ways to train by cross-validation over the labelled pictures, and write the table in README.md.
 
-`make crossvalidate` measures on the training and validation pictures of data/processed together, as `dvc repro
-preprocess` leaves them; the test pictures are not looked at. `ARCHIVE=faces.zip` measures on other pictures instead.
+`make crossvalidate` measures on the training and validation pictures of data/raw together, with the faces cut out;
+`ARCHIVE=faces.zip` measures on other pictures instead.
 Each row of the table is one of WAYS: the recipe of `edge`, the same with one thing changed, or the report's network.
 
 A picture is labelled by the network that was trained without its fold, and a few times more as another camera and
@@ -22,15 +22,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pictures import Pixels, name_of, read
 from PIL import Image, ImageFilter
 from readme import write_part
 from tqdm import tqdm
 
-from anteojos import archive, checks, drawing, images, manifest
+from anteojos import drawing, images
 from anteojos.params import Network, Params
 from anteojos.recipes import RECIPES, Augmentation, Recipe
 
-Pixels = npt.NDArray[np.uint8]
 Booleans = npt.NDArray[np.bool_]
 
 FOLDS = 4
@@ -123,11 +123,14 @@ def main() -> None:
     """Train each way once for each seed and fold, and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/processed")
+    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        pictures, first = prepare_archive(options.archive) if options.archive else load_processed()
+        labelled = read(options.archive)
+        size = Params.load().preprocess.size
+        pictures = np.stack([images.prepare(picture.pixels, size, "panel") for picture in labelled])
+        first = np.array([picture.first for picture in labelled])
         arrays = Path(folder, "pictures.npz")
         rng = np.random.default_rng(0)
         views = np.stack([[seen_by_another_camera(picture, rng) for _ in range(VIEWS)] for picture in pictures])
@@ -138,38 +141,12 @@ def main() -> None:
         with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), use_one_thread) as executor:
             parts = executor.map(label_fold, tasks, [arrays] * len(tasks))
             results = pd.concat(tqdm(parts, total=len(tasks), desc="trainings", disable=None))
-    name = f"the pictures of `{options.archive.name}`" if options.archive else "the pictures of data/processed"
-    write_part("crossvalidation", "make crossvalidate", table_of(results, name, options.seeds))
-
-
-def load_processed() -> tuple[Pixels, Booleans]:
-    """Give the labelled pictures that `dvc repro preprocess` made, and which of them are of the first class."""
-    first_label = Params.load().dataset.labels[0]
-    folders = [Path("data/processed", split) for split in ("train", "validate")]
-    labels = pd.concat([manifest.read(folder / "index.csv")["label"] for folder in folders])
-    return np.concatenate([np.load(folder / "images.npy") for folder in folders]), (labels == first_label).to_numpy()
-
-
-def prepare_archive(source: Path) -> tuple[Pixels, Booleans]:
-    """Give the same of a zip or a folder, with the faces cut out of their canvas."""
-    params = Params.load()
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder)
-        archive.import_dataset(str(source), target, sha256=None, max_bytes=params.dataset.max_bytes)
-        found = checks.find_pictures(target, params.dataset.labels, checks.Findings())
-        labelled = [picture for picture in found if picture.split != "test"]
-        decoded = [images.decode((target / picture.file).read_bytes()).pixels for picture in labelled]
-    prepared = np.stack([images.prepare(pixels, params.preprocess.size, "panel") for pixels in decoded])
-    return prepared, np.array([picture.label == params.dataset.labels[0] for picture in labelled])
+    write_part("crossvalidation", "make crossvalidate", table_of(results, name_of(options.archive), options.seeds))
 
 
 def use_one_thread() -> None:
     """Leave the other cores to the other trainings."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
 
 
 def label_fold(task: Task, arrays: Path) -> pd.DataFrame:

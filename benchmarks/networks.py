@@ -1,4 +1,4 @@
-"""Train each network with and without the printed label, as DVC experiments, and write the table in README.md.
+"""Train the networks as DVC experiments, with and without the printed label, and write the table in README.md.
 
 `make experiments` calls it; `make experiments ARCHIVE=faces.zip TEST_LABELS=labels.csv SEEDS="1 2 3"` measures other
 pictures than those that params.yaml names.
@@ -8,15 +8,20 @@ import argparse
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
+from readme import write_part
 
 from anteojos.params import Crop, Network
 
-README = Path("README.md")
-BEGIN, END = "<!-- networks: written by make experiments -->", "<!-- networks: end -->"
+# `edge` looks for eyes where they are on a face that fills the picture: it is not for the sheet with the label.
+RUNS: list[tuple[Network, Crop]] = [
+    *product(("report", "sigmoid", "deep", "dropout"), ("none", "panel")),
+    ("edge", "panel"),
+]
 # What the report itself measured, after 10 epochs, and what it says of its trials.
 REPORT = {
     "report": "train 0.990, validate 0.625",
@@ -34,24 +39,22 @@ def main() -> None:
     parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test pictures")
     options = parser.parse_args()
 
-    grid = {
-        "train.network": ",".join(get_args(Network)),
-        "preprocess.crop": ",".join(get_args(Crop)),
-        "train.seed": ",".join(map(str, options.seeds)),
-    }
+    settings: dict[str, Any] = {"train.seed": ",".join(map(str, options.seeds))}
     if options.archive:
         # Experiments run in folders of their own, from where a relative path leads elsewhere.
-        grid |= {"dataset.source": "archive", "dataset.archive": f"'{options.archive.resolve()}'"}
+        settings |= {"dataset.source": "archive", "dataset.archive": f"'{options.archive.resolve()}'"}
     if options.test_labels:
-        grid["dataset.test_labels"] = f"'{options.test_labels.resolve()}'"
-    settings = [argument for key, value in grid.items() for argument in ("--set-param", f"{key}={value}")]
-    dvc("exp", "run", "--queue", *settings)
+        settings["dataset.test_labels"] = f"'{options.test_labels.resolve()}'"
+    for network, crop in RUNS:
+        run = {"train.network": network, "preprocess.crop": crop, **settings}
+        dvc("exp", "run", "--queue", *[word for key, value in run.items() for word in ("-S", f"{key}={value}")])
     dvc("exp", "run", "--run-all", "--jobs", "1")
 
     results = collect()
     wanted = results["seed"].isin(options.seeds) & (results["source"] == ("archive" if options.archive else "sample"))
     pictures = f"the pictures of `{options.archive.name}`" if options.archive else "the drawn faces"
-    write_table(results[wanted], f"Measured on {pictures}, seeds {', '.join(map(str, options.seeds))}.")
+    caption = f"Measured on {pictures}, seeds {', '.join(map(str, options.seeds))}."
+    write_part("networks", "make experiments", f"{table_of(results[wanted])}\n\n{caption}")
 
 
 def dvc(*arguments: str, stdout: int | None = None) -> str:
@@ -88,24 +91,18 @@ def row_of(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_table(results: pd.DataFrame, caption: str) -> None:
-    """Put the table between its two marks in README.md."""
+def table_of(results: pd.DataFrame) -> str:
+    """Write a row for each network and crop."""
     lines = [
         "| network | crop | train | validate | test | the report |",
         "|---|---|---|---|---|---|",
     ]
-    for network in get_args(Network):
-        for crop in ("none", "panel"):
-            rows = results[(results["network"] == network) & (results["crop"] == crop)]
-            cells = [mean_and_range(rows[split]) for split in ("train", "validate", "test")]
-            report = REPORT[network] if crop == "none" else ""
-            lines.append(f"| `{network}` | `{crop}` | {' | '.join(cells)} | {report} |")
-    text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    table = "\n".join(lines)
-    README.write_text(f"{before}{BEGIN}\n{table}\n\n{caption}\n{END}{after}", encoding="utf-8")
-    print(table)
+    for network, crop in RUNS:
+        rows = results[(results["network"] == network) & (results["crop"] == crop)]
+        cells = [mean_and_range(rows[split]) for split in ("train", "validate", "test")]
+        report = REPORT.get(network, "") if crop == "none" else ""
+        lines.append(f"| `{network}` | `{crop}` | {' | '.join(cells)} | {report} |")
+    return "\n".join(lines)
 
 
 def mean_and_range(values: pd.Series) -> str:

@@ -12,7 +12,7 @@ from anteojos import training
 from anteojos.attention import GRID, colour, occlusion_map
 from anteojos.card import Card
 from anteojos.classifier import Classifier
-from anteojos.params import Train
+from anteojos.recipes import Recipe
 from tests.conftest import SEEN
 
 Pictures = npt.NDArray[np.uint8]
@@ -142,8 +142,8 @@ def test_a_network_that_reads_a_word_lights_the_word(tmp_path: Path) -> None:
         pictures.append(np.asarray(sheet))
     images = np.stack(pictures)
     train, others = training.Pictures(images[:64], first[:64]), training.Pictures(images[64:], first[64:])
-    params = Train("report", seed=1, epochs=8, batch_size=8, learning_rate=0.001, rescale="auto")
-    network, history = training.train(train, others, params, lambda epoch: None)
+    recipe = Recipe(epochs=8, batch_size=8)
+    network, history = training.train(train, others, "report", recipe, 1, lambda epoch: None)
     assert history[-1].validate.accuracy == 1
     training.save_tflite(network, tmp_path / "model.tflite")
     card = Card(("yes", "no"), ("yes", "no"), "none", SEEN)

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvclive import Live
 from PIL import Image
 
+from anteojos.recipes import Recipe
+from anteojos.stages import train
+from anteojos.training import Epoch, Scores
 from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
 
@@ -138,3 +142,24 @@ def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> N
 def test_only_train_imports_tensorflow(stage: str) -> None:
     code = f"import sys, anteojos.stages.{stage}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_tensorflow_greets_nobody() -> None:
+    code = "import anteojos.training; import tensorflow; print(tensorflow.constant(1).numpy())"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize(("epochs", "lines"), [(3, [1, 2, 3]), (20, [*range(1, 21)]), (90, [1, *range(5, 91, 5)])])
+def test_train_prints_about_20_epochs(
+    epochs: int, lines: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, scores = Recipe(epochs=epochs), Scores(0.5, 0.75)
+    with Live(str(tmp_path), dvcyaml=None, report=None, save_dvc_exp=False) as live:
+        for number in range(1, epochs + 1):
+            train.log(Epoch(number, scores, scores), recipe, live)
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [int(line.split()[1].partition("/")[0]) for line in printed] == lines
+    history = (tmp_path / "plots/metrics/train/loss.tsv").read_text().splitlines()
+    assert len(history) == 1 + epochs

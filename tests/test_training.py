@@ -1,6 +1,7 @@
 """Training does what plain Keras does, the same every time, and what it writes says the same."""
 
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +116,23 @@ def test_a_batch_of_fewer_pictures_ends_an_epoch() -> None:
     targets = np.concatenate([targets for _, targets in found])
     assert targets.tolist() == [[float(row % 2 == 0), float(row % 2 == 1)] for row in order]
     assert [targets.shape[1] for _, targets in training.batches(pictures, order, 4, 1)] == [1, 1, 1]
+
+
+def test_batches_made_ahead_are_the_same_and_an_error_in_one_arrives() -> None:
+    pictures, order = bright_and_dark(10), np.arange(10)
+    plain, made_ahead = (list(function(training.batches(pictures, order, 4, 1))) for function in (iter, training.ahead))
+    for (images, targets), (images_ahead, targets_ahead) in zip(plain, made_ahead, strict=True):
+        assert np.array_equal(images, images_ahead)
+        assert np.array_equal(targets, targets_ahead)
+
+    def failing() -> Iterator[training.Batch]:
+        yield plain[0]
+        raise OSError("the disk is gone")
+
+    batches = training.ahead(failing())
+    assert next(batches)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(batches)
 
 
 def test_training_that_breaks_down_stops_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,33 +4,37 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+from PIL import Image
 
 from anteojos.recipes import Augmentation
 
 
-def vary(images: npt.NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> tf.Tensor:
-    """Mirror, shift, zoom and turn pictures, uint8 (B, size, size, 3), each by its own lot: a tensor of the same shape.
+def vary(
+    pictures: npt.NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Mirror, shift, zoom and turn pictures, uint8 (B, size, size, 3), each by its own lot: an array of the same shape.
 
-    Beyond its border a picture goes on as its own mirror image.
+    What was beyond a picture's border is of its mean colour.
     """
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=draw_transforms(len(images), images.shape[1], augmentation, rng),
-        output_shape=images.shape[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
+    varied = np.empty_like(pictures)
+    size = pictures.shape[1]
+    transforms = draw_transforms(len(pictures), size, augmentation, rng)
+    for number, (picture, transform) in enumerate(zip(pictures, transforms, strict=True)):
+        mean_colour = tuple(picture.mean(axis=(0, 1)).astype(int).tolist())
+        moved = Image.fromarray(picture).transform(
+            (size, size), Image.Transform.AFFINE, transform.tolist(), Image.Resampling.BILINEAR, fillcolor=mean_colour
+        )
+        varied[number] = np.asarray(moved)
+    return varied
 
 
 def draw_transforms(
     count: int, size: int, augmentation: Augmentation, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    """Draw how `count` pictures of `size` px are moved, about their middle: float32 (count, 8).
+) -> npt.NDArray[np.float64]:
+    """Draw how `count` pictures of `size` px are moved, about their middle: float64 (count, 6).
 
-    A row is (a0, a1, a2, b0, b1, b2, 0, 0): the new picture shows at the pixel (x, y) what the old one shows at
-    (a0 x + a1 y + a2, b0 x + b1 y + b2).
+    A row is (a0, a1, a2, b0, b1, b2): the new picture shows at the point (x, y), in px from its upper left corner, what
+    the old one shows at (a0 x + a1 y + a2, b0 x + b1 y + b2).
     """
     low, high = augmentation.zoom
     zoom = np.exp(rng.uniform(math.log(low), math.log(high), count))
@@ -38,8 +42,7 @@ def draw_transforms(
     mirror = np.where(rng.random(count) < 0.5, -1, 1)
     shift = rng.uniform(-augmentation.shift, augmentation.shift, (2, count)) * size
 
-    cos, sin, middle = np.cos(angle) / zoom, np.sin(angle) / zoom, (size - 1) / 2
+    cos, sin, middle = np.cos(angle) / zoom, np.sin(angle) / zoom, size / 2
     across, down = np.stack((mirror * cos, -mirror * sin)), np.stack((sin, cos))
     start_across, start_down = (middle - (axis * (middle + shift)).sum(axis=0) for axis in (across, down))
-    zero = np.zeros(count)
-    return np.stack((*across, start_across, *down, start_down, zero, zero), axis=1).astype(np.float32)
+    return np.stack((*across, start_across, *down, start_down), axis=1)

@@ -65,7 +65,10 @@ def test_make_names_a_python_that_is_too_old_or_too_new(project: Project) -> Non
 
 def test_the_experiments_table_is_written_from_what_dvc_remembers(project: Project) -> None:
     project.must("dvc", "exp", "run", "-S", "train.network=sigmoid", "-S", "preprocess.crop=none")
-    code = "import sys; sys.path.insert(0, '.'); from benchmarks.networks import *; write_table(collect(), 'One run.')"
+    code = (
+        "import sys; sys.path.insert(0, 'benchmarks'); from networks import *;"
+        "write_part('networks', 'make experiments', table_of(collect()) + '\\n\\nOne run.')"
+    )
     project.must("python", "-c", code)
     readme = (project.path / "README.md").read_text()
     line = next(line for line in readme.splitlines() if line.startswith("| `sigmoid` | `none` |"))

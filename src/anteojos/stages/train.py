@@ -1,5 +1,6 @@
 """Train the network and write it as people use it and as Keras keeps it."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -68,11 +69,14 @@ def summary(epoch: training.Epoch) -> dict[str, float]:
 
 
 def log(epoch: training.Epoch, recipe: Recipe, live: Live) -> None:
-    """Print an epoch in a line, for a terminal as for a log, and add it to the history."""
+    """Add an epoch to the history, and print it in a line, or of many epochs about 20 of them."""
     live.step = epoch.number
     for split, scores in (("train", epoch.train), ("validate", epoch.validate)):
         live.log_metric(f"{split}/loss", scores.loss)
         live.log_metric(f"{split}/accuracy", scores.accuracy)
+    every = math.ceil(recipe.epochs / 20)
+    if epoch.number % every and epoch.number not in (1, recipe.epochs):
+        return
     print(
         f"epoch {epoch.number:>{len(str(recipe.epochs))}}/{recipe.epochs}"
         f"  train: loss {epoch.train.loss:.4f}, accuracy {epoch.train.accuracy:.4f}"

@@ -1,0 +1,101 @@
+"""Ask what the report's network goes by, trained on the pictures as they are, and write the table in README.md.
+
+`make shortcut` measures on the validation pictures of data/raw, `ARCHIVE=faces.zip` on those of a zip. They are shown
+as they are, and with one thing taken away at a time: what costs the network no accuracy, it did not go by.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pictures import Labelled, Pixels, name_of, read
+from readme import write_part
+
+from anteojos import images, training
+from anteojos.params import Params
+from anteojos.recipes import RECIPES
+
+Booleans = npt.NDArray[np.bool_]
+
+
+def hide_words(pixels: Pixels) -> Pixels:
+    """Paint all white but the face."""
+    left, top, right, bottom = panel_of(pixels)
+    changed = np.full_like(pixels, 255)
+    changed[top:bottom, left:right] = pixels[top:bottom, left:right]
+    return changed
+
+
+def hide_face(pixels: Pixels) -> Pixels:
+    """Paint the face grey."""
+    left, top, right, bottom = panel_of(pixels)
+    changed = pixels.copy()
+    changed[top:bottom, left:right] = 128
+    return changed
+
+
+def move_face(pixels: Pixels) -> Pixels:
+    """Put the face in the middle of white paper."""
+    left, top, right, bottom = panel_of(pixels)
+    changed = np.full_like(pixels, 255)
+    height, width = bottom - top, right - left
+    top_now, left_now = (len(pixels) - height) // 2, (pixels.shape[1] - width) // 2
+    changed[top_now : top_now + height, left_now : left_now + width] = pixels[top:bottom, left:right]
+    return changed
+
+
+def panel_of(pixels: Pixels) -> tuple[int, int, int, int]:
+    """Find the face on its paper."""
+    panel = images.find_panel(pixels)
+    if panel is None:
+        raise SystemExit("A picture has no white paper around its face: there is nothing to take away.")
+    return panel
+
+
+SHOWN: dict[str, Callable[[Pixels], Pixels]] = {
+    "as they are": lambda pixels: pixels,
+    "the words painted white": hide_words,
+    "the face painted grey": hide_face,
+    "no words, and every face in the middle of the paper": move_face,
+}
+
+
+def main() -> None:
+    """Train once for each seed, and write how well each showing is labelled."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
+    options = parser.parse_args()
+
+    labelled = read(options.archive)
+    train, validate = (prepare([picture for picture in labelled if picture.split == s]) for s in ("train", "validate"))
+    shown = {
+        name: prepare([Labelled(p.split, change(p.pixels), p.first) for p in labelled if p.split == "validate"])
+        for name, change in SHOWN.items()
+    }
+    accuracies: dict[str, list[float]] = {name: [] for name in SHOWN}
+    for seed in options.seeds:
+        network, _ = training.train(train, validate, "report", RECIPES["report"], seed, lambda epoch: None)
+        for name, pictures in shown.items():
+            likely = network.predict(pictures.images.astype(np.float32), verbose=0)[:, 0] >= 0.5
+            accuracies[name].append(float((likely == pictures.first).mean()))
+    lines = ["| the validation pictures shown | accuracy |", "|---|---|"]
+    lines += [f"| {name} | {np.mean(a):.3f} ({min(a):.3f} to {max(a):.3f}) |" for name, a in accuracies.items()]
+    caption = (
+        f"`report`, trained on {name_of(options.archive)} as they are: mean over seeds "
+        f"{', '.join(map(str, options.seeds))}, and the lowest and highest."
+    )
+    write_part("shortcut", "make shortcut", "\n".join([*lines, "", caption]))
+
+
+def prepare(pictures: list[Labelled]) -> training.Pictures:
+    """Bring pictures to what the network sees, nothing cut away."""
+    size = Params.load().preprocess.size
+    arrays = np.stack([images.prepare(picture.pixels, size, "none") for picture in pictures])
+    return training.Pictures(arrays, np.array([picture.first for picture in pictures]))
+
+
+if __name__ == "__main__":
+    main()
