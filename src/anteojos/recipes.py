@@ -46,8 +46,8 @@ RECIPES: dict[Network, Recipe] = {
     "deep": Recipe(rescale=True),
     "dropout": Recipe(rescale=True),
     "edge": Recipe(
-        epochs=200,
-        learning_rate=0.002,
+        epochs=120,
+        learning_rate=0.004,
         rescale=True,
         weight_decay=0.02,
         warm_up=0.05,
