@@ -11,7 +11,7 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint experiments crossvalidate shortcut clean
+.PHONY: help setup repro test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -45,6 +45,9 @@ crossvalidate: setup  ## train edge in several ways, each on parts of the labell
 
 shortcut: setup  ## show what the report's network goes by; write README's table
 	python benchmarks/shortcut.py $(MEASURE)
+
+duration: setup  ## time the training of each network; write README's table
+	python benchmarks/duration.py $(MEASURE)
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
 	git clean -ffdXq -- .venv dvc_plots .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

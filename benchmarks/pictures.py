@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anteojos import archive, checks, images
-from anteojos.params import Params
+from anteojos.params import Crop, Params
+from anteojos.training import Pictures
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -39,6 +40,14 @@ def read(source: Path | None) -> list[Labelled]:
             for picture in found
             if picture.split != "test"
         ]
+
+
+def prepare(pictures: list[Labelled], split: str, crop: Crop) -> Pictures:
+    """Bring the pictures of a split to what a network sees of them."""
+    size = Params.load().preprocess.size
+    chosen = [picture for picture in pictures if picture.split == split]
+    arrays = np.stack([images.prepare(picture.pixels, size, crop) for picture in chosen])
+    return Pictures(arrays, np.array([picture.first for picture in chosen]))
 
 
 def name_of(source: Path | None) -> str:

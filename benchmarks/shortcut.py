@@ -6,18 +6,15 @@ as they are, and with one thing taken away at a time: what costs the network no 
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from pictures import Labelled, Pixels, name_of, read
+from pictures import Pixels, name_of, prepare, read
 from readme import write_part
 
 from anteojos import images, training
-from anteojos.params import Params
 from anteojos.recipes import RECIPES
-
-Booleans = npt.NDArray[np.bool_]
 
 
 def hide_words(pixels: Pixels) -> Pixels:
@@ -70,16 +67,16 @@ def main() -> None:
     options = parser.parse_args()
 
     labelled = read(options.archive)
-    train, validate = (prepare([picture for picture in labelled if picture.split == s]) for s in ("train", "validate"))
+    train, validate = (prepare(labelled, split, "none") for split in ("train", "validate"))
     shown = {
-        name: prepare([Labelled(p.split, change(p.pixels), p.first) for p in labelled if p.split == "validate"])
+        name: prepare([replace(picture, pixels=change(picture.pixels)) for picture in labelled], "validate", "none")
         for name, change in SHOWN.items()
     }
     accuracies: dict[str, list[float]] = {name: [] for name in SHOWN}
     for seed in options.seeds:
         network, _ = training.train(train, validate, "report", RECIPES["report"], seed, lambda epoch: None)
         for name, pictures in shown.items():
-            likely = network.predict(pictures.images.astype(np.float32), verbose=0)[:, 0] >= 0.5
+            likely = np.asarray(network(pictures.images.astype(np.float32)))[:, 0] >= 0.5
             accuracies[name].append(float((likely == pictures.first).mean()))
     lines = ["| the validation pictures shown | accuracy |", "|---|---|"]
     lines += [f"| {name} | {np.mean(a):.3f} ({min(a):.3f} to {max(a):.3f}) |" for name, a in accuracies.items()]
@@ -88,13 +85,6 @@ def main() -> None:
         f"{', '.join(map(str, options.seeds))}, and the lowest and highest."
     )
     write_part("shortcut", "make shortcut", "\n".join([*lines, "", caption]))
-
-
-def prepare(pictures: list[Labelled]) -> training.Pictures:
-    """Bring pictures to what the network sees, nothing cut away."""
-    size = Params.load().preprocess.size
-    arrays = np.stack([images.prepare(picture.pixels, size, "none") for picture in pictures])
-    return training.Pictures(arrays, np.array([picture.first for picture in pictures]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""Time the training of each network by its recipe, and write the table in README.md.
+
+`make duration` trains on the pictures of data/raw, `ARCHIVE=faces.zip` on those of a zip. The networks take turns, a
+round for each seed, so that what else the machine does meets all of them.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import pandas as pd
+from pictures import name_of, prepare, read
+from readme import write_part
+
+from anteojos import training
+from anteojos.recipes import RECIPES
+
+
+def main() -> None:
+    """Train all networks once for each seed, and write how long it took."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
+    options = parser.parse_args()
+
+    labelled = read(options.archive)
+    train, validate = (prepare(labelled, split, "panel") for split in ("train", "validate"))
+    rounds = []
+    for seed in options.seeds:
+        for name, recipe in RECIPES.items():
+            start = time.perf_counter()
+            network, _ = training.train(train, validate, name, recipe, seed, lambda epoch: None)
+            seconds = time.perf_counter() - start
+            rounds.append((name, recipe.epochs, network.count_params(), seconds))
+            print(f"seed {seed}, {name}: {seconds:.1f} s", flush=True)
+    results = pd.DataFrame(rounds, columns=["network", "epochs", "parameters", "seconds"])
+    medians = results.groupby("network", sort=False).median()
+    lines = ["| network | parameters | epochs | seconds | times `report` |", "|---|---|---|---|---|"]
+    for name, row in medians.iterrows():
+        times = row.seconds / medians.loc["report", "seconds"]
+        lines.append(f"| `{name}` | {row.parameters:,.0f} | {row.epochs:.0f} | {row.seconds:.1f} | {times:.1f} |")
+    caption = (
+        f"Training on {len(train.images)} pictures ({name_of(options.archive)}): median of {len(options.seeds)} rounds "
+        "in which the networks took turns."
+    )
+    write_part("duration", "make duration", "\n".join([*lines, "", caption]))
+
+
+if __name__ == "__main__":
+    main()
