@@ -100,6 +100,18 @@ def test_the_fixed_kernels_of_edge_give_the_slopes_of_grey() -> None:
     assert not any(model.get_layer(name).trainable for name in ("grey", "slopes"))
 
 
+@pytest.mark.parametrize("network", ["report", "edge"])
+def test_mirrored_gives_the_mean_of_a_picture_and_its_mirror_image(
+    network: Network, picture: npt.NDArray[np.float32]
+) -> None:
+    model = networks.build(network, 160, rescale=True)
+    mirrored = networks.mirrored(model)
+    mean = (probability_of(model, picture) + probability_of(model, picture[:, ::-1])) / 2
+    assert probability_of(model, picture) != pytest.approx(mean, abs=1e-4)
+    assert probability_of(mirrored, picture) == pytest.approx(mean, abs=1e-6)
+    assert mirrored.count_params() == model.count_params()
+
+
 @pytest.mark.parametrize("network", ["report", "deep", "edge"])
 @pytest.mark.parametrize("rescale", [True, False])
 def test_pixels_are_rescaled_first_where_asked_for(network: Network, rescale: bool) -> None:

@@ -95,7 +95,7 @@ def test_no_file_in_a_keras_archive_tells_when_it_was_written(tmp_path: Path) ->
 
 @pytest.mark.parametrize("network", ["report", "sigmoid", "deep", "dropout", "edge"])
 def test_both_model_files_give_the_same_probabilities(network: Network, tmp_path: Path) -> None:
-    trained, _ = train(network, replace(RECIPE, rescale=True))
+    trained, _ = train(network, replace(RECIPE, rescale=True, mirrored=RECIPES[network].mirrored))
     training.save_keras(trained, tmp_path / "model.keras")
     training.save_tflite(trained, tmp_path / "model.tflite")
     Card(("a", "b"), ("A", "B"), "none", SEEN).attach(tmp_path / "model.tflite")
@@ -105,6 +105,16 @@ def test_both_model_files_give_the_same_probabilities(network: Network, tmp_path
     assert by_litert.dtype == np.float32
     assert by_litert == pytest.approx(by_keras, abs=1e-5)
     assert by_keras.max() - by_keras.min() > 1e-3
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_network_of_a_mirrored_recipe_labels_a_picture_as_its_mirror_image(mirrored: bool) -> None:
+    trained, history = train("sigmoid", replace(RECIPE, rescale=True, mirrored=mirrored))
+    images = bright_and_dark(10, seed=1).images.astype(np.float32)
+    probabilities, of_mirror_images = (np.asarray(trained(shown)) for shown in (images, images[:, :, ::-1]))
+    assert np.allclose(probabilities, of_mirror_images, atol=1e-6) == mirrored
+    loss = -np.log(np.where(bright_and_dark(10, seed=1).first, probabilities[:, 0], 1 - probabilities[:, 0])).mean()
+    assert history[-1].validate.loss == pytest.approx(loss, rel=1e-4)
 
 
 def test_a_batch_of_fewer_pictures_ends_an_epoch() -> None:

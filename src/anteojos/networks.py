@@ -51,7 +51,8 @@ def edge(size: int, rescale: bool) -> keras.Model:
     for layer in scaling:
         band = layer(band)
     band = _fixed(band, np.reshape(_LUMA, (1, 1, 3, 1)), "grey")
-    band = layers.Resizing(*_BAND_SIZE, name="resize")(band)
+    # Not by the layer Resizing, after which Keras takes a call that does not say so for one of training.
+    band = ops.image.resize(band, _BAND_SIZE)
 
     slopes = _fixed(band, np.stack((_SOBEL, _SOBEL.T), axis=-1)[:, :, np.newaxis, :], "slopes")
     strength = ops.sqrt(ops.sum(ops.square(slopes), axis=-1, keepdims=True))
@@ -98,6 +99,16 @@ def build(network: Network, size: int, rescale: bool) -> keras.Model:
             f"params.yaml: preprocess.size: {size} px is too small for the network {network!r}",
             advice="Set preprocess.size to 46 or more.",
         ) from error
+
+
+def mirrored(network: keras.Model) -> keras.Model:
+    """Give the network that gives the mean of what `network` makes of pictures and of their mirror images.
+
+    It has the weights of `network`, not a copy of them.
+    """
+    images = keras.Input(network.input_shape[1:], name="images")
+    probabilities = layers.Average(name="mean")([network(images), network(ops.flip(images, axis=2))])
+    return keras.Model(images, probabilities, name=f"{network.name}_mirrored")
 
 
 def _input(size: int, rescale: bool) -> list[keras.Layer]:

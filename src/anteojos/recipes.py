@@ -24,7 +24,8 @@ class Recipe:
 
     The optimizer is Adam, with decoupled weight decay where `weight_decay` is above 0 (AdamW). In the share `warm_up`
     of all steps the learning rate rises to `learning_rate`, then it falls to 0 along a cosine; where `warm_up` is 0, it
-    stays. `label_smoothing` is the share of a label that goes to the other classes.
+    stays. `label_smoothing` is the share of a label that goes to the other classes. Where `mirrored`, the trained
+    network gives the mean of what it makes of a picture and of its mirror image.
     """
 
     epochs: int = 10
@@ -35,6 +36,7 @@ class Recipe:
     warm_up: float = 0.0
     label_smoothing: float = 0.0
     augmentation: Augmentation | None = None
+    mirrored: bool = False
 
 
 # Faces cut out more closely or more loosely, and not quite upright: pictures of another camera and another crop.
@@ -53,6 +55,7 @@ RECIPES: dict[Network, Recipe] = {
         warm_up=0.05,
         label_smoothing=0.05,
         augmentation=FACES,
+        mirrored=True,
     ),
 }
 

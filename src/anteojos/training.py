@@ -97,6 +97,7 @@ def train(
     tf.config.experimental.enable_op_determinism()
     size = train.images.shape[1]
     network = networks.build(network_name, size, recipe.rescale)
+    trained = networks.mirrored(network) if recipe.mirrored else network
     outputs = network.output_shape[-1]
     optimizer = optimizer_of(recipe, recipe.epochs * math.ceil(len(train.images) / recipe.batch_size))
     optimizer.build(network.trainable_variables)
@@ -117,7 +118,7 @@ def train(
 
     @tf.function(input_signature=signature)
     def score(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        probabilities = network(tf.cast(images, tf.float32), training=False)
+        probabilities = trained(tf.cast(images, tf.float32), training=False)
         return loss_of(targets, probabilities), count_right(targets, probabilities)
 
     rng = np.random.default_rng(seed)
@@ -141,7 +142,7 @@ def train(
             )
         history.append(epoch)
         on_epoch(epoch)
-    return network, history
+    return trained, history
 
 
 def optimizer_of(recipe: Recipe, steps: int) -> keras.Optimizer:
