@@ -8,7 +8,6 @@ A picture is labelled by the network that was trained without its fold, and a fe
 another crop would have shown it.
 """
 
-import argparse
 import io
 import os
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pictures import Pixels, name_of, read
+from pictures import Pixels, name_of, parse_arguments, read
 from PIL import Image, ImageFilter
 from readme import write_part
 from tqdm import tqdm
@@ -118,10 +117,7 @@ WAYS = {
 
 def main() -> None:
     """Train each way once for each seed and fold, and write what came out."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
-    options = parser.parse_args()
+    options = parse_arguments(__doc__)
 
     with tempfile.TemporaryDirectory() as folder:
         labelled = read(options.archive)

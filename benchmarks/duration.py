@@ -4,12 +4,10 @@
 round for each seed, so that what else the machine does meets all of them.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import pandas as pd
-from pictures import name_of, prepare, read
+from pictures import name_of, parse_arguments, prepare, read
 from readme import write_part
 
 from anteojos import training
@@ -18,10 +16,7 @@ from anteojos.recipes import RECIPES
 
 def main() -> None:
     """Train all networks once for each seed, and write how long it took."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
-    options = parser.parse_args()
+    options = parse_arguments(__doc__)
 
     labelled = read(options.archive)
     train, validate = (prepare(labelled, split, "panel") for split in ("train", "validate"))

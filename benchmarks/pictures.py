@@ -1,5 +1,6 @@
 """The labelled pictures that benchmarks measure on, as they came; the test pictures are not looked at."""
 
+import argparse
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,14 @@ class Labelled:
     split: str
     pixels: Pixels
     first: bool
+
+
+def parse_arguments(description: str) -> argparse.Namespace:
+    """Read from the command line which `seeds` and which `archive` to measure with."""
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
+    return parser.parse_args()
 
 
 def read(source: Path | None) -> list[Labelled]:

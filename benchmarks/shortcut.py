@@ -4,13 +4,11 @@
 as they are, and with one thing taken away at a time: what costs the network no accuracy, it did not go by.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from pictures import Pixels, name_of, prepare, read
+from pictures import Pixels, name_of, parse_arguments, prepare, read
 from readme import write_part
 
 from anteojos import images, training
@@ -61,10 +59,7 @@ SHOWN: dict[str, Callable[[Pixels], Pixels]] = {
 
 def main() -> None:
     """Train once for each seed, and write how well each showing is labelled."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
-    options = parser.parse_args()
+    options = parse_arguments(__doc__)
 
     labelled = read(options.archive)
     train, validate = (prepare(labelled, split, "none") for split in ("train", "validate"))
