@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pictures import Pixels, name_of, parse_arguments, read
 from PIL import Image, ImageFilter
-from readme import write_part
 from tqdm import tqdm
 
-from anteojos import drawing, images
-from anteojos.params import Network, Params
+from anteojos import drawing, training
+from anteojos.params import Network
 from anteojos.recipes import RECIPES, Augmentation, Recipe
+from pictures import Pixels, name_of, parse_arguments, prepare, read
+from readme import mean_and_range, write_part
 
 Booleans = npt.NDArray[np.bool_]
 
@@ -120,14 +120,12 @@ def main() -> None:
     options = parse_arguments(__doc__)
 
     with tempfile.TemporaryDirectory() as folder:
-        labelled = read(options.archive)
-        size = Params.load().preprocess.size
-        pictures = np.stack([images.prepare(picture.pixels, size, "panel") for picture in labelled])
-        first = np.array([picture.first for picture in labelled])
+        train, validate = read(options.archive)
+        labelled = prepare([*train, *validate], "panel")
         arrays = Path(folder, "pictures.npz")
         rng = np.random.default_rng(0)
-        views = np.stack([[seen_by_another_camera(picture, rng) for _ in range(VIEWS)] for picture in pictures])
-        np.savez(arrays, pictures=pictures, first=first, views=views)
+        views = np.stack([[seen_by_another_camera(picture, rng) for _ in range(VIEWS)] for picture in labelled.images])
+        np.savez(arrays, pictures=labelled.images, first=labelled.first, views=views)
 
         tasks = [Task(*task) for task in product(WAYS, options.seeds, range(FOLDS))]
         # Two trainings side by side, with a thread each, take less time than one after the other with two.
@@ -144,8 +142,6 @@ def use_one_thread() -> None:
 
 def label_fold(task: Task, arrays: Path) -> pd.DataFrame:
     """Train without a fold and label its pictures: for each picture and view, is it right, and the loss."""
-    from anteojos import training
-
     way, data = WAYS[task.way], np.load(arrays)
     pictures, first, views = data["pictures"], data["first"], data["views"]
     rng = np.random.default_rng(task.seed)
@@ -186,9 +182,7 @@ def table_of(results: pd.DataFrame, name: str, seeds: list[int]) -> str:
     lines = ["| | parameters | as they are | loss | another camera and crop | loss |", "|---|---|---|---|---|---|"]
     for way in WAYS:
         cells = [
-            f"{row.mean():.3f} ({row.min():.3f} to {row.max():.3f}) | {loss[way, camera]:.3f}"
-            for camera in ("same", "other")
-            for row in [accuracy.loc[way, camera]]
+            f"{mean_and_range(accuracy.loc[way, camera])} | {loss[way, camera]:.3f}" for camera in ("same", "other")
         ]
         lines.append(f"| {way} | {parameters[way]:,} | {' | '.join(cells)} |")
     pictures = len(results) // (len(WAYS) * len(seeds) * (1 + VIEWS))

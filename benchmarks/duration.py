@@ -7,19 +7,18 @@ round for each seed, so that what else the machine does meets all of them.
 import time
 
 import pandas as pd
-from pictures import name_of, parse_arguments, prepare, read
-from readme import write_part
 
 from anteojos import training
 from anteojos.recipes import RECIPES
+from pictures import name_of, parse_arguments, prepare, read
+from readme import write_part
 
 
 def main() -> None:
     """Train all networks once for each seed, and write how long it took."""
     options = parse_arguments(__doc__)
 
-    labelled = read(options.archive)
-    train, validate = (prepare(labelled, split, "panel") for split in ("train", "validate"))
+    train, validate = (prepare(pictures, "panel") for pictures in read(options.archive))
     rounds = []
     for seed in options.seeds:
         for name, recipe in RECIPES.items():

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from readme import write_part
 
 from anteojos.params import Crop, Network
+from readme import mean_and_range, write_part
 
 # `edge` looks for eyes where they are on a face that fills the picture: it is not for the sheet with the label.
 RUNS: list[tuple[Network, Crop]] = [
@@ -99,17 +99,11 @@ def table_of(results: pd.DataFrame) -> str:
     ]
     for network, crop in RUNS:
         rows = results[(results["network"] == network) & (results["crop"] == crop)]
-        cells = [mean_and_range(rows[split]) for split in ("train", "validate", "test")]
+        measured = [rows[split] for split in ("train", "validate", "test")]
+        cells = ["–" if values.isna().any() or values.empty else mean_and_range(values) for values in measured]
         report = REPORT.get(network, "") if crop == "none" else ""
         lines.append(f"| `{network}` | `{crop}` | {' | '.join(cells)} | {report} |")
     return "\n".join(lines)
-
-
-def mean_and_range(values: pd.Series) -> str:
-    """Write the mean of an accuracy over the seeds, and from where to where it went."""
-    if values.isna().any() or values.empty:
-        return "–"
-    return f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
 
 
 if __name__ == "__main__":

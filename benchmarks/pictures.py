@@ -17,9 +17,8 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture of `train` or `validate`: `pixels`, uint8 (H, W, 3), and whether it is of the first class."""
+    """A picture: `pixels`, uint8 (H, W, 3), and whether it is of the first class."""
 
-    split: str
     pixels: Pixels
     first: bool
 
@@ -32,31 +31,30 @@ def parse_arguments(description: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read(source: Path | None) -> list[Labelled]:
-    """Read the pictures of a zip or folder, or where none is named those of data/raw, which `dvc repro fetch` makes."""
+def read(source: Path | None) -> tuple[list[Labelled], list[Labelled]]:
+    """Read `train` and `validate` of a zip or folder, or where none is named of data/raw, which `dvc repro` makes."""
     dataset = Params.load().dataset
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) if source else Path("data/raw")
         if source:
             archive.import_dataset(str(source), target, sha256=None, max_bytes=dataset.max_bytes)
         found = checks.find_pictures(target, dataset.labels, checks.Findings())
-        return [
-            Labelled(
-                picture.split,
-                images.decode((target / picture.file).read_bytes()).pixels,
-                picture.label == dataset.labels[0],
-            )
-            for picture in found
-            if picture.split != "test"
-        ]
+
+        def of(split: str) -> list[Labelled]:
+            return [
+                Labelled(images.decode((target / picture.file).read_bytes()).pixels, picture.label == dataset.labels[0])
+                for picture in found
+                if picture.split == split
+            ]
+
+        return of("train"), of("validate")
 
 
-def prepare(pictures: list[Labelled], split: str, crop: Crop) -> Pictures:
-    """Bring the pictures of a split to what a network sees of them."""
+def prepare(pictures: list[Labelled], crop: Crop) -> Pictures:
+    """Bring pictures to what a network sees of them."""
     size = Params.load().preprocess.size
-    chosen = [picture for picture in pictures if picture.split == split]
-    arrays = np.stack([images.prepare(picture.pixels, size, crop) for picture in chosen])
-    return Pictures(arrays, np.array([picture.first for picture in chosen]))
+    arrays = np.stack([images.prepare(picture.pixels, size, crop) for picture in pictures])
+    return Pictures(arrays, np.array([picture.first for picture in pictures]))
 
 
 def name_of(source: Path | None) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from pictures import Pixels, name_of, parse_arguments, prepare, read
-from readme import write_part
 
 from anteojos import images, training
 from anteojos.recipes import RECIPES
+from pictures import Pixels, name_of, parse_arguments, prepare, read
+from readme import mean_and_range, write_part
 
 
 def hide_words(pixels: Pixels) -> Pixels:
@@ -61,10 +61,10 @@ def main() -> None:
     """Train once for each seed, and write how well each showing is labelled."""
     options = parse_arguments(__doc__)
 
-    labelled = read(options.archive)
-    train, validate = (prepare(labelled, split, "none") for split in ("train", "validate"))
+    to_train, to_validate = read(options.archive)
+    train, validate = prepare(to_train, "none"), prepare(to_validate, "none")
     shown = {
-        name: prepare([replace(picture, pixels=change(picture.pixels)) for picture in labelled], "validate", "none")
+        name: prepare([replace(picture, pixels=change(picture.pixels)) for picture in to_validate], "none")
         for name, change in SHOWN.items()
     }
     accuracies: dict[str, list[float]] = {name: [] for name in SHOWN}
@@ -74,7 +74,7 @@ def main() -> None:
             likely = np.asarray(network(pictures.images.astype(np.float32)))[:, 0] >= 0.5
             accuracies[name].append(float((likely == pictures.first).mean()))
     lines = ["| the validation pictures shown | accuracy |", "|---|---|"]
-    lines += [f"| {name} | {np.mean(a):.3f} ({min(a):.3f} to {max(a):.3f}) |" for name, a in accuracies.items()]
+    lines += [f"| {name} | {mean_and_range(values)} |" for name, values in accuracies.items()]
     caption = (
         f"`report`, trained on {name_of(options.archive)} as they are: mean over seeds "
         f"{', '.join(map(str, options.seeds))}, and the lowest and highest."

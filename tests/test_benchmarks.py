@@ -1,18 +1,14 @@
 """What the README's tables are computed with."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from anteojos import drawing
-from tests.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
 import crossvalidate
 import shortcut
+from anteojos import drawing
 
 
 def test_each_fold_has_its_share_of_both_classes() -> None:

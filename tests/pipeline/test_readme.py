@@ -13,7 +13,7 @@ pytestmark = pytest.mark.pipeline
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
-# `make repro` and `make test` are run by .ci/run; what the tables come from is tested in test_make.py.
+# `make repro` and `make test` are run by .ci/run; test_benchmarks.py and test_make.py test what the tables come from.
 ELSEWHERE = {"make repro", "make test"}
 
 
