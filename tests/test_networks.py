@@ -85,6 +85,7 @@ def test_edge_does_not_mind_light_and_contrast(picture: npt.NDArray[np.float32])
     assert np.allclose(features(picture[np.newaxis] + 40), seen, atol=1e-3)
     # Not quite the same: a floor keeps the noise of plain walls down.
     assert np.allclose(features(picture[np.newaxis] * 0.5), seen, atol=0.4)
+    assert np.abs(features(picture[np.newaxis] * 0.5)).mean() == pytest.approx(np.abs(seen).mean(), rel=0.2)
     assert np.corrcoef(np.ravel(features(picture[np.newaxis] * 0.5)), np.ravel(seen))[0, 1] > 0.999
 
 
