@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import yaml
 from dvclive import Live
 from PIL import Image
 
-from anteojos.recipes import Recipe
+from anteojos import environment
+from anteojos.params import Params
+from anteojos.recipes import RECIPES, Recipe
 from anteojos.stages import train
 from anteojos.training import Epoch, Scores
 from tests.conftest import ROOT
@@ -163,3 +166,28 @@ def test_train_prints_about_20_epochs(
     assert [int(line.split()[1].partition("/")[0]) for line in printed] == lines
     history = (tmp_path / "plots/metrics/train/loss.tsv").read_text().splitlines()
     assert len(history) == 1 + epochs
+
+
+def test_a_checkpoint_is_of_one_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("images.npy", "index.csv"):
+        (tmp_path / name).write_text(name)
+    told = Params.load(ROOT / "params.yaml").train
+    recipe = RECIPES[told.network]
+    keys = {
+        "here": train.checkpoint_key([tmp_path], told, recipe),
+        "another seed": train.checkpoint_key([tmp_path], replace(told, seed=2), recipe),
+        "another recipe": train.checkpoint_key([tmp_path], told, replace(recipe, label_smoothing=0.1)),
+        "other pictures": train.checkpoint_key([tmp_path, tmp_path], told, recipe),
+    }
+    assert train.checkpoint_key([tmp_path], told, recipe) == keys["here"]
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "describe", lambda: {"keras": "another"})
+        keys["another version"] = train.checkpoint_key([tmp_path], told, recipe)
+    with monkeypatch.context() as patch:
+        code = tmp_path / "networks.py"
+        code.write_text("# other code")
+        patch.setattr(sys.modules["anteojos.networks"], "__file__", str(code))
+        keys["other code"] = train.checkpoint_key([tmp_path], told, recipe)
+    (tmp_path / "index.csv").write_text("other labels")
+    keys["other labels"] = train.checkpoint_key([tmp_path], told, recipe)
+    assert len(set(keys.values())) == len(keys) == 7

@@ -206,3 +206,60 @@ def test_augmentation_changes_what_is_trained_on_and_not_what_is_validated() -> 
     _, [varied] = train(recipe=moved)
     assert varied.validate == plain.validate
     assert varied.train.loss != plain.train.loss
+
+
+class BrokenOffError(Exception):
+    """Stands for whatever ends a training early."""
+
+
+def train_from(
+    checkpoint: Path | None, network: Network, until: int | None = None
+) -> tuple[bytes, list[training.Epoch]]:
+    """Train for four epochs, or break off after `until` of them; give the weights and the epochs that were told."""
+    told: list[training.Epoch] = []
+
+    def on_epoch(epoch: training.Epoch) -> None:
+        told.append(epoch)
+        if epoch.number == until:
+            raise BrokenOffError
+
+    recipe = replace(RECIPES[network], epochs=4, batch_size=8)
+    pictures, validate = bright_and_dark(20), bright_and_dark(10, seed=1)
+    trained, _ = training.train(pictures, validate, network, recipe, SEED, on_epoch, checkpoint)
+    return b"".join(weights.tobytes() for weights in trained.get_weights()), told
+
+
+# With dropout; with augmentation, normalization, a learning rate that falls and the mean with the mirror image.
+@pytest.mark.parametrize("network", ["dropout", "edge"])
+def test_a_training_broken_off_goes_on_to_the_same_weights_and_history(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unbroken = train_from(None, network)
+    checkpoint = tmp_path / "a folder/checkpoint.npz"
+    for until in (1, 3):
+        with pytest.raises(BrokenOffError):
+            train_from(checkpoint, network, until)
+    capsys.readouterr()
+    assert train_from(checkpoint, network) == unbroken
+    assert capsys.readouterr().out == f"going on after epoch 3, from {checkpoint}\n"
+    # Of a training that had ended, but for its outputs.
+    assert train_from(checkpoint, network) == unbroken
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["checkpoint.npz"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
+def test_a_damaged_checkpoint_is_named_and_not_taken(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unbroken = train_from(None, "report")
+    checkpoint = tmp_path / "checkpoint.npz"
+    with pytest.raises(BrokenOffError):
+        train_from(checkpoint, "report", until=2)
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    wholes = {"flipped": content, "truncated": content[: len(content) // 2], "empty": b""}
+    checkpoint.write_bytes(wholes[damage])
+    assert train_from(checkpoint, "report") == unbroken
+    output = capsys.readouterr()
+    assert f"warning: {checkpoint} is damaged" in output.err
+    assert "going on" not in output.out

@@ -4,11 +4,12 @@ import json
 import math
 import os
 import re
+import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from anteojos import augmentation
 from anteojos.errors import InputError
-from anteojos.outputs import ZIP_EPOCH
+from anteojos.outputs import ZIP_EPOCH, replacing
 from anteojos.params import Network
 from anteojos.recipes import Recipe
 
@@ -43,6 +44,10 @@ with _silent():
     import tensorflow as tf
 
     from anteojos import networks
+
+# Sums are split among the threads, and so depend in their last bits on how many there are: always as many, whatever the
+# number of processors, for the same bytes from a laptop and a server. With one processor 8 take a tenth longer than 1.
+tf.config.threading.set_intra_op_parallelism_threads(8)
 
 Pixels = npt.NDArray[np.uint8]
 Targets = npt.NDArray[np.float32]
@@ -81,12 +86,16 @@ def train(
     recipe: Recipe,
     seed: int,
     on_epoch: Callable[[Epoch], None],
+    checkpoint: Path | None = None,
 ) -> tuple[keras.Model, list[Epoch]]:
     """Train a network by a recipe and give it with its history.
 
     The loss is binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one),
-    as the report has it; `recipe` says the rest. Same pictures, recipe, seed and kind of machine: same weights, to the
-    last bit. Raises InputError where a split is empty or the loss is no longer a number.
+    as the report has it; `recipe` says the rest. Same pictures, recipe, seed and kind of processor: same weights, to
+    the last bit. After each epoch all that the next one goes on from is written to the file `checkpoint`; where it is
+    there already, training goes on from it, to the weights and the history that it would have come to without a break.
+    Whose checkpoint it is must be known from its path. Raises InputError where a split is empty or the loss is no
+    longer a number.
     """
     for name, pictures in (("train", train), ("validate", validate)):
         if not len(pictures.images):
@@ -127,8 +136,12 @@ def train(
         for images, targets in data:
             yield augmentation.vary(images, recipe.augmentation, rng) if recipe.augmentation else images, targets
 
-    history = []
-    for number in range(1, recipe.epochs + 1):
+    # With the state of dropout's random numbers.
+    state = [*network.variables, *optimizer.variables]
+    history = resume(checkpoint, state, rng) if checkpoint else []
+    for epoch in history:
+        on_epoch(epoch)
+    for number in range(len(history) + 1, recipe.epochs + 1):
         shuffled, in_order = rng.permutation(len(train.images)), np.arange(len(validate.images))
         epoch = Epoch(
             number,
@@ -141,8 +154,42 @@ def train(
                 advice=f"Try a lower train.learning_rate than {recipe.learning_rate}, or train.rescale: true.",
             )
         history.append(epoch)
+        if checkpoint:
+            save_checkpoint(checkpoint, state, rng, history)
         on_epoch(epoch)
     return trained, history
+
+
+def save_checkpoint(
+    path: Path, state: Sequence[keras.Variable], rng: np.random.Generator, history: Sequence[Epoch]
+) -> None:
+    """Write what the next epoch goes on from: variables, the state of the random numbers and the epochs so far."""
+    told = json.dumps({"rng": rng.bit_generator.state, "history": [asdict(epoch) for epoch in history]})
+    with replacing(path) as written, written.open("wb") as file:
+        np.savez(file, *(variable.numpy() for variable in state), told=np.array(told), allow_pickle=False)
+
+
+def resume(path: Path, state: Sequence[keras.Variable], rng: np.random.Generator) -> list[Epoch]:
+    """Set `state` and `rng` to what a checkpoint holds and give its history.
+
+    Where there is none, or none that can be read whole, nothing is set and the history is empty.
+    """
+    try:
+        # Read to its end, against its checksums, before anything is set.
+        with np.load(path) as file:
+            told = json.loads(str(file["told"]))
+            values = [file[f"arr_{number}"] for number in range(len(state))]
+    except FileNotFoundError:
+        return []
+    except Exception as error:  # of many kinds, as it pleases the damaged bytes
+        print(f"warning: {path} is damaged ({error}); training starts from the first epoch", file=sys.stderr)
+        return []
+    for variable, value in zip(state, values, strict=True):
+        variable.assign(value)
+    rng.bit_generator.state = told["rng"]
+    epochs = told["history"]
+    print(f"going on after epoch {len(epochs)}, from {path}", flush=True)
+    return [Epoch(epoch["number"], Scores(**epoch["train"]), Scores(**epoch["validate"])) for epoch in epochs]
 
 
 def optimizer_of(recipe: Recipe, steps: int) -> keras.Optimizer:

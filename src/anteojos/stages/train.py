@@ -1,30 +1,46 @@
 """Train the network and write it as people use it and as Keras keeps it."""
 
+import hashlib
+import json
 import math
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from dvclive import Live
 
-from anteojos import manifest, training
+from anteojos import environment, manifest, training
 from anteojos.card import Card, Seen
 from anteojos.outputs import replacing, write_json
-from anteojos.params import Params
+from anteojos.params import Params, Train
 from anteojos.recipes import Recipe, recipe_for
 from anteojos.stages import run
+
+# Beside the outputs and none of them: DVC removes a stage's outputs before it runs.
+CHECKPOINTS = Path("models/.checkpoints")
 
 
 def main() -> None:
     """Run the stage."""
     params = Params.load()
     dataset, recipe = params.dataset, recipe_for(params.train)
-    train, validate = (load(Path("data/processed", split), dataset.labels[0]) for split in ("train", "validate"))
+    folders = Path("data/processed/train"), Path("data/processed/validate")
+    train, validate = (load(folder, dataset.labels[0]) for folder in folders)
+    checkpoint = CHECKPOINTS / f"{checkpoint_key(folders, params.train, recipe)}.npz"
     with (
         replacing(Path("metrics/history")) as folder,
         Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False) as live,
     ):
         network, history = training.train(
-            train, validate, params.train.network, recipe, params.train.seed, lambda epoch: log(epoch, recipe, live)
+            train,
+            validate,
+            params.train.network,
+            recipe,
+            params.train.seed,
+            lambda epoch: log(epoch, recipe, live),
+            checkpoint,
         )
     with replacing(Path("models/model.keras")) as path:
         training.save_keras(network, path)
@@ -36,6 +52,22 @@ def main() -> None:
         Path("metrics/train.json"),
         {"parameters": network.count_params(), "last": summary(history[-1]), "best": summary(best)},
     )
+    checkpoint.unlink()
+
+
+def checkpoint_key(folders: Iterable[Path], params: Train, recipe: Recipe) -> str:
+    """Give the name of the training that has these pictures, parameters, code and versions, 64 hex digits.
+
+    Training that goes on from another's checkpoint would come to weights that nobody can reproduce.
+    """
+    told = {"train": asdict(params), "recipe": asdict(recipe), "environment": environment.describe()}
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    modules = (module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "anteojos")
+    code = sorted({Path(file) for file in modules if file} | {Path(__file__)})
+    for file in (*code, *(folder / name for folder in folders for name in ("images.npy", "index.csv"))):
+        with file.open("rb") as content:
+            key.update(hashlib.file_digest(content, "sha256").digest())
+    return key.hexdigest()
 
 
 def load(folder: Path, first_label: str) -> training.Pictures:

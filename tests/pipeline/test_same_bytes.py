@@ -1,0 +1,110 @@
+"""The same inputs give the same bytes, wherever and by whom, and after an interruption too."""
+
+import os
+import shutil
+import signal
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.pipeline.conftest import Project, commit
+
+pytestmark = pytest.mark.pipeline
+
+
+def works(*command: str) -> bool:
+    return bool(shutil.which(command[0])) and subprocess.run([*command, "true"], capture_output=True).returncode == 0
+
+
+AS_ANOTHER_USER = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
+ON_ONE_CORE = ("taskset", "--cpu-list", "0")
+# As far as the machine lets us.
+AS_ANOTHER_USER_ON_ONE_CORE = [
+    word for command in (AS_ANOTHER_USER, ON_ONE_CORE) if works(*command) for word in command
+]
+
+
+def outputs(project: Project) -> dict[str, str]:
+    """Give the checksums of dvc.lock, of all metrics and of each file of every output."""
+    stages = yaml.safe_load((project.path / "dvc.lock").read_text())["stages"]
+    found = {}
+    for path in ("dvc.lock", *(out["path"] for stage in stages.values() for out in stage["outs"])):
+        top = project.path / path
+        for file in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if file.is_file():
+                found[file.relative_to(project.path).as_posix()] = sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def clone(project: Project, path: Path) -> Project:
+    project.must("git", "clone", "--quiet", str(project.path), str(path))
+    return Project(path)
+
+
+def test_another_folder_user_time_zone_locale_hash_seed_and_number_of_cores_give_the_same_bytes(
+    small_project: Project, tmp_path: Path
+) -> None:
+    origin = clone(small_project, tmp_path / "origin")
+    # All that could differ from run to run is in these two: dropout, augmentation, and the mean with the mirror image.
+    results = {}
+    for network in ("dropout", "edge"):
+        origin.set("train.network", network)
+        commit(origin, network)
+        here, there = (
+            clone(origin, tmp_path / folder) for folder in (network, f"elsewhere, {network}/in/a ñandú's folder")
+        )
+        here.must("dvc", "repro", "--force", PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C.UTF-8")
+        home = tmp_path / "another home"
+        home.mkdir(exist_ok=True)
+        there.must(
+            *AS_ANOTHER_USER_ON_ONE_CORE,
+            "dvc",
+            "repro",
+            "--force",
+            HOME=str(home),
+            USER="another",
+            LOGNAME="another",
+            TZ="Asia/Kathmandu",
+            LC_ALL="tr_TR.UTF-8",
+            PYTHONHASHSEED="2",
+        )
+        results[network] = outputs(here)
+        assert results[network] == outputs(there)
+        assert here.must("git", "diff", "--name-only") != ""
+    assert len(results["edge"]) > 40
+    assert results["edge"]["models/model.tflite"] != results["dropout"]["models/model.tflite"]
+    assert results["edge"]["data/processed/train/images.npy"] == results["dropout"]["data/processed/train/images.npy"]
+
+
+def test_a_training_killed_goes_on_from_its_last_epoch_to_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    project.set("train.network", "edge")
+    project.set("train.epochs", 200)
+    unbroken = project.copy_to(tmp_path / "unbroken")
+
+    running = project.started("dvc", "repro")
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith("epoch  20/200"):
+            break
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate(timeout=60)
+    [checkpoint] = (project.path / "models/.checkpoints").iterdir()
+    assert not (project.path / "models/model.keras").exists()
+    # Nor is it taken for that of a training with another seed.
+    other = project.copy_to(tmp_path / "other")
+    other.set("train.seed", 2)
+
+    output = project.must("dvc", "repro")
+    assert f"from models/.checkpoints/{checkpoint.name}" in output
+    assert "epoch   1/200" in output  # told again, for the history
+    unbroken.must("dvc", "repro")
+    assert outputs(project) == outputs(unbroken)
+    assert list(checkpoint.parent.iterdir()) == []
+    assert project.must("git", "status", "--porcelain", "--", "models") == ""
+
+    assert "going on" not in other.must("dvc", "repro")
+    shutil.rmtree(unbroken.path)
+    shutil.rmtree(other.path)
