@@ -11,10 +11,10 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro check-reproduced test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 setup: .venv/installed  ## make .venv from requirements.lock, if it is not there or is older (2 minutes)
 
@@ -28,6 +28,10 @@ setup: .venv/installed  ## make .venv from requirements.lock, if it is not there
 
 repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
 	dvc repro
+	@python -m anteojos.team.reproduced --record
+
+check-reproduced: setup  ## reproduce the last commit in a clone; say what differs and by how much
+	@python -m anteojos.team.reproduced
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)
