@@ -11,7 +11,7 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check-reproduced test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro check-reproduced resolve test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -24,6 +24,7 @@ setup: .venv/installed  ## make .venv from requirements.lock, if it is not there
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@test ! -e .git || .venv/bin/python -m anteojos.team.hook
 	@touch .venv/installed
 
 repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
@@ -32,6 +33,9 @@ repro: setup  ## run what has changed of the pipeline: pictures, training, score
 
 check-reproduced: setup  ## reproduce the last commit in a clone; say what differs and by how much
 	@python -m anteojos.team.reproduced
+
+resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a side, and reproduce
+	@python -m anteojos.team.resolve
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)

@@ -129,7 +129,8 @@ def _of_numbers(committed: dict[str, Any], reproduced: dict[str, Any]) -> Differ
         one, other = committed.get(key, "nothing"), reproduced.get(key, "nothing")
         if one != other:
             numbers = all(isinstance(value, int | float) for value in (one, other))
-            texts.append((abs(other - one) if numbers else np.inf, f"{key} {other} instead of {one}"))
+            found, expected = (f"{value:.6g}" if numbers else value for value in (other, one))
+            texts.append((abs(other - one) if numbers else np.inf, f"{key} {found} instead of {expected}"))
     texts.sort(key=lambda text: -text[0])
     more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
     return Difference((", ".join(text for _, text in texts[:3]) + more) or "other bytes, the same values")
