@@ -13,7 +13,8 @@ HOOK = """\
 # Written by `make setup` of anteojos; delete this file to do without.
 PATH="$PWD/.venv/bin:$PATH"
 command -v dvc >/dev/null || exit 0
-dvc git-hook post-checkout "$@" || echo "Not all data of this commit are here: try \\`dvc pull\\` or \\`dvc repro\\`." >&2"""
+dvc git-hook post-checkout "$@" ||
+  echo "Not all data of this commit are here: bring them with dvc pull, or make them with dvc repro." >&2"""
 
 
 def main() -> None:

@@ -1,0 +1,148 @@
+"""Branches with other parameters: compared to the number, merged with one command, and switched with their data."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.pipeline.conftest import Project, commit
+from tests.pipeline.test_same_bytes import outputs
+
+pytestmark = pytest.mark.pipeline
+
+MAKE = ("make", "--old-file", ".venv/installed")
+
+
+def read(project: Project, file: str, revision: str = "") -> Any:
+    """Read a metrics file as it is, or as it was in a commit."""
+    text = project.must("git", "show", f"{revision}:{file}") if revision else (project.path / file).read_text()
+    return json.loads(text)
+
+
+def branch(project: Project, name: str, **parameters: Any) -> None:
+    """Make a branch from here with other parameters, written key__name, and their results."""
+    project.must("git", "checkout", "--quiet", "-b", name)
+    for key, value in parameters.items():
+        project.set(key.replace("__", "."), value)
+    project.repro()
+    commit(project, name)
+
+
+def numbers(value: Any, key: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {key: value}
+    return {
+        name: leaf
+        for part, item in value.items()
+        for name, leaf in numbers(item, f"{key}.{part}" if key else part).items()
+    }
+
+
+def test_a_branch_is_compared_with_main_to_the_number(project: Project) -> None:
+    branch(project, "longer", train__epochs=3, evaluate__threshold=0.4)
+    metrics = json.loads(project.must("dvc", "metrics", "diff", "main", "--json"))
+    for file in ("metrics/train.json", "metrics/evaluate.json"):
+        old, new = numbers(read(project, file, "main")), numbers(read(project, file))
+        changed = {key: {"old": old[key], "new": new[key]} for key in new if old[key] != new[key]}
+        assert changed
+        found = {key: {side: value[side] for side in ("old", "new")} for key, value in metrics[file].items()}
+        assert found == changed
+        assert all(
+            value["diff"] == pytest.approx(value["new"] - value["old"], abs=1e-9) for value in metrics[file].values()
+        )
+    assert "metrics/verify.json" not in metrics
+    params = json.loads(project.must("dvc", "params", "diff", "main", "--json"))
+    assert params == {
+        "params.yaml": {
+            "train.epochs": {"old": 1, "new": 3, "diff": 2},
+            "evaluate.threshold": {"old": 0.5, "new": 0.4, "diff": pytest.approx(-0.1)},
+        }
+    }
+    plots = json.loads(project.must("dvc", "plots", "diff", "main", "--json", "--split"))
+    [loss] = (plot for plot in plots["data"]["loss"] if plot["type"] == "vega")
+    points = pd.DataFrame(loss["anchor_definitions"]["<DVC_METRIC_DATA>"])
+    assert points["rev"].value_counts().to_dict() == {"main": 2, "workspace": 6}
+    drawn = points[(points["rev"] == "workspace") & points["filename"].str.contains("validate")]["loss"].astype(float)
+    history = project.path / "metrics/history/plots/metrics/validate/loss.tsv"
+    assert drawn.tolist() == pd.read_csv(history, sep="\t")["loss"].tolist()
+
+
+@pytest.mark.parametrize("into", ["main", "skewed"])
+def test_a_merge_conflicts_in_results_alone_and_make_resolve_settles_it_from_the_cache(
+    project: Project, into: str
+) -> None:
+    (project.path / ".venv").symlink_to(sys.prefix)
+    # Far enough to change labels, whatever the network of one epoch came to.
+    threshold = 0.0 if read(project, "metrics/evaluate.json")["validate"]["recall"] < 1 else 1.0
+    branch(project, "skewed", evaluate__threshold=threshold)
+    project.must("git", "checkout", "--quiet", "main")
+    project.set("train.epochs", 2)
+    project.repro()
+    commit(project, "Longer")
+    metrics = [f"metrics/{name}.json" for name in ("train", "evaluate", "predict")]
+
+    project.must("git", "checkout", "--quiet", into)
+    assert project.run("git", "merge", {"main": "skewed", "skewed": "main"}[into]).returncode == 1
+    conflicts = project.must("git", "diff", "--name-only", "--diff-filter=U").split()
+    assert {"dvc.lock", "metrics/evaluate.json"} <= set(conflicts) <= {"dvc.lock", *metrics}
+
+    output = project.must(*MAKE, "resolve")
+    assert "Stage 'train' is cached - skipping run" in output or "Stage 'train' didn't change" in output
+    assert "Running stage 'train'" not in output
+    assert "The conflict is settled." in output
+    project.must("git", "commit", "--quiet", "--no-edit")
+    assert project.must("git", "status", "--porcelain") == ""
+    assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
+    assert read(project, "metrics/train.json")["last"]["epoch"] == 2
+
+
+def test_make_resolve_leaves_other_conflicts_to_a_person(project: Project) -> None:
+    (project.path / ".venv").symlink_to(sys.prefix)
+    branch(project, "high", predict__threshold=0.9)
+    project.must("git", "checkout", "--quiet", "main")
+    branch(project, "low", predict__threshold=0.1)
+    assert project.run("git", "merge", "high").returncode == 1
+    failed = project.run(*MAKE, "resolve")
+    assert failed.returncode != 0
+    assert "  params.yaml\nSettle these first" in failed.stderr
+    assert "<<<<<<<" in (project.path / "params.yaml").read_text()
+    project.must("git", "checkout", "--theirs", "params.yaml")
+    project.must("git", "add", "params.yaml")
+    project.must(*MAKE, "resolve")
+    project.must("git", "commit", "--quiet", "--no-edit")
+    assert project.must("git", "diff", "high", "--stat") == ""
+
+
+def test_git_checkout_brings_the_branch_s_data_and_model(project: Project, tmp_path: Path) -> None:
+    project.must("python", "-m", "anteojos.team.hook")
+    main = outputs(project)
+    branch(project, "other", dataset__seed=7)
+    other = outputs(project)
+    assert other["models/model.keras"] != main["models/model.keras"]
+    for name, expected in (("main", main), ("other", other)):
+        project.must("git", "checkout", "--quiet", name)
+        assert outputs(project) == expected
+        assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
+    # A single file that is checked out brings nothing along.
+    (project.path / "data/predictions.csv").unlink()
+    project.must("git", "checkout", "params.yaml")
+    assert not (project.path / "data/predictions.csv").exists()
+
+    # Where data are nowhere to be had, git still switches, and what is missing is said.
+    project.must("git", "clone", "--quiet", str(project.path), str(tmp_path / "empty"))
+    empty = Project(tmp_path / "empty")
+    empty.must("python", "-m", "anteojos.team.hook")
+    switched = empty.run("git", "checkout", "main")
+    assert switched.returncode == 0
+    assert "bring them with dvc pull" in switched.stderr
+    assert empty.must("git", "branch", "--show-current").strip() == "main"
+
+
+def test_a_hook_of_ones_own_is_left_alone(project: Project) -> None:
+    hook = project.path / ".git/hooks/post-checkout"
+    hook.write_text("#!/bin/sh\necho mine\n")
+    project.must("python", "-m", "anteojos.team.hook")
+    assert hook.read_text() == "#!/bin/sh\necho mine\n"
