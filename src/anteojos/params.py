@@ -42,6 +42,7 @@ class Dataset:
     kaggle: str
     archive: str | None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None
+    license: str | None
     max_bytes: Annotated[int, Field(ge=1)]
     test_labels: str | None
     classes: tuple[ClassLabel, ClassLabel]

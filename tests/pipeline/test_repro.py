@@ -17,7 +17,7 @@ from tests.pipeline.conftest import Project
 
 pytestmark = pytest.mark.pipeline
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict")
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict", "describe")
 
 
 def stages(**named: str) -> dict[str, str]:
