@@ -5,13 +5,14 @@ PYTHON ?= python3
 SEEDS ?= 1 2 3
 ARCHIVE ?=
 TEST_LABELS ?=
+VERSION ?=
 MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 
 # Stages run `python`, and DVC is found, as in an activated environment. Quoted, for paths may hold spaces.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check-reproduced resolve test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro check-reproduced resolve release test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -36,6 +37,9 @@ check-reproduced: setup  ## reproduce the last commit in a clone; say what diffe
 
 resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a side, and reproduce
 	@python -m anteojos.team.resolve
+
+release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
+	@python -m anteojos.team.release "$(VERSION)"
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)
