@@ -51,8 +51,8 @@ def main() -> None:
         )
     caption = (
         f"Training on {len(train.images)} pictures ({name_of(options.archive)}), checkpoints and all: median of "
-        f"{len(options.seeds)} rounds in which the networks took turns. The last column says how many times as long as "
-        "without deterministic operations, and with as many threads as TensorFlow likes, it took: median, lowest, highest."
+        f"{len(options.seeds)} rounds in which the networks took turns. The last column says how many times as long it "
+        "took as without deterministic operations, with as many threads as TensorFlow likes: median, lowest, highest."
     )
     write_part("duration", "make duration", "\n".join([*lines, "", caption]))
 
