@@ -25,8 +25,9 @@ def test_every_command_of_the_readme_runs(project: Project) -> None:
     commands = [command for command in COMMANDS if command not in ELSEWHERE and "ARCHIVE=" not in command]
     assert len(commands) > 8
     for command in commands:
-        # A folder stands for the bucket.
-        project.must("sh", "-c", command.replace("s3://bucket/anteojos", "'../the bucket'"))
+        # A folder stands for the bucket; the environment beside the checkout is not installed anew.
+        command = command.replace("s3://bucket/anteojos", "'../the bucket'")
+        project.must("sh", "-c", re.sub(r"^make ", "make --old-file .venv/installed ", command))
     assert list((project.path.parent / "the bucket").rglob("*.dir"))
 
     snippet = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
