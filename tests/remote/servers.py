@@ -1,4 +1,4 @@
-"""Where a team keeps its data: a real S3 store, a real sshd, a folder; on loopback, started and stopped by the tests."""
+"""Where a team keeps its data: a real S3 store, a real sshd, a folder. The tests start and stop them on loopback."""
 
 import getpass
 import hashlib
@@ -216,16 +216,14 @@ def aws(key: str, secret: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 
 class SSH(Server):
-    """OpenSSH's sshd on a high port, with keys of its own; whoever runs the tests logs in, by the key in `environment`'s
-    home folder.
-    """
+    """OpenSSH's sshd on a high port; whoever runs the tests logs in, with the key in the `HOME` of `environment`."""
 
     name = "SSH"
 
