@@ -11,7 +11,7 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro remote push test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -28,6 +28,13 @@ setup: .venv/installed  ## make .venv from requirements.lock, if it is not there
 
 repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
 	dvc repro
+
+remote: setup  ## share data: URL=s3://bucket/path (ENDPOINT=https://… if not Amazon's), ssh://host/path or a folder
+	@PYTHONPATH=src python -m anteojos.team.remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
+
+push: setup  ## push data, models and runs to the remote, so that a colleague's `dvc repro --pull` takes over what ran here
+	dvc push --run-cache
+	@PYTHONPATH=src python -m anteojos.team.push
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)

@@ -1,7 +1,6 @@
 """Where a team keeps its data: a real S3 store, a real sshd, a folder. The tests start and stop them on loopback."""
 
 import getpass
-import hashlib
 import os
 import random
 import shutil
@@ -12,12 +11,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import psutil
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 BUCKET = "team"
 KEY, SECRET = "AKIDTEAM", "a-secret-that-nobody-may-see"
@@ -42,16 +43,23 @@ class Folder:
         """A file system, and where in it `url(path)` lies, to look at what dvc has put there."""
         return fsspec.filesystem("file"), str(self.path / path)
 
-    def objects(self, path: str) -> dict[str, bytes]:
-        """The objects below a place and their contents, by the name that DVC gives them; leftovers are left out."""
+    def names(self, path: str) -> set[str]:
+        """The names that DVC has given to the objects below a place; what was cut off in the middle has none yet."""
         files, root = self.files(path)
-        found = files.find(root) if files.exists(root) else []
-        named = {file: "".join(file.split("/")[-2:]) for file in found if "/files/md5/" in file}
-        return {name: files.cat_file(file) for file, name in named.items() if not file.endswith(".tmp")}
+        found = files.find(f"{root}/files/md5") if files.exists(root) else []
+        return {"".join(file.split("/")[-2:]) for file in found if not file.endswith(".tmp")}
 
-    def place(self, path: str, name: str) -> str:
-        """Where in `files` the object `name` lies."""
-        return f"{self.files(path)[1]}/files/md5/{name[:2]}/{name[2:]}"
+    def read(self, path: str, name: str) -> bytes:
+        """The content of the object `name`."""
+        files, root = self.files(path)
+        return files.cat_file(_where(root, name))
+
+    def write(self, path: str, name: str, content: bytes) -> None:
+        """Put a content in the place of the object `name`."""
+        files, root = self.files(path)
+        if isinstance(files, LocalFileSystem):
+            Path(_where(root, name)).chmod(0o644)
+        files.pipe_file(_where(root, name), content)
 
 
 class Server(Folder):
@@ -81,6 +89,7 @@ class Server(Folder):
             self.port = free_ports(self.ports)
             with suppress(_PortTakenError):
                 return self._start()
+            vars(self).pop("client", None)
         raise RuntimeError(f"{self.name} finds its ports taken again and again")
 
     def _start(self) -> None:
@@ -188,7 +197,12 @@ class S3(Server):
         return f"s3://{BUCKET}/{path}"
 
     def files(self, path: str) -> tuple[fsspec.AbstractFileSystem, str]:
-        files = fsspec.filesystem(
+        return self.client, f"{BUCKET}/{path}"
+
+    @cached_property
+    def client(self) -> fsspec.AbstractFileSystem:
+        """A client that gives up at once, where dvc's tries again and again."""
+        client = fsspec.filesystem(
             "s3",
             key=KEY,
             secret=SECRET,
@@ -197,8 +211,8 @@ class S3(Server):
             use_listings_cache=False,
             skip_instance_cache=True,
         )
-        files.retries = 1
-        return files, f"{BUCKET}/{path}"
+        client.retries = 1
+        return client
 
     def kill(self) -> None:
         super().kill()
@@ -292,15 +306,14 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def _where(root: str, name: str) -> str:
+    return f"{root}/files/md5/{name[:2]}/{name[2:]}"
+
+
 def damaged(content: bytes) -> bytes:
     """The same content with its middle byte flipped."""
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
-
-
-def half_there(objects: dict[str, bytes]) -> list[str]:
-    """The objects whose content is not what their name says."""
-    return [name for name, content in objects.items() if hashlib.md5(content).hexdigest() != name.split(".")[0]]
 
 
 @pytest.fixture(scope="session")
