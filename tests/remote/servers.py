@@ -3,6 +3,7 @@
 import getpass
 import os
 import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 BUCKET = "team"
-KEY, SECRET = "AKIDTEAM", "a-secret-that-nobody-may-see"
+KEY, SECRET = f"AKID{secrets.token_hex(8).upper()}", secrets.token_hex(20)  # in no file, to be found where they leak
 PATIENCE = 60  # seconds; a server that takes longer to come up has failed
 
 
@@ -55,11 +56,16 @@ class Folder:
         return files.cat_file(_where(root, name))
 
     def write(self, path: str, name: str, content: bytes) -> None:
-        """Put a content in the place of the object `name`."""
+        """Put a content in the place of the object `name`, as a disk does that rots: nothing else of it changes."""
         files, root = self.files(path)
-        if isinstance(files, LocalFileSystem):
-            Path(_where(root, name)).chmod(0o644)
-        files.pipe_file(_where(root, name), content)
+        where = _where(root, name)
+        if not isinstance(files, LocalFileSystem):
+            files.pipe_file(where, content)
+            return
+        mode = Path(where).stat().st_mode
+        Path(where).chmod(0o600)
+        Path(where).write_bytes(content)
+        Path(where).chmod(mode)
 
 
 class Server(Folder):
@@ -69,6 +75,8 @@ class Server(Folder):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.data = path / "data"
+        self.data.mkdir(exist_ok=True)
         self.port: list[int] = []
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -148,10 +156,8 @@ class S3(Server):
     name = "S3"
     ports = 8
 
-    def __init__(self, path: Path, data: Path | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.data = data or path / "data"
-        self.data.mkdir(exist_ok=True)
         self.environment = aws(KEY, SECRET)
 
     @property
@@ -243,8 +249,6 @@ class SSH(Server):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.data = path / "data"
-        self.data.mkdir()
         home = path / "home"
         (home / ".ssh").mkdir(parents=True, mode=0o700)
         for key in (path / "host_key", home / ".ssh/id_ed25519"):

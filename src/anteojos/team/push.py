@@ -1,6 +1,6 @@
 """Push the metrics that DVC's run cache needs elsewhere: the second half of `make push`.
 
-`dvc push --run-cache` pushes the list of what has run, but of the outputs not the metrics, for they are in git instead of
+`dvc push --run-cache` pushes the list of what has run, but of its outputs not the metrics, which are in git instead of
 DVC's cache. Without them DVC takes nothing from that list, and a colleague's `dvc repro --pull` runs all of it again.
 """
 

@@ -1,6 +1,7 @@
 """Set the team's remote storage up: `make remote URL=s3://bucket/path`."""
 
 import argparse
+import os
 import re
 import secrets
 import sys
@@ -52,7 +53,8 @@ def set_up(url: str, endpoint: str = "") -> str:
         _refuse_what_may_hold_a_key("ENDPOINT", endpoint, ENDPOINTS)
     # Whatever a team shares, somebody else may change: unless told to verify, DVC takes what comes for what was sent.
     settings = {"url": url, "verify": "true"} | ({"endpointurl": endpoint} if endpoint else {})
-    place = url if "://" in url else str(Path(url).expanduser().absolute())
+    # As DVC does it, without following links.
+    place = url if "://" in url else os.path.abspath(Path(url).expanduser())  # noqa: PTH100
     with Repo(config={"remote": {NAME: {**settings, "url": place}}}) as repo:
         before = repo.config.load_config_to_level()
         if (known := before["remote"].get(NAME, {}).get("url", place)) != place:
@@ -84,12 +86,11 @@ def _round_trip(files: Any, folder: str, url: str) -> None:
     """Write a small file into `folder` through DVC's file system `files`, list it, read it and remove it."""
     name, content = f"anteojos-{secrets.token_hex(8)}", secrets.token_bytes(1024)
     there = files.join(folder, name)
-    step = "reach"
     with tempfile.TemporaryDirectory() as here:
         sent, came_back = Path(here, "sent"), Path(here, "came-back")
         sent.write_bytes(content)
+        step = "write to"
         try:
-            step = "write to"
             files.put_file(str(sent), there)
             step = "list"
             listed = [files.name(path) for path in files.ls(folder, detail=False)]
