@@ -121,6 +121,7 @@ def refused(project: Project, command: str, environment: dict[str, str], reason:
     if command == "pull":
         shutil.rmtree(project.path / ".dvc/cache", ignore_errors=True)
     done = project.run("dvc", command, **environment)
+    TRIED["refusals"] += 1
     assert done.returncode != 0
     problems = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     assert re.search(reason, problems[0])

@@ -57,10 +57,10 @@ def set_up(url: str, endpoint: str = "") -> str:
     place = url if "://" in url else os.path.abspath(Path(url).expanduser())  # noqa: PTH100
     with Repo(config={"remote": {NAME: {**settings, "url": place}}}) as repo:
         before = repo.config.load_config_to_level()
-        if (known := before["remote"].get(NAME, {}).get("url", place)) != place:
+        if before["remote"].get(NAME, {}).get("url", place) != place:
             raise InputError(
                 f"the remote {NAME} is already set up",
-                [f"found {known}, asked for {url}"],
+                [f"found another place, which `dvc remote list` shows, asked for {url}"],
                 f"Nothing was changed. Should the team move: `dvc remote remove {NAME}`, and `make remote` again; what "
                 "was pushed stays where it is.",
             )
