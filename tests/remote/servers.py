@@ -1,7 +1,7 @@
 """Where a team keeps its data: a real S3 store, a real sshd, a folder. The tests start and stop them on loopback."""
 
-import getpass
 import os
+import pwd
 import random
 import secrets
 import shutil
@@ -281,7 +281,7 @@ class SSH(Server):
             return connection.recv(4) == b"SSH-"
 
     def url(self, path: str) -> str:
-        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port[0]}{self.data}/{path}"
+        return f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{self.port[0]}{self.data}/{path}"
 
     def files(self, path: str) -> tuple[fsspec.AbstractFileSystem, str]:
         return fsspec.filesystem("file"), str(self.data / path)
