@@ -12,7 +12,7 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check-reproduced resolve release test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro check-reproduced resolve release remote push test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -40,6 +40,13 @@ resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a
 
 release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
 	@python -m anteojos.team.release "$(VERSION)"
+
+remote: setup  ## share data: URL=s3://bucket/path (ENDPOINT=https://… if not Amazon's), ssh://host/path or a folder
+	@PYTHONPATH=src python -m anteojos.team.remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
+
+push: setup  ## push data, models and runs to the remote, so that a colleague's `dvc repro --pull` takes over what ran here
+	dvc push --run-cache
+	@PYTHONPATH=src python -m anteojos.team.push
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)

@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from anteojos.card import Card, Seen
+from tests.project import ROOT, project, small_project
+from tests.remote.servers import folder, s3, ssh
 
-ROOT = Path(__file__).parents[1]
+__all__ = ["ROOT", "folder", "project", "s3", "small_project", "ssh"]
 # What the card of `model` says of its training pictures: those of `bright_and_dark` are like them.
 SEEN = Seen(canvas=0.0, width=(64, 80), height=(60, 60), aspect=(16 / 15, 4 / 3))
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pipeline.conftest import Project
+from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.pipeline.conftest import Project, commit
+from tests.project import Project, commit
 from tests.pipeline.test_same_bytes import outputs
 
 pytestmark = pytest.mark.pipeline

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.pipeline.conftest import Project
+from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
 

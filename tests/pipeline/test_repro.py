@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from anteojos.card import Card
-from tests.pipeline.conftest import Project
+from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
 

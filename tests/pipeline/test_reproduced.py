@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from anteojos import environment
-from tests.pipeline.conftest import Project, commit
+from tests.project import Project, commit
 
 pytestmark = pytest.mark.pipeline
 

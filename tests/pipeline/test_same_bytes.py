@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipeline.conftest import Project, commit
+from tests.project import Project, commit
 
 pytestmark = pytest.mark.pipeline
 

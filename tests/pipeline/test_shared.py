@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.pipeline.conftest import Project
+from tests.project import Project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.shared]
 

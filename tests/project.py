@@ -6,14 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+ROOT = Path(__file__).parents[1]
 
 # Few and small pictures, one short epoch: the shape of the real thing in a fraction of its time.
 SMALL = {
@@ -30,9 +30,10 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout at `path`."""
+    """A checkout at `path`; `environment` is set for each command that runs in it."""
 
     path: Path
+    environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout, with this Python first on the path."""
@@ -48,7 +49,7 @@ class Project:
         return subprocess.Popen(
             command,
             cwd=self.path,
-            env={**shell, "PATH": path, "DVC_NO_ANALYTICS": "1", **environment},
+            env={**shell, "PATH": path, "DVC_NO_ANALYTICS": "1", **self.environment, **environment},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -86,7 +87,7 @@ class Project:
     def copy_to(self, path: Path) -> "Project":
         """Copy the checkout, DVC's cache and all."""
         shutil.copytree(self.path, path, symlinks=True)
-        return Project(path)
+        return Project(path, self.environment)
 
 
 def check_out(path: Path) -> Project:
@@ -103,9 +104,22 @@ def check_out(path: Path) -> Project:
             shutil.copy2(ROOT / file, path / file)
     project = Project(path)
     project.must("git", "init", "--quiet", "--initial-branch", "main")
+    sign(project)
+    return project
+
+
+def clone(origin: Path, path: Path, **environment: str) -> Project:
+    """Clone a repository, as a colleague does: without DVC's cache."""
+    subprocess.run(["git", "clone", "--quiet", origin, path], check=True)
+    project = Project(path, environment)
+    sign(project)
+    return project
+
+
+def sign(project: Project) -> None:
+    """Give the name that commits are made in."""
     project.must("git", "config", "user.name", "A tester")
     project.must("git", "config", "user.email", "tester@example.invalid")
-    return project
 
 
 def commit(project: Project, message: str) -> None:
