@@ -11,7 +11,7 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro fsck test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -27,7 +27,11 @@ setup: .venv/installed  ## make .venv from requirements.lock, if it is not there
 	@touch .venv/installed
 
 repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
-	dvc repro
+	@python -m anteojos.team.fsck --quick
+	dvc --wait-for-lock repro
+
+fsck: setup  ## read DVC's cache and the outputs whole; name what is damaged and put it out of the way
+	@python -m anteojos.team.fsck
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)

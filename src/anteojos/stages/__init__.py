@@ -109,9 +109,10 @@ def _restore_outputs(stage: str) -> None:
                 output.checkout(force=True)
             except (CheckoutError, OSError):
                 # In a clone that has run nothing yet, metrics are in git alone, and other outputs nowhere.
-                if not (in_git and _restore_from_git(output.fs_path)):
+                if not (in_git and restore_from_git(output.fs_path)):
                     print(f"{stage}: {output} is not in DVC's cache; `dvc pull` may bring it back", file=sys.stderr)
 
 
-def _restore_from_git(path: str) -> bool:
+def restore_from_git(path: str) -> bool:
+    """Bring a file back as git has it, and tell whether it has."""
     return subprocess.run(["git", "checkout", "--quiet", "--", path], capture_output=True).returncode == 0  # noqa: S603, S607

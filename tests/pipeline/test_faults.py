@@ -1,0 +1,295 @@
+"""Killed, damaged, out of room, two at once: `dvc repro` comes to the same bytes in the end, or says what is wrong."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from anteojos.stages import FOLDERS
+from tests.conftest import ROOT
+from tests.pipeline.conftest import Project
+
+pytestmark = pytest.mark.pipeline
+
+STAGES: dict[str, list[str]] = {
+    name: [*stage["outs"], *(path for metric in stage.get("metrics", []) for path in metric)]
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+}
+OUTPUTS = [path for outputs in STAGES.values() for path in outputs]
+
+# Python imports it when it starts: from PYTHONPATH, which each stage's command sets to src. It kills the whole process
+# group at the moment that KILL describes, so that where a process dies is no matter of luck.
+KILLER = r"""
+import json, os, pathlib, re, signal, sys
+
+kill = json.loads(os.environ.get("KILL", "{}"))
+if kill and os.environ.get("DVC_STAGE", "dvc") == kill["process"]:
+    countdown = kill.get("nth", 1)
+
+    def strike(event, arguments):
+        global countdown
+        if event != kill["event"] or not re.search(kill["arguments"], " -> ".join(map(str, arguments))):
+            return
+        countdown -= 1
+        if countdown:
+            return
+        path = pathlib.Path(str(arguments[0]))
+        if "cut" in kill:  # as if it had been struck in the middle of writing
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.is_file():
+                    os.truncate(file, int(file.stat().st_size * kill["cut"]))
+        os.killpg(0, signal.SIGKILL)
+
+    sys.addaudithook(strike)
+"""
+
+
+def with_killer(project: Project) -> Project:
+    (project.path / "src/sitecustomize.py").write_text(KILLER)
+    ignore(project, "/src/sitecustomize.py")
+    return project
+
+
+def ignore(project: Project, pattern: str) -> None:
+    with (project.path / ".git/info/exclude").open("a") as file:
+        file.write(f"{pattern}\n")
+
+
+@pytest.fixture(scope="session")
+def other_run(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project after an undisturbed run on other pictures. Tests compare with it; none changes it."""
+    other = small_project.copy_to(tmp_path_factory.mktemp("other run") / "a project")
+    other.set("dataset.seed", 7)
+    other.repro()
+    return other
+
+
+def content(project: Project, path: str) -> dict[str, bytes]:
+    """Give what is in an output, file by file."""
+    place = project.path / path
+    files = place.rglob("*") if place.is_dir() else [place]
+    return {file.relative_to(project.path).as_posix(): file.read_bytes() for file in files if file.is_file()}
+
+
+def contents(project: Project) -> dict[str, dict[str, bytes]]:
+    return {path: content(project, path) for path in (*OUTPUTS, "dvc.lock")}
+
+
+def kill(
+    project: Project,
+    process: str,
+    event: str,
+    arguments: str,
+    command: tuple[str, ...] = ("dvc", "repro"),
+    **more: float,
+) -> None:
+    """Run `dvc repro` and kill it all when `process`, a stage or "dvc", comes to an event of Python's audit hooks."""
+    moment = json.dumps({"process": process, "event": event, "arguments": arguments, **more})
+    killed = project.run(*command, KILL=moment, PYTHONPATH="src" if process == "dvc" else "")
+    assert killed.returncode == -signal.SIGKILL, f"{moment}\n{killed.stdout}\n{killed.stderr}"
+
+
+def left_over(project: Project) -> list[str]:
+    """Give what lies beside outputs and is none, and what git finds changed beside params, lock and metrics."""
+    changed = [line[3:] for line in project.must("git", "status", "--porcelain").splitlines()]
+    expected = ("params.yaml", "dvc.lock", *OUTPUTS)
+    beside = [str(left) for folder in FOLDERS for left in (project.path / folder).glob(".*.tmp")]
+    return [path for path in changed if path not in expected] + beside
+
+
+def make(project: Project, target: str) -> tuple[str, ...]:
+    """Give the command for a target, with the environment of these tests taken for set up."""
+    if not (project.path / ".venv").exists():
+        (project.path / ".venv").symlink_to(sys.prefix)
+        ignore(project, "/.venv")
+    return ("make", "--old-file", ".venv/installed", target)
+
+
+# The last step of a write is a rename out of the folder that it is made in.
+IN_PLACE = r"\.tmp/new/\S+ -> (?!.*\.tmp)"
+MOMENTS = {
+    "when it has read its parameters": {"event": "open", "arguments": r"^params\.yaml"},
+    "when its first output is half written": {"event": "os.rename", "arguments": IN_PLACE, "cut": 0.5},
+    "between its first output and its second": {"event": "os.rename", "arguments": IN_PLACE, "nth": 2, "cut": 0.5},
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_repro_that_is_killed_in_each_stage_ends_as_if_nothing_had_happened(
+    project: Project, small_project: Project, other_run: Project, moment: str
+) -> None:
+    with_killer(project)
+    project.set("dataset.seed", 7)
+    before, after = contents(small_project), contents(other_run)
+    for stage, outputs in STAGES.items():
+        if "second" in moment and len(outputs) == 1:
+            continue
+        kill(project, stage, **MOMENTS[moment])
+        for path in OUTPUTS:
+            assert content(project, path) in ({}, before[path], after[path]), (stage, path)
+    project.repro()
+    assert contents(project) == after
+    assert left_over(project) == []
+
+
+IN_THE_CACHE = r"\.tmp -> .*/\.dvc/cache/files/md5/../\w+"
+DVC_MOMENTS = {
+    "while it removes the old pictures": {"event": "os.remove", "arguments": r"\.jpg", "nth": 3},
+    "while it hashes the new ones": {"event": "open", "arguments": r"data/raw/.*\.jpg -> r", "nth": 3},
+    "while it copies them into the cache": {"event": "os.rename", "arguments": IN_THE_CACHE, "nth": 3, "cut": 0.5},
+    "while it writes their list into the cache": {
+        "event": "os.rename",
+        "arguments": IN_THE_CACHE + r"\.dir",
+        "cut": 0.5,
+    },
+    "while it remembers the run": {"event": "os.rename", "arguments": r"\.dvc/cache/runs/", "cut": 0},
+}
+
+
+def test_dvc_itself_killed_in_its_work_on_outputs_ends_as_if_nothing_had_happened(
+    project: Project, other_run: Project
+) -> None:
+    with_killer(project)
+    project.set("dataset.seed", 7)
+    for moment in DVC_MOMENTS.values():
+        kill(project, "dvc", **moment)
+    project.repro()
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
+
+
+# DVC writes these in place. What a kill in that moment leaves, DVC cannot read.
+HALF_WRITTEN_BY_DVC = {
+    "dvc.lock": {"event": "open", "arguments": r"dvc\.lock -> w", "cut": 0},
+    "its list of who uses what": {"event": "open", "arguments": r"/rwlock -> w", "cut": 0, "nth": 20},
+    "its memory of runs": {"event": "os.chmod", "arguments": r"\.dvc/cache/runs/../\w+ -> "},
+}
+
+
+def test_what_a_killed_dvc_cannot_read_again_make_repro_puts_right(project: Project, other_run: Project) -> None:
+    with_killer(project)
+    project.set("dataset.seed", 7)
+    for what, moment in HALF_WRITTEN_BY_DVC.items():
+        kill(project, "dvc", command=make(project, "repro"), **moment)
+        assert project.run("dvc", "repro").returncode not in (0, -signal.SIGKILL), what
+    project.must(*make(project, "repro"), PYTHONPATH="src")
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
+
+
+def in_cache(project: Project, path: str) -> Path:
+    """Give the file in the cache that holds an output, or a file of one."""
+    output = next(output for output in OUTPUTS if path == output or path.startswith(f"{output}/"))
+    lock = yaml.safe_load((project.path / "dvc.lock").read_text())
+    oid = next(out["md5"] for stage in lock["stages"].values() for out in stage["outs"] if out["path"] == output)
+    if path != output:
+        files = json.loads(in_cache(project, output).read_text())
+        oid = next(file["md5"] for file in files if f"{output}/{file['relpath']}" == path)
+    return project.path / ".dvc/cache/files/md5" / oid[:2] / oid[2:]
+
+
+def damage(file: Path, how: str) -> None:
+    """Damage a file as a failing disk does: its time stays as it is, and so does its protection."""
+    before, content = file.stat(), bytearray(file.read_bytes())
+    if how == "deleted":
+        file.unlink()
+        return
+    middle = len(content) // 2
+    if how == "flipped":
+        content[middle] ^= 1
+    else:
+        del content[middle:]
+    file.chmod(0o644)
+    file.write_bytes(content)
+    file.chmod(before.st_mode)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def fsck(project: Project) -> tuple[int, str]:
+    """Run `make fsck` and give its exit status and what it said."""
+    done = project.run(*make(project, "fsck"), PYTHONPATH="src")
+    return done.returncode, done.stdout + done.stderr
+
+
+def damaged_in_cache(project: Project) -> list[Path]:
+    """Give the files of the cache that are not what they are called by."""
+    files = (project.path / ".dvc/cache/files/md5").glob("*/*")
+    return [f for f in files if hashlib.md5(f.read_bytes()).hexdigest() != (f.parent.name + f.name).split(".")[0]]
+
+
+FILES = ["data/raw/train/glasses/row-1-column-2.jpg", "data/processed/train/images.npy", "models/model.tflite"]
+HOW = ["flipped", "truncated", "deleted"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_damaged_outputs_are_named_and_repaired_by_repro(project: Project, small_project: Project, how: str) -> None:
+    project.must("dvc", "status")
+    for file in FILES:
+        damage(project.path / file, how)
+    if how == "flipped":  # DVC does not notice.
+        assert "up to date" in project.must("dvc", "status")
+    status, said = fsck(project)
+    assert status != 0
+    assert "3 of " in said
+    for file in FILES:
+        assert (f"  {file}: missing" if how == "deleted" else f"  {file}: not as in dvc.lock") in said
+    assert "ran" not in project.repro().values()
+    assert contents(project) == contents(small_project)
+    assert "all whole" in fsck(project)[1]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("paths", [FILES, ["data/raw", "data/processed/test"]], ids=["files", "lists of files"])
+def test_what_is_damaged_in_the_cache_is_named_and_repaired_by_repro(
+    project: Project, small_project: Project, paths: list[str], how: str
+) -> None:
+    cached = {path: in_cache(project, path) for path in paths}
+    for file in cached.values():
+        damage(file, how)
+    status, said = fsck(project)
+    assert status != 0
+    assert f"{len(paths)} of " in said
+    for path, file in cached.items():
+        name = file.relative_to(project.path)
+        assert (f"  {path}: missing in the cache" if how == "deleted" else f"  {name}, {path}: damaged") in said
+        assert not file.exists()
+    project.repro()
+    assert contents(project) == contents(small_project)
+    assert damaged_in_cache(project) == []
+    assert "all whole" in fsck(project)[1]
+
+
+def test_what_is_damaged_comes_back_from_the_remote(project: Project, small_project: Project) -> None:
+    project.must("dvc", "remote", "add", "--local", "--default", "team", str(project.path.parent / "team"))
+    project.must("dvc", "push")
+    cached = [in_cache(project, path) for path in (*FILES, "data/processed/test")]
+    for file in cached:
+        damage(file, "flipped")
+        damage(project.path / FILES[0], "flipped")
+    status, said = fsck(project)
+    assert status != 0
+    assert all(str(file.relative_to(project.path)) in said for file in cached)
+    project.must("dvc", "pull")
+    assert contents(project) == contents(small_project)
+    assert all(file.exists() for file in cached)
+    assert damaged_in_cache(project) == []
+    assert set(project.repro().values()) == {"unchanged"}
+
+
+def test_a_damaged_memory_of_runs_is_named_and_does_not_stop_repro(project: Project, small_project: Project) -> None:
+    runs = sorted(file for file in (project.path / ".dvc/cache/runs").glob("*/*/*"))
+    for number, run in enumerate(runs):
+        damage(run, HOW[number % 2])
+    shutil.rmtree(project.path / "data/raw")
+    (project.path / "dvc.lock").unlink()
+    status, said = fsck(project)
+    assert status != 0
+    assert all(f"{run.relative_to(project.path)}, what a run came to: damaged" in said for run in runs)
+    project.repro()
+    assert contents(project) == contents(small_project)
