@@ -25,7 +25,12 @@ def replacing(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as beside:
         written = Path(beside, "new", path.name)
         written.parent.mkdir()
-        yield written
+        try:
+            yield written
+        except OSError as error:
+            # What fails in the middle of writing, as on a full disk, does not say where.
+            error.filename = error.filename or str(path)
+            raise
         if path.is_dir():
             # A folder cannot be renamed over another, so the old one steps aside until the new one is in place.
             aside = Path(beside, "old")

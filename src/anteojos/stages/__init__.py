@@ -95,22 +95,27 @@ def _explained(error: BaseException) -> str:
 
 def _restore_outputs(stage: str) -> None:
     # DVC takes half a second to import, which only a failure pays.
-    from dvc.exceptions import CheckoutError
+    from dvc.exceptions import CacheLinkError, CheckoutError
     from dvc.repo import Repo
 
     with Repo() as repo:
         for output in repo.stage.load_one(name=stage).outs:
-            if output.exists or not output.hash_info:
+            if not output.hash_info:
                 continue
             in_git = not output.use_cache
+            # DVC leaves to git what is not cached, but its run cache holds what was made here all the same.
+            output.use_cache = True
             try:
-                # DVC leaves to git what is not cached, but its run cache holds what was made here all the same.
-                output.use_cache = True
+                # By force: what the stage had made before it failed goes.
                 output.checkout(force=True)
-            except (CheckoutError, OSError):
+            except (CheckoutError, FileNotFoundError):
                 # In a clone that has run nothing yet, metrics are in git alone, and other outputs nowhere.
                 if not (in_git and restore_from_git(output.fs_path)):
                     print(f"{stage}: {output} is not in DVC's cache; `dvc pull` may bring it back", file=sys.stderr)
+            except (CacheLinkError, OSError):
+                print(
+                    f"{stage}: {output} is in DVC's cache; `dvc checkout` brings it back, once it can", file=sys.stderr
+                )
 
 
 def restore_from_git(path: str) -> bool:

@@ -52,9 +52,7 @@ def recover(repo: Any) -> bool:
     remove_left()
     remove_empty_runs(Path(repo.cache.local_cache_dir))
     lock = Path("dvc.lock")
-    if (
-        not lock.exists() or readable(lock, repo) or b"\n<<<<<<< " in lock.read_bytes()
-    ):  # a merge's, for people to settle
+    if not lock.exists() or readable(lock, repo):
         return True
     put_aside(lock)
     instead = "git's takes its place" if restore_from_git(str(lock)) else "DVC will write it anew from its cache"
@@ -93,11 +91,11 @@ def is_alive(pid: int) -> bool:
 
 
 def readable(lock: Path, repo: Any) -> bool:
-    """Tell whether DVC can read its lock file."""
+    """Tell whether DVC can read its lock file, or a person who merges branches."""
     try:
         Lockfile(repo, str(lock.absolute())).load()
     except DvcException:
-        return False
+        return b"\n<<<<<<< " in lock.read_bytes()
     return True
 
 
