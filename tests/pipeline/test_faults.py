@@ -3,9 +3,13 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,35 +27,41 @@ STAGES: dict[str, list[str]] = {
 }
 OUTPUTS = [path for outputs in STAGES.values() for path in outputs]
 
-# Python imports it when it starts: from PYTHONPATH, which each stage's command sets to src. It kills the whole process
-# group at the moment that KILL describes, so that where a process dies is no matter of luck.
-KILLER = r"""
-import json, os, pathlib, re, signal, sys
+# Python imports it when it starts: from PYTHONPATH, which each stage's command sets to src. At the moment that MOMENTS
+# describes, an event of Python's audit hooks, it kills the whole process group, or waits while a file is there, so that
+# what a fault meets is no matter of luck.
+STRIKER = r"""
+import json, os, pathlib, re, signal, sys, time
 
-kill = json.loads(os.environ.get("KILL", "{}"))
-if kill and os.environ.get("DVC_STAGE", "dvc") == kill["process"]:
-    countdown = kill.get("nth", 1)
-
-    def strike(event, arguments):
-        global countdown
-        if event != kill["event"] or not re.search(kill["arguments"], " -> ".join(map(str, arguments))):
+def striker(process, event, arguments, nth=1, cut=None, wait=""):
+    def strike(happened, with_arguments):
+        nonlocal nth
+        if happened != event or not re.search(arguments, " -> ".join(map(str, with_arguments))):
             return
-        countdown -= 1
-        if countdown:
+        nth -= 1
+        if nth:
             return
-        path = pathlib.Path(str(arguments[0]))
-        if "cut" in kill:  # as if it had been struck in the middle of writing
+        if wait:
+            pathlib.Path(wait).touch()
+            while pathlib.Path(wait).exists():
+                time.sleep(0.05)
+            return
+        path = pathlib.Path(str(with_arguments[0]))
+        if cut is not None:  # as if it had been struck in the middle of writing
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
                 if file.is_file():
-                    os.truncate(file, int(file.stat().st_size * kill["cut"]))
+                    os.truncate(file, int(file.stat().st_size * cut))
         os.killpg(0, signal.SIGKILL)
+    return strike
 
-    sys.addaudithook(strike)
+for moment in json.loads(os.environ.get("MOMENTS", "[]")):
+    if moment["process"] == os.environ.get("DVC_STAGE", "dvc"):
+        sys.addaudithook(striker(**moment))
 """
 
 
-def with_killer(project: Project) -> Project:
-    (project.path / "src/sitecustomize.py").write_text(KILLER)
+def with_striker(project: Project) -> Project:
+    (project.path / "src/sitecustomize.py").write_text(STRIKER)
     ignore(project, "/src/sitecustomize.py")
     return project
 
@@ -90,8 +100,8 @@ def kill(
     **more: float,
 ) -> None:
     """Run `dvc repro` and kill it all when `process`, a stage or "dvc", comes to an event of Python's audit hooks."""
-    moment = json.dumps({"process": process, "event": event, "arguments": arguments, **more})
-    killed = project.run(*command, KILL=moment, PYTHONPATH="src" if process == "dvc" else "")
+    moment = json.dumps([{"process": process, "event": event, "arguments": arguments, **more}])
+    killed = project.run(*command, MOMENTS=moment, PYTHONPATH="src")
     assert killed.returncode == -signal.SIGKILL, f"{moment}\n{killed.stdout}\n{killed.stderr}"
 
 
@@ -124,7 +134,7 @@ MOMENTS = {
 def test_a_repro_that_is_killed_in_each_stage_ends_as_if_nothing_had_happened(
     project: Project, small_project: Project, other_run: Project, moment: str
 ) -> None:
-    with_killer(project)
+    with_striker(project)
     project.set("dataset.seed", 7)
     before, after = contents(small_project), contents(other_run)
     for stage, outputs in STAGES.items():
@@ -155,7 +165,7 @@ DVC_MOMENTS = {
 def test_dvc_itself_killed_in_its_work_on_outputs_ends_as_if_nothing_had_happened(
     project: Project, other_run: Project
 ) -> None:
-    with_killer(project)
+    with_striker(project)
     project.set("dataset.seed", 7)
     for moment in DVC_MOMENTS.values():
         kill(project, "dvc", **moment)
@@ -173,7 +183,7 @@ HALF_WRITTEN_BY_DVC = {
 
 
 def test_what_a_killed_dvc_cannot_read_again_make_repro_puts_right(project: Project, other_run: Project) -> None:
-    with_killer(project)
+    with_striker(project)
     project.set("dataset.seed", 7)
     for what, moment in HALF_WRITTEN_BY_DVC.items():
         kill(project, "dvc", command=make(project, "repro"), **moment)
@@ -293,3 +303,84 @@ def test_a_damaged_memory_of_runs_is_named_and_does_not_stop_repro(project: Proj
     assert all(f"{run.relative_to(project.path)}, what a run came to: damaged" in said for run in runs)
     project.repro()
     assert contents(project) == contents(small_project)
+
+
+BUSY = "is busy, it is being blocked by:"
+# When the first `dvc repro` waits, and what the second one is told.
+MEETINGS = {
+    "in fetch": ("fetch", "open", r"^params\.yaml", BUSY),
+    "hashing": ("dvc", "open", r"data/raw/.*\.jpg -> r", "Unable to acquire lock. Most likely another DVC process"),
+    "in train": ("train", "open", r"^params\.yaml", BUSY),
+    "in predict": ("predict", "os.rename", IN_PLACE, BUSY),
+}
+
+
+def test_a_second_repro_says_that_it_is_one_and_changes_nothing(project: Project, other_run: Project) -> None:
+    with_striker(project)
+    project.set("dataset.seed", 7)
+    waits = [project.path / ".dvc/tmp" / f"waits {when}" for when in MEETINGS]
+    moments = [
+        {"process": process, "event": event, "arguments": arguments, "wait": str(wait)}
+        for wait, (process, event, arguments, _) in zip(waits, MEETINGS.values(), strict=True)
+    ]
+    first = project.started("dvc", "repro", MOMENTS=json.dumps(moments), PYTHONPATH="src")
+    try:
+        for wait, (process, _, _, told) in zip(waits, MEETINGS.values(), strict=True):
+            wait_until(wait.exists, first)
+            before = contents(project)
+            second = project.run("dvc", "repro")
+            assert second.returncode != 0, wait
+            assert told in second.stderr, second.stderr
+            if process != "dvc":
+                assert f"(PID {first.pid})" in second.stderr
+                made = project.run(*make(project, "repro"), PYTHONPATH="src")
+                assert made.returncode != 0
+                assert f"a stage is running in this checkout already: {process} (process" in made.stderr
+            if process == "train":
+                refuse_another_stage(project)
+            assert contents(project) == before
+            wait.unlink()
+        _, errors = first.communicate(timeout=240)
+    finally:
+        if first.poll() is None:
+            os.killpg(first.pid, signal.SIGKILL)
+    assert first.returncode == 0, errors
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
+
+
+def refuse_another_stage(project: Project) -> None:
+    """Check that a stage which DVC would let run beside `train` does not: fetch, whose code was changed meanwhile."""
+    source = project.path / "src/anteojos/stages/fetch.py"
+    text = source.read_text()
+    source.write_text(text + "# A remark.\n")
+    refused = project.run("dvc", "repro")
+    source.write_text(text)
+    assert refused.returncode != 0
+    assert "fetch: a stage is running in this checkout already: train (process" in refused.stderr
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is so; while a process runs that is to make it so."""
+    patience = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < patience, "it did not come about in 120 s"
+        time.sleep(0.05)
+
+
+def test_a_stage_whose_dvc_alone_is_killed_ends_with_it(project: Project, other_run: Project) -> None:
+    with_striker(project)
+    project.set("dataset.seed", 7)
+    wait = project.path / ".dvc/tmp/waits"
+    moment = {"process": "fetch", "event": "os.rename", "arguments": IN_PLACE, "wait": str(wait)}
+    dvc = project.started("dvc", "repro", MOMENTS=json.dumps([moment]))
+    wait_until(wait.exists, dvc)
+    stage = int(re.findall(r"process (\d+)", (project.path / ".dvc/tmp/stage.lock").read_text())[0])
+    assert Path(f"/proc/{stage}").exists()
+    os.kill(dvc.pid, signal.SIGKILL)
+    dvc.communicate(timeout=60)
+    project.repro()
+    assert not Path(f"/proc/{stage}").exists()
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
