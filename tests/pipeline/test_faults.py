@@ -1,5 +1,6 @@
 """Killed, damaged, out of room, two at once: `dvc repro` comes to the same bytes in the end, or says what is wrong."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -255,16 +257,16 @@ def test_damaged_outputs_are_named_and_repaired_by_repro(project: Project, small
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("paths", [FILES, ["data/raw", "data/processed/test"]], ids=["files", "lists of files"])
 def test_what_is_damaged_in_the_cache_is_named_and_repaired_by_repro(
-    project: Project, small_project: Project, paths: list[str], how: str
+    project: Project, small_project: Project, how: str
 ) -> None:
-    cached = {path: in_cache(project, path) for path in paths}
+    # The last is the list of a folder's files.
+    cached = {path: in_cache(project, path) for path in (*FILES, "data/processed/test")}
     for file in cached.values():
         damage(file, how)
     status, said = fsck(project)
     assert status != 0
-    assert f"{len(paths)} of " in said
+    assert f"{len(cached)} of " in said
     for path, file in cached.items():
         name = file.relative_to(project.path)
         assert (f"  {path}: missing in the cache" if how == "deleted" else f"  {name}, {path}: damaged") in said
@@ -275,13 +277,17 @@ def test_what_is_damaged_in_the_cache_is_named_and_repaired_by_repro(
     assert "all whole" in fsck(project)[1]
 
 
+def test_the_folders_that_killed_runs_may_litter_are_those_of_the_outputs() -> None:
+    assert set(FOLDERS) == {str(Path(output).parent) for output in OUTPUTS}
+
+
 def test_what_is_damaged_comes_back_from_the_remote(project: Project, small_project: Project) -> None:
     project.must("dvc", "remote", "add", "--local", "--default", "team", str(project.path.parent / "team"))
     project.must("dvc", "push")
     cached = [in_cache(project, path) for path in (*FILES, "data/processed/test")]
     for file in cached:
         damage(file, "flipped")
-        damage(project.path / FILES[0], "flipped")
+    damage(project.path / FILES[0], "flipped")
     status, said = fsck(project)
     assert status != 0
     assert all(str(file.relative_to(project.path)) in said for file in cached)
@@ -384,3 +390,113 @@ def test_a_stage_whose_dvc_alone_is_killed_ends_with_it(project: Project, other_
     assert not Path(f"/proc/{stage}").exists()
     assert contents(project) == contents(other_run)
     assert left_over(project) == []
+
+
+def test_make_repro_is_not_lost_to_another_dvc_that_takes_its_time(project: Project) -> None:
+    with_striker(project)
+    project.set("predict.threshold", 0.9)
+    wait = project.path / ".dvc/tmp/waits"
+    moment = {"process": "predict", "event": "os.rename", "arguments": IN_PLACE, "wait": str(wait)}
+    first = project.started(*make(project, "repro"), MOMENTS=json.dumps([moment]), PYTHONPATH="src")
+    wait_until(wait.exists, first)
+    with (project.path / ".dvc/tmp/lock").open("r+") as lock:
+        # As `dvc status` holds it where there are very many files; DVC by itself gives up after 3 s.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait.unlink()
+        with pytest.raises(subprocess.TimeoutExpired):
+            first.communicate(timeout=8)
+    _, errors = first.communicate(timeout=120)
+    assert first.returncode == 0, errors
+    assert set(project.repro().values()) == {"unchanged"}
+
+
+def mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"needs to mount a file system, as root may: {done.stderr.strip()}")
+
+
+@contextmanager
+def small_disk(folder: Path, spare: int) -> Iterator[Callable[[], None]]:
+    """Put what is in a folder on a disk of its own with so many KiB to spare; what is given makes room."""
+    contents = folder.with_name(f"{folder.name} before")
+    folder.rename(contents)
+    folder.mkdir()
+    mount("-t", "tmpfs", "-o", "size=1g", "none", str(folder))
+    try:
+        shutil.copytree(contents, folder, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(contents)
+        disk = os.statvfs(folder)
+        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize // 1024
+        mount("-o", f"remount,size={used + spare}k", str(folder))
+        yield lambda: mount("-o", "remount,size=1g", str(folder))
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "spare", "key", "value", "message"),
+    [
+        ("data", 16, "dataset.size", 160, "fetch: data/raw: No space left on device"),
+        ("data", 300, "preprocess.size", 160, "preprocess: data/processed/train: No space left on device"),
+        ("models", 100, "train.network", "deep", "train: models/model.keras: No space left on device"),
+    ],
+)
+def test_a_stage_without_room_names_the_output_and_leaves_what_was_there(
+    project: Project, small_project: Project, folder: str, spare: int, key: str, value: object, message: str
+) -> None:
+    with small_disk(project.path / folder, spare) as make_room:
+        project.set(key, value)
+        failed = project.run("dvc", "repro")
+        assert failed.returncode != 0
+        assert message in failed.stderr.splitlines()
+        assert "Traceback" not in failed.stderr
+        assert contents(project) == contents(small_project)
+        assert left_over(project) == []
+        make_room()
+        stage = message.partition(":")[0]
+        assert project.repro(stage)[stage] == "ran"
+
+
+@pytest.mark.parametrize(("folder", "spare"), [(".dvc/cache", 40), (".", 0)])
+def test_a_dvc_without_room_says_so_and_ends_as_if_nothing_had_happened_when_there_is_some(
+    project: Project, small_project: Project, other_run: Project, folder: str, spare: int
+) -> None:
+    with small_disk(project.path / folder, spare) as make_room:
+        project.set("dataset.seed", 7)
+        failed = project.run("dvc", "repro")
+        assert failed.returncode != 0
+        if folder == ".dvc/cache":
+            assert f"No space left on device: '{project.path}" in failed.stderr
+            # What was there before comes back, though there is no room yet.
+            project.must("git", "stash", "--quiet")
+            project.must("dvc", "checkout", "--force")
+            assert contents(project) == contents(small_project)
+            project.must("git", "stash", "pop", "--quiet")
+        make_room()
+        project.repro()
+        assert contents(project) == contents(other_run)
+        assert left_over(project) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "key", "stage"), [("data", "dataset.seed", "fetch"), ("models", "train.seed", "train")]
+)
+def test_a_read_only_folder_is_named_and_keeps_what_it_has(
+    project: Project, small_project: Project, folder: str, key: str, stage: str
+) -> None:
+    # Root may write where permissions forbid it, but not to a read-only file system.
+    place = str(project.path / folder)
+    mount("--bind", place, place)
+    try:
+        mount("-o", "remount,bind,ro", place)
+        project.set(key, 7)
+        failed = project.run("dvc", "repro")
+        assert failed.returncode != 0
+        assert f"failed to reproduce '{stage}': [Errno 30] Read-only file system: '{place}/" in failed.stderr
+        assert contents(project) == contents(small_project)
+        assert left_over(project) == []
+        mount("-o", "remount,bind,rw", place)
+        assert project.repro(stage)[stage] == "ran"
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
