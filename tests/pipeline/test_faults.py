@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from anteojos.stages import FOLDERS
+from anteojos.team.fsck import is_alive
 from tests.conftest import ROOT
 from tests.pipeline.conftest import Project
 
@@ -383,11 +384,11 @@ def test_a_stage_whose_dvc_alone_is_killed_ends_with_it(project: Project, other_
     dvc = project.started("dvc", "repro", MOMENTS=json.dumps([moment]))
     wait_until(wait.exists, dvc)
     stage = int(re.findall(r"process (\d+)", (project.path / ".dvc/tmp/stage.lock").read_text())[0])
-    assert Path(f"/proc/{stage}").exists()
+    assert is_alive(stage)
     os.kill(dvc.pid, signal.SIGKILL)
     dvc.communicate(timeout=60)
     project.repro()
-    assert not Path(f"/proc/{stage}").exists()
+    assert not is_alive(stage)
     assert contents(project) == contents(other_run)
     assert left_over(project) == []
 

@@ -7,13 +7,13 @@ that it remembers. What is out of the way it misses, and makes again or brings f
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -79,15 +79,15 @@ def stop_if_in_use() -> None:
             alive,
             f"Wait until it has ended. (If that process is no DVC, remove {RWLOCK}.)",
         )
+    RWLOCK.unlink()
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether there is a process of that number, be it another person's."""
+    """Tell whether a process runs. One that was killed and not yet buried, as in a container, does not."""
     try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def readable(lock: Path, repo: Any) -> bool:
