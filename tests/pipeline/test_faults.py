@@ -192,6 +192,7 @@ def test_what_a_killed_dvc_cannot_read_again_make_repro_puts_right(project: Proj
         kill(project, "dvc", command=make(project, "repro"), **moment)
         assert project.run("dvc", "repro").returncode not in (0, -signal.SIGKILL), what
     project.must(*make(project, "repro"), PYTHONPATH="src")
+    assert (project.path / ".dvc/tmp/damaged/dvc.lock").exists()
     assert contents(project) == contents(other_run)
     assert left_over(project) == []
 
