@@ -13,6 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro check-reproduced resolve release remote push test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro fsck test lint experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -47,6 +48,11 @@ remote: setup  ## share data: URL=s3://bucket/path (ENDPOINT=https://… if not 
 push: setup  ## push data, models and runs to the remote, so that a colleague's `dvc repro --pull` takes over what ran here
 	dvc push --run-cache
 	@PYTHONPATH=src python -m anteojos.team.push
+	@python -m anteojos.team.fsck --quick
+	dvc --wait-for-lock repro
+
+fsck: setup  ## read DVC's cache and the outputs whole; name what is damaged and put it out of the way
+	@python -m anteojos.team.fsck
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)

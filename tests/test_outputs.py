@@ -200,7 +200,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True)
     assert done.returncode == 1
-    assert "OSError: [Errno 27] File too large" in done.stderr
+    assert "OSError: [Errno 27] File too large: 'out.json'" in done.stderr
     assert files_in(tmp_path) == {"out.json": "old"}
     assert entries_in(tmp_path) == ["out.json"]
 

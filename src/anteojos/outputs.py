@@ -9,20 +9,28 @@ from typing import Any
 
 # The first date that a zip can hold: what is written into one must not tell when.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+# What `replacing` writes to beside its target, and DVC to beside its own: a killed process leaves it.
+LEFT = ".*.tmp"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write a file or a folder to; on success it takes the place of `path`.
 
-    After an error inside the `with` block, `path` is what it was before and nothing else is left.
+    After an error inside the `with` block, `path` is what it was before and nothing else is left. A process that is
+    killed leaves a folder that `LEFT` matches.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A folder of our own, so that a library which writes further files beside its target leaves none behind.
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as beside:
         written = Path(beside, "new", path.name)
         written.parent.mkdir()
-        yield written
+        try:
+            yield written
+        except OSError as error:
+            # What fails in the middle of writing, as on a full disk, does not say where.
+            error.filename = error.filename or str(path)
+            raise
         if path.is_dir():
             # A folder cannot be renamed over another, so the old one steps aside until the new one is in place.
             aside = Path(beside, "old")

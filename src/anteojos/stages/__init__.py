@@ -1,11 +1,23 @@
 """One module a stage of dvc.yaml: read its inputs, call the library, write its outputs."""
 
+import ctypes
+import fcntl
 import os
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from anteojos.errors import InputError
+from anteojos.outputs import LEFT
+
+# Where outputs lie.
+FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/plots")
+# Held by the stage that runs. DVC's own lock is open while a stage runs.
+LOCK = Path(".dvc/tmp/stage.lock")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -15,8 +27,12 @@ def run(main: Callable[[], None]) -> None:
     dvc.lock has them, or from git, so that a stage that could not make new ones leaves those that were there.
     """
     stage = os.environ.get("DVC_STAGE", "")
+    if stage:
+        _end_with_dvc()
     try:
-        main()
+        with alone(stage or Path(sys.argv[0]).stem):
+            remove_left()
+            main()
     except BaseException as error:
         explanation = _explained(error)
         if explanation:
@@ -26,6 +42,45 @@ def run(main: Callable[[], None]) -> None:
         if explanation:
             sys.exit(1)
         raise
+
+
+@contextmanager
+def alone(stage: str) -> Iterator[None]:
+    """Hold the checkout while a stage runs: another that is started meanwhile gets an `InputError`.
+
+    DVC keeps a second `dvc repro` from the outputs and inputs of the stage that runs, but not from the other stages;
+    and it knows nothing of a stage whose `dvc repro` was killed.
+    """
+    if not LOCK.parent.parent.is_dir():  # no checkout
+        yield
+        return
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise InputError(
+                f"a stage is running in this checkout already: {lock.read().strip()}",
+                advice="Wait until it has ended, or stop it; then run `dvc repro` again.",
+            ) from None
+        lock.truncate(0)
+        print(f"{stage} (process {os.getpid()})", file=lock, flush=True)
+        yield
+
+
+def remove_left() -> None:
+    """Remove what killed runs have left beside the outputs."""
+    for folder in FOLDERS:
+        for left in Path(folder).glob(LEFT):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _end_with_dvc() -> None:
+    # A stage whose DVC was killed could only write outputs that nobody commits, into the middle of the next run.
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _explained(error: BaseException) -> str:
@@ -40,23 +95,29 @@ def _explained(error: BaseException) -> str:
 
 def _restore_outputs(stage: str) -> None:
     # DVC takes half a second to import, which only a failure pays.
-    from dvc.exceptions import CheckoutError
+    from dvc.exceptions import CacheLinkError, CheckoutError
     from dvc.repo import Repo
 
     with Repo() as repo:
         for output in repo.stage.load_one(name=stage).outs:
-            if output.exists or not output.hash_info:
+            if not output.hash_info:
                 continue
             in_git = not output.use_cache
+            # DVC leaves to git what is not cached, but its run cache holds what was made here all the same.
+            output.use_cache = True
             try:
-                # DVC leaves to git what is not cached, but its run cache holds what was made here all the same.
-                output.use_cache = True
+                # By force: what the stage had made before it failed goes.
                 output.checkout(force=True)
-            except (CheckoutError, OSError):
+            except (CheckoutError, FileNotFoundError):
                 # In a clone that has run nothing yet, metrics are in git alone, and other outputs nowhere.
-                if not (in_git and _restore_from_git(output.fs_path)):
+                if not (in_git and restore_from_git(output.fs_path)):
                     print(f"{stage}: {output} is not in DVC's cache; `dvc pull` may bring it back", file=sys.stderr)
+            except (CacheLinkError, OSError):
+                print(
+                    f"{stage}: {output} is in DVC's cache; `dvc checkout` brings it back, once it can", file=sys.stderr
+                )
 
 
-def _restore_from_git(path: str) -> bool:
+def restore_from_git(path: str) -> bool:
+    """Bring a file back as git has it, and tell whether it has."""
     return subprocess.run(["git", "checkout", "--quiet", "--", path], capture_output=True).returncode == 0  # noqa: S603, S607

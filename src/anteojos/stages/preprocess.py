@@ -35,11 +35,13 @@ def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, descri
         return images.prepare(decoded.pixels, preprocess.size, preprocess.crop)
 
     shape = (len(rows), preprocess.size, preprocess.size, 3)
-    # Mapped, so that only the rows in use are held in memory.
-    array = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
     files = rows["file"]
-    for row, picture in enumerate(parallel.in_order(prepared, files, total=len(files), description=description)):
-        array[row] = picture
+    # One after the other, so that only the pictures in use are held in memory. Not into a memory map: a full disk would
+    # end the process there without a word.
+    with (folder / "images.npy").open("wb") as array:
+        np.lib.format.write_array_header_1_0(array, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for picture in parallel.in_order(prepared, files, total=len(files), description=description):
+            array.write(picture.tobytes())
     manifest.write(rows[list(manifest.INDEX)], folder / "index.csv")
 
 

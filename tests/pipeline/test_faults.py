@@ -1,0 +1,504 @@
+"""Killed, damaged, out of room, two at once: `dvc repro` comes to the same bytes in the end, or says what is wrong."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from anteojos.stages import FOLDERS
+from anteojos.team.fsck import is_alive
+from tests.conftest import ROOT
+from tests.pipeline.conftest import Project
+
+pytestmark = pytest.mark.pipeline
+
+STAGES: dict[str, list[str]] = {
+    name: [*stage["outs"], *(path for metric in stage.get("metrics", []) for path in metric)]
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+}
+OUTPUTS = [path for outputs in STAGES.values() for path in outputs]
+
+# Python imports it when it starts: from PYTHONPATH, which each stage's command sets to src. At the moment that MOMENTS
+# describes, an event of Python's audit hooks, it kills the whole process group, or waits while a file is there, so that
+# what a fault meets is no matter of luck.
+STRIKER = r"""
+import json, os, pathlib, re, signal, sys, time
+
+def striker(process, event, arguments, nth=1, cut=None, wait=""):
+    def strike(happened, with_arguments):
+        nonlocal nth
+        if happened != event or not re.search(arguments, " -> ".join(map(str, with_arguments))):
+            return
+        nth -= 1
+        if nth:
+            return
+        if wait:
+            pathlib.Path(wait).touch()
+            while pathlib.Path(wait).exists():
+                time.sleep(0.05)
+            return
+        path = pathlib.Path(str(with_arguments[0]))
+        if cut is not None:  # as if it had been struck in the middle of writing
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.is_file():
+                    os.truncate(file, int(file.stat().st_size * cut))
+        os.killpg(0, signal.SIGKILL)
+    return strike
+
+for moment in json.loads(os.environ.get("MOMENTS", "[]")):
+    if moment["process"] == os.environ.get("DVC_STAGE", "dvc"):
+        sys.addaudithook(striker(**moment))
+"""
+
+
+def with_striker(project: Project) -> Project:
+    (project.path / "src/sitecustomize.py").write_text(STRIKER)
+    ignore(project, "/src/sitecustomize.py")
+    return project
+
+
+def ignore(project: Project, pattern: str) -> None:
+    with (project.path / ".git/info/exclude").open("a") as file:
+        file.write(f"{pattern}\n")
+
+
+@pytest.fixture(scope="session")
+def other_run(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project after an undisturbed run on other pictures. Tests compare with it; none changes it."""
+    other = small_project.copy_to(tmp_path_factory.mktemp("other run") / "a project")
+    other.set("dataset.seed", 7)
+    other.repro()
+    return other
+
+
+def content(project: Project, path: str) -> dict[str, bytes]:
+    """Give what is in an output, file by file."""
+    place = project.path / path
+    files = place.rglob("*") if place.is_dir() else [place]
+    return {file.relative_to(project.path).as_posix(): file.read_bytes() for file in files if file.is_file()}
+
+
+def contents(project: Project) -> dict[str, dict[str, bytes]]:
+    return {path: content(project, path) for path in (*OUTPUTS, "dvc.lock")}
+
+
+def kill(
+    project: Project,
+    process: str,
+    event: str,
+    arguments: str,
+    command: tuple[str, ...] = ("dvc", "repro"),
+    **more: float,
+) -> None:
+    """Run `dvc repro` and kill it all when `process`, a stage or "dvc", comes to an event of Python's audit hooks."""
+    moment = json.dumps([{"process": process, "event": event, "arguments": arguments, **more}])
+    killed = project.run(*command, MOMENTS=moment, PYTHONPATH="src")
+    assert killed.returncode == -signal.SIGKILL, f"{moment}\n{killed.stdout}\n{killed.stderr}"
+
+
+def left_over(project: Project) -> list[str]:
+    """Give what lies beside outputs and is none, and what git finds changed beside params, lock and metrics."""
+    changed = [line[3:] for line in project.must("git", "status", "--porcelain").splitlines()]
+    expected = ("params.yaml", "dvc.lock", *OUTPUTS)
+    beside = [str(left) for folder in FOLDERS for left in (project.path / folder).glob(".*.tmp")]
+    return [path for path in changed if path not in expected] + beside
+
+
+def make(project: Project, target: str) -> tuple[str, ...]:
+    """Give the command for a target, with the environment of these tests taken for set up."""
+    if not (project.path / ".venv").exists():
+        (project.path / ".venv").symlink_to(sys.prefix)
+        ignore(project, "/.venv")
+    return ("make", "--old-file", ".venv/installed", target)
+
+
+# The last step of a write is a rename out of the folder that it is made in.
+IN_PLACE = r"\.tmp/new/\S+ -> (?!.*\.tmp)"
+MOMENTS = {
+    "when it has read its parameters": {"event": "open", "arguments": r"^params\.yaml"},
+    "when its first output is half written": {"event": "os.rename", "arguments": IN_PLACE, "cut": 0.5},
+    "between its first output and its second": {"event": "os.rename", "arguments": IN_PLACE, "nth": 2, "cut": 0.5},
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_repro_that_is_killed_in_each_stage_ends_as_if_nothing_had_happened(
+    project: Project, small_project: Project, other_run: Project, moment: str
+) -> None:
+    with_striker(project)
+    project.set("dataset.seed", 7)
+    before, after = contents(small_project), contents(other_run)
+    for stage, outputs in STAGES.items():
+        if "second" in moment and len(outputs) == 1:
+            continue
+        kill(project, stage, **MOMENTS[moment])
+        for path in OUTPUTS:
+            assert content(project, path) in ({}, before[path], after[path]), (stage, path)
+    project.repro()
+    assert contents(project) == after
+    assert left_over(project) == []
+
+
+IN_THE_CACHE = r"\.tmp -> .*/\.dvc/cache/files/md5/../\w+"
+DVC_MOMENTS = {
+    "while it removes the old pictures": {"event": "os.remove", "arguments": r"\.jpg", "nth": 3},
+    "while it hashes the new ones": {"event": "open", "arguments": r"data/raw/.*\.jpg -> r", "nth": 3},
+    "while it copies them into the cache": {"event": "os.rename", "arguments": IN_THE_CACHE, "nth": 3, "cut": 0.5},
+    "while it writes their list into the cache": {
+        "event": "os.rename",
+        "arguments": IN_THE_CACHE + r"\.dir",
+        "cut": 0.5,
+    },
+    "while it remembers the run": {"event": "os.rename", "arguments": r"\.dvc/cache/runs/", "cut": 0},
+}
+
+
+def test_dvc_itself_killed_in_its_work_on_outputs_ends_as_if_nothing_had_happened(
+    project: Project, other_run: Project
+) -> None:
+    with_striker(project)
+    project.set("dataset.seed", 7)
+    for moment in DVC_MOMENTS.values():
+        kill(project, "dvc", **moment)
+    project.repro()
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
+
+
+# DVC writes these in place. What a kill in that moment leaves, DVC cannot read.
+HALF_WRITTEN_BY_DVC = {
+    "dvc.lock": {"event": "open", "arguments": r"dvc\.lock -> w", "cut": 0},
+    "its list of who uses what": {"event": "open", "arguments": r"/rwlock -> w", "cut": 0, "nth": 20},
+    "its memory of runs": {"event": "os.chmod", "arguments": r"\.dvc/cache/runs/../\w+ -> "},
+}
+
+
+def test_what_a_killed_dvc_cannot_read_again_make_repro_puts_right(project: Project, other_run: Project) -> None:
+    with_striker(project)
+    project.set("dataset.seed", 7)
+    for what, moment in HALF_WRITTEN_BY_DVC.items():
+        kill(project, "dvc", command=make(project, "repro"), **moment)
+        assert project.run("dvc", "repro").returncode not in (0, -signal.SIGKILL), what
+    project.must(*make(project, "repro"), PYTHONPATH="src")
+    assert (project.path / ".dvc/tmp/damaged/dvc.lock").exists()
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
+
+
+def in_cache(project: Project, path: str) -> Path:
+    """Give the file in the cache that holds an output, or a file of one."""
+    output = next(output for output in OUTPUTS if path == output or path.startswith(f"{output}/"))
+    lock = yaml.safe_load((project.path / "dvc.lock").read_text())
+    oid = next(out["md5"] for stage in lock["stages"].values() for out in stage["outs"] if out["path"] == output)
+    if path != output:
+        files = json.loads(in_cache(project, output).read_text())
+        oid = next(file["md5"] for file in files if f"{output}/{file['relpath']}" == path)
+    return project.path / ".dvc/cache/files/md5" / oid[:2] / oid[2:]
+
+
+def damage(file: Path, how: str) -> None:
+    """Damage a file as a failing disk does: its time stays as it is, and so does its protection."""
+    before, content = file.stat(), bytearray(file.read_bytes())
+    if how == "deleted":
+        file.unlink()
+        return
+    middle = len(content) // 2
+    if how == "flipped":
+        content[middle] ^= 1
+    else:
+        del content[middle:]
+    file.chmod(0o644)
+    file.write_bytes(content)
+    file.chmod(before.st_mode)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def fsck(project: Project) -> tuple[int, str]:
+    """Run `make fsck` and give its exit status and what it said."""
+    done = project.run(*make(project, "fsck"), PYTHONPATH="src")
+    return done.returncode, done.stdout + done.stderr
+
+
+def damaged_in_cache(project: Project) -> list[Path]:
+    """Give the files of the cache that are not what they are called by."""
+    files = (project.path / ".dvc/cache/files/md5").glob("*/*")
+    return [f for f in files if hashlib.md5(f.read_bytes()).hexdigest() != (f.parent.name + f.name).split(".")[0]]
+
+
+FILES = ["data/raw/train/glasses/row-1-column-2.jpg", "data/processed/train/images.npy", "models/model.tflite"]
+HOW = ["flipped", "truncated", "deleted"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_damaged_outputs_are_named_and_repaired_by_repro(project: Project, small_project: Project, how: str) -> None:
+    project.must("dvc", "status")
+    for file in FILES:
+        damage(project.path / file, how)
+    if how == "flipped":  # DVC does not notice.
+        assert "up to date" in project.must("dvc", "status")
+    status, said = fsck(project)
+    assert status != 0
+    assert "3 of " in said
+    for file in FILES:
+        assert (f"  {file}: missing" if how == "deleted" else f"  {file}: not as in dvc.lock") in said
+    assert "ran" not in project.repro().values()
+    assert contents(project) == contents(small_project)
+    assert "all whole" in fsck(project)[1]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_what_is_damaged_in_the_cache_is_named_and_repaired_by_repro(
+    project: Project, small_project: Project, how: str
+) -> None:
+    # The last is the list of a folder's files.
+    cached = {path: in_cache(project, path) for path in (*FILES, "data/processed/test")}
+    for file in cached.values():
+        damage(file, how)
+    status, said = fsck(project)
+    assert status != 0
+    assert f"{len(cached)} of " in said
+    for path, file in cached.items():
+        name = file.relative_to(project.path)
+        assert (f"  {path}: missing in the cache" if how == "deleted" else f"  {name}, {path}: damaged") in said
+        assert not file.exists()
+    project.repro()
+    assert contents(project) == contents(small_project)
+    assert damaged_in_cache(project) == []
+    assert "all whole" in fsck(project)[1]
+
+
+def test_the_folders_that_killed_runs_may_litter_are_those_of_the_outputs() -> None:
+    assert set(FOLDERS) == {str(Path(output).parent) for output in OUTPUTS}
+
+
+def test_what_is_damaged_comes_back_from_the_remote(project: Project, small_project: Project) -> None:
+    project.must("dvc", "remote", "add", "--local", "--default", "team", str(project.path.parent / "team"))
+    project.must("dvc", "push")
+    cached = [in_cache(project, path) for path in (*FILES, "data/processed/test")]
+    for file in cached:
+        damage(file, "flipped")
+    damage(project.path / FILES[0], "flipped")
+    status, said = fsck(project)
+    assert status != 0
+    assert all(str(file.relative_to(project.path)) in said for file in cached)
+    project.must("dvc", "pull")
+    assert contents(project) == contents(small_project)
+    assert all(file.exists() for file in cached)
+    assert damaged_in_cache(project) == []
+    assert set(project.repro().values()) == {"unchanged"}
+
+
+def test_a_damaged_memory_of_runs_is_named_and_does_not_stop_repro(project: Project, small_project: Project) -> None:
+    runs = sorted(file for file in (project.path / ".dvc/cache/runs").glob("*/*/*"))
+    for number, run in enumerate(runs):
+        damage(run, HOW[number % 2])
+    shutil.rmtree(project.path / "data/raw")
+    (project.path / "dvc.lock").unlink()
+    status, said = fsck(project)
+    assert status != 0
+    assert all(f"{run.relative_to(project.path)}, what a run came to: damaged" in said for run in runs)
+    project.repro()
+    assert contents(project) == contents(small_project)
+
+
+BUSY = "is busy, it is being blocked by:"
+# When the first `dvc repro` waits, and what the second one is told.
+MEETINGS = {
+    "in fetch": ("fetch", "open", r"^params\.yaml", BUSY),
+    "hashing": ("dvc", "open", r"data/raw/.*\.jpg -> r", "Unable to acquire lock. Most likely another DVC process"),
+    "in train": ("train", "open", r"^params\.yaml", BUSY),
+    "in predict": ("predict", "os.rename", IN_PLACE, BUSY),
+}
+
+
+def test_a_second_repro_says_that_it_is_one_and_changes_nothing(project: Project, other_run: Project) -> None:
+    with_striker(project)
+    project.set("dataset.seed", 7)
+    waits = [project.path / ".dvc/tmp" / f"waits {when}" for when in MEETINGS]
+    moments = [
+        {"process": process, "event": event, "arguments": arguments, "wait": str(wait)}
+        for wait, (process, event, arguments, _) in zip(waits, MEETINGS.values(), strict=True)
+    ]
+    first = project.started("dvc", "repro", MOMENTS=json.dumps(moments), PYTHONPATH="src")
+    try:
+        for wait, (process, _, _, told) in zip(waits, MEETINGS.values(), strict=True):
+            wait_until(wait.exists, first)
+            before = contents(project)
+            second = project.run("dvc", "repro")
+            assert second.returncode != 0, wait
+            assert told in second.stderr, second.stderr
+            if process != "dvc":
+                assert f"(PID {first.pid})" in second.stderr
+                made = project.run(*make(project, "repro"), PYTHONPATH="src")
+                assert made.returncode != 0
+                assert f"a stage is running in this checkout already: {process} (process" in made.stderr
+            if process == "train":
+                refuse_another_stage(project)
+            assert contents(project) == before
+            wait.unlink()
+        _, errors = first.communicate(timeout=240)
+    finally:
+        if first.poll() is None:
+            os.killpg(first.pid, signal.SIGKILL)
+    assert first.returncode == 0, errors
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
+
+
+def refuse_another_stage(project: Project) -> None:
+    """Check that a stage which DVC would let run beside `train` does not: fetch, whose code was changed meanwhile."""
+    source = project.path / "src/anteojos/stages/fetch.py"
+    text = source.read_text()
+    source.write_text(text + "# A remark.\n")
+    refused = project.run("dvc", "repro")
+    source.write_text(text)
+    assert refused.returncode != 0
+    assert "fetch: a stage is running in this checkout already: train (process" in refused.stderr
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is so; while a process runs that is to make it so."""
+    patience = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < patience, "it did not come about in 120 s"
+        time.sleep(0.05)
+
+
+def test_a_stage_whose_dvc_alone_is_killed_ends_with_it(project: Project, other_run: Project) -> None:
+    with_striker(project)
+    project.set("dataset.seed", 7)
+    wait = project.path / ".dvc/tmp/waits"
+    moment = {"process": "fetch", "event": "os.rename", "arguments": IN_PLACE, "wait": str(wait)}
+    dvc = project.started("dvc", "repro", MOMENTS=json.dumps([moment]))
+    wait_until(wait.exists, dvc)
+    stage = int(re.findall(r"process (\d+)", (project.path / ".dvc/tmp/stage.lock").read_text())[0])
+    assert is_alive(stage)
+    os.kill(dvc.pid, signal.SIGKILL)
+    dvc.communicate(timeout=60)
+    project.repro()
+    assert not is_alive(stage)
+    assert contents(project) == contents(other_run)
+    assert left_over(project) == []
+
+
+def test_make_repro_is_not_lost_to_another_dvc_that_takes_its_time(project: Project) -> None:
+    with_striker(project)
+    project.set("predict.threshold", 0.9)
+    wait = project.path / ".dvc/tmp/waits"
+    moment = {"process": "predict", "event": "os.rename", "arguments": IN_PLACE, "wait": str(wait)}
+    first = project.started(*make(project, "repro"), MOMENTS=json.dumps([moment]), PYTHONPATH="src")
+    wait_until(wait.exists, first)
+    with (project.path / ".dvc/tmp/lock").open("r+") as lock:
+        # As `dvc status` holds it where there are very many files; DVC by itself gives up after 3 s.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait.unlink()
+        with pytest.raises(subprocess.TimeoutExpired):
+            first.communicate(timeout=8)
+    _, errors = first.communicate(timeout=120)
+    assert first.returncode == 0, errors
+    assert set(project.repro().values()) == {"unchanged"}
+
+
+def mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"needs to mount a file system, as root may: {done.stderr.strip()}")
+
+
+@contextmanager
+def small_disk(folder: Path, spare: int) -> Iterator[Callable[[], None]]:
+    """Put what is in a folder on a disk of its own with so many KiB to spare; what is given makes room."""
+    contents = folder.with_name(f"{folder.name} before")
+    folder.rename(contents)
+    folder.mkdir()
+    mount("-t", "tmpfs", "-o", "size=1g", "none", str(folder))
+    try:
+        shutil.copytree(contents, folder, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(contents)
+        disk = os.statvfs(folder)
+        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize // 1024
+        mount("-o", f"remount,size={used + spare}k", str(folder))
+        yield lambda: mount("-o", "remount,size=1g", str(folder))
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "spare", "key", "value", "message"),
+    [
+        ("data", 16, "dataset.size", 160, "fetch: data/raw: No space left on device"),
+        ("data", 300, "preprocess.size", 160, "preprocess: data/processed/train: No space left on device"),
+        ("models", 100, "train.network", "deep", "train: models/model.keras: No space left on device"),
+    ],
+)
+def test_a_stage_without_room_names_the_output_and_leaves_what_was_there(
+    project: Project, small_project: Project, folder: str, spare: int, key: str, value: object, message: str
+) -> None:
+    with small_disk(project.path / folder, spare) as make_room:
+        project.set(key, value)
+        failed = project.run("dvc", "repro")
+        assert failed.returncode != 0
+        assert message in failed.stderr.splitlines()
+        assert "Traceback" not in failed.stderr
+        assert contents(project) == contents(small_project)
+        assert left_over(project) == []
+        make_room()
+        stage = message.partition(":")[0]
+        assert project.repro(stage)[stage] == "ran"
+
+
+@pytest.mark.parametrize(("folder", "spare"), [(".dvc/cache", 40), (".", 0)])
+def test_a_dvc_without_room_says_so_and_ends_as_if_nothing_had_happened_when_there_is_some(
+    project: Project, small_project: Project, other_run: Project, folder: str, spare: int
+) -> None:
+    with small_disk(project.path / folder, spare) as make_room:
+        project.set("dataset.seed", 7)
+        failed = project.run("dvc", "repro")
+        assert failed.returncode != 0
+        if folder == ".dvc/cache":
+            assert f"No space left on device: '{project.path}" in failed.stderr
+            # What was there before comes back, though there is no room yet.
+            project.must("git", "stash", "--quiet")
+            project.must("dvc", "checkout", "--force")
+            assert contents(project) == contents(small_project)
+            project.must("git", "stash", "pop", "--quiet")
+        make_room()
+        project.repro()
+        assert contents(project) == contents(other_run)
+        assert left_over(project) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "key", "stage"), [("data", "dataset.seed", "fetch"), ("models", "train.seed", "train")]
+)
+def test_a_read_only_folder_is_named_and_keeps_what_it_has(
+    project: Project, small_project: Project, folder: str, key: str, stage: str
+) -> None:
+    # Root may write where permissions forbid it, but not to a read-only file system.
+    place = str(project.path / folder)
+    mount("--bind", place, place)
+    try:
+        mount("-o", "remount,bind,ro", place)
+        project.set(key, 7)
+        failed = project.run("dvc", "repro")
+        assert failed.returncode != 0
+        assert f"failed to reproduce '{stage}': [Errno 30] Read-only file system: '{place}/" in failed.stderr
+        assert contents(project) == contents(small_project)
+        assert left_over(project) == []
+        mount("-o", "remount,bind,rw", place)
+        assert project.repro(stage)[stage] == "ran"
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
