@@ -9,12 +9,15 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 
 # Stages run `python`, and DVC is found, as in an activated environment. Quoted, for paths may hold spaces.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The commit that `compare` and `gate` compare with; they read it from the environment, whatever is in a branch's name.
+BASE ?= main
+export BASE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro test lint check-committed compare gate note experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 setup: .venv/installed  ## make .venv from requirements.lock, if it is not there or is older (2 minutes)
 
@@ -27,7 +30,7 @@ setup: .venv/installed  ## make .venv from requirements.lock, if it is not there
 	@touch .venv/installed
 
 repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
-	dvc repro
+	dvc repro $(ARGS)
 
 test: setup  ## run all tests (10 minutes)
 	python -m pytest $(ARGS)
@@ -36,6 +39,18 @@ lint: setup  ## ruff, format check and mypy
 	ruff check
 	ruff format --check
 	mypy
+
+check-committed: setup  ## fail unless dvc.lock and the metrics are up to date and committed, and the data shared
+	python -m anteojos.team.check_committed
+
+compare: setup  ## write what differs from BASE (main): metrics, parameters and plots, to comparison/
+	python -m anteojos.team.compare "$$BASE"
+
+gate: setup  ## fail if the accuracy fell by more than its interval against BASE (main), or the label leaks
+	python -m anteojos.team.gate "$$BASE"
+
+note: setup  ## in GitLab's CI: write the comparison on the merge request
+	python -m anteojos.team.note
 
 experiments: setup  ## train the networks with and without the printed label, for SEEDS; write README's table
 	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
@@ -50,4 +65,4 @@ duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
-	git clean -ffdXq -- .venv dvc_plots .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics
+	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics
