@@ -14,12 +14,12 @@ from tests.conftest import ROOT
 TEXT = GITHUB_FILE.read_text(encoding="utf-8")
 # What a line may be that is no target of the Makefile.
 GITHUB_LINES = {
-    ".venv/bin/dvc remote default --unset",
+    '.venv/bin/dvc config --local core.remote ""',
     'cat comparison/report.md >> "$GITHUB_STEP_SUMMARY"',
 }
 GITLAB_LINES = {
     'test "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID" = "$CI_MERGE_REQUEST_PROJECT_ID" '
-    "|| .venv/bin/dvc remote default --unset",
+    '|| .venv/bin/dvc config --local core.remote ""',
     "apt-get update --quiet --quiet",
     "apt-get install --quiet --quiet --yes --no-install-recommends openssh-server",
 }
@@ -89,8 +89,8 @@ def test_forks_get_no_secret() -> None:
     for expression in expressions:
         form = rf"\$\{{\{{ \(github\.event_name == 'push' \|\| {re.escape(OWN)}\) && secrets\.\w+ \|\| '' \}}\}}"
         assert re.fullmatch(form, expression), expression
-    unset = next(step for step in github_steps("pipeline") if "--unset" in step.run)
-    assert unset.condition == f"github.event_name == 'pull_request' && {OWN.replace('==', '!=')}"
+    without = next(step for step in github_steps("pipeline") if "core.remote" in step.run)
+    assert without.condition == f"github.event_name == 'pull_request' && {OWN.replace('==', '!=')}"
 
     requests = [rule["if"] for rule in GITLAB["workflow"]["rules"] if "merge_request_event" in rule["if"]]
     assert len(requests) == 1

@@ -4,6 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from anteojos.errors import InputError
 from anteojos.outputs import replacing
 from anteojos.stages import run
 from anteojos.team.commands import dvc, revision
@@ -18,7 +19,8 @@ def main() -> None:
     """Write the comparison with the commit that is named on the command line: report.md and plots."""
     base = revision(sys.argv[1])
     # Of another comparison, pictures would be left in it.
-    shutil.rmtree(PLOTS, ignore_errors=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
     text = report(base) if base else f"{MARK}\nA new branch: nothing was there before to compare with.\n"
     with replacing(REPORT) as path:
         path.write_text(text, encoding="utf-8")
@@ -50,7 +52,12 @@ def drawn(base: str) -> str:
 
     DVC reads from the remote what is not in its cache, so nothing need be pulled before.
     """
-    dvc("plots", "diff", base, "--out", str(PLOTS))
+    try:
+        dvc("plots", "diff", base, "--out", str(PLOTS))
+    except InputError as error:
+        # The tables stand without them. It may be the remote that `base` names, and which is gone since.
+        print(error, file=sys.stderr)
+        return "No plots: DVC could not draw them; the log says why."
     if list(PLOTS.rglob("*.png")):
         return f"Plots: `{PLOTS}/index.html`, and the pictures in `{PLOTS}/static`."
     return "No plots: their data are neither here nor in a remote."
