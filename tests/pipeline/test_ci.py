@@ -233,6 +233,12 @@ def test_a_lock_put_together_from_two_branches_is_refused_where_no_data_are(team
         assert f"{stage}: ran on another models/model.tflite than train made" in failed.stderr
     assert "run `make repro`" in failed.stderr
 
+    (clone.path / "dvc.lock").write_text("<<<<<<< ours\nschema: '2.0'\n=======\n")
+    failed = clone.run("make", "check-committed")
+    assert failed.returncode != 0
+    assert "dvc.lock: not a lock that DVC wrote; a merge may have left both sides in it" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
 
 def test_what_differs_in_a_person_s_checkout_is_named(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "clone", "main")

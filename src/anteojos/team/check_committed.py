@@ -50,7 +50,13 @@ def locked(path: Path) -> Mapping[str, Any]:
     """Read the stages of a dvc.lock: none where there is no such file."""
     if not path.is_file():
         return {}
-    stages: Mapping[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    try:
+        stages: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    except (yaml.YAMLError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: not a lock that DVC wrote; a merge may have left both sides in it",
+            advice=f"`git checkout HEAD -- {path}` brings it back, `make repro` writes it anew.",
+        ) from None
     return stages
 
 
@@ -83,7 +89,7 @@ def at_odds(lock: Mapping[str, Any]) -> Iterator[str]:
 
     `dvc status` does not see it where the output is missing.
     """
-    made = {out["path"]: (stage, out["md5"]) for stage, of in lock.items() for out in of.get("outs", ())}
+    made = {out["path"]: (stage, out.get("md5")) for stage, of in lock.items() for out in of.get("outs", ())}
     for stage, of in lock.items():
         for dep in of.get("deps", ()):
             maker, md5 = made.get(dep["path"], ("", dep.get("md5")))
