@@ -10,10 +10,15 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 
 # Stages run `python`, and DVC is found, as in an activated environment. Quoted, for paths may hold spaces.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The commit that `compare` and `gate` compare with; they read it from the environment, whatever is in a branch's name.
+BASE ?= main
+export BASE
+# The code beside this file, and not what the environment was set up from.
+TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro check-reproduced resolve release remote push test lint experiments crossvalidate shortcut duration clean
-.PHONY: help setup repro fsck test lint experiments crossvalidate shortcut duration clean
+.PHONY: help setup repro test lint check-reproduced fsck remote push check-committed compare gate note resolve release
+.PHONY: experiments crossvalidate shortcut duration clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -30,37 +35,48 @@ setup: .venv/installed  ## make .venv from requirements.lock, if it is not there
 	@touch .venv/installed
 
 repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
-	dvc repro
-	@python -m anteojos.team.reproduced --record
+	@$(TEAM).fsck --quick
+	dvc --wait-for-lock repro $(ARGS)
+	@$(TEAM).reproduced --record
 
-check-reproduced: setup  ## reproduce the last commit in a clone; say what differs and by how much
-	@python -m anteojos.team.reproduced
-
-resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a side, and reproduce
-	@python -m anteojos.team.resolve
-
-release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
-	@python -m anteojos.team.release "$(VERSION)"
-
-remote: setup  ## share data: URL=s3://bucket/path (ENDPOINT=https://… if not Amazon's), ssh://host/path or a folder
-	@PYTHONPATH=src python -m anteojos.team.remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
-
-push: setup  ## push data, models and runs to the remote, so that a colleague's `dvc repro --pull` takes over what ran here
-	dvc push --run-cache
-	@PYTHONPATH=src python -m anteojos.team.push
-	@python -m anteojos.team.fsck --quick
-	dvc --wait-for-lock repro
-
-fsck: setup  ## read DVC's cache and the outputs whole; name what is damaged and put it out of the way
-	@python -m anteojos.team.fsck
-
-test: setup  ## run all tests (10 minutes)
+test: setup  ## run all tests (20 minutes)
 	python -m pytest $(ARGS)
 
 lint: setup  ## ruff, format check and mypy
 	ruff check
 	ruff format --check
 	mypy
+
+check-reproduced: setup  ## reproduce the last commit in a clone; say what differs and by how much
+	@$(TEAM).reproduced
+
+fsck: setup  ## read DVC's cache and the outputs whole; name what is damaged and put it out of the way
+	@$(TEAM).fsck
+
+remote: setup  ## share data: URL=s3://bucket/path (ENDPOINT=https://… if not Amazon's), ssh://host/path or a folder
+	@$(TEAM).remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
+
+push: setup  ## push data, models and runs to the remote: a colleague's `dvc repro --pull` takes over what ran here
+	dvc push --run-cache
+	@$(TEAM).push
+
+check-committed: setup  ## fail unless dvc.lock and the metrics are up to date and committed, and the data shared
+	@$(TEAM).check_committed
+
+compare: setup  ## write what differs from BASE (main): metrics, parameters and plots, to comparison/
+	@$(TEAM).compare "$$BASE"
+
+gate: setup  ## fail if the accuracy fell by more than its interval against BASE (main), or the label leaks
+	@$(TEAM).gate "$$BASE"
+
+note: setup  ## in GitLab's CI: write the comparison on the merge request
+	@$(TEAM).note
+
+resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a side, and reproduce
+	@$(TEAM).resolve
+
+release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
+	@$(TEAM).release "$(VERSION)"
 
 experiments: setup  ## train the networks with and without the printed label, for SEEDS; write README's table
 	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
@@ -75,4 +91,4 @@ duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
-	git clean -ffdXq -- .venv dvc_plots .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics
+	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

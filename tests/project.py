@@ -44,8 +44,9 @@ class Project:
     def started(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command as `run` does, in a process group of its own, and do not wait for it."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        # As from a shell: `make test` tells the makes below it that they are not the first.
-        shell = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+        # As from a shell: `make test` tells the makes below it that they are not the first, and its own variables.
+        of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS", "BASE")
+        shell = {name: value for name, value in os.environ.items() if name not in of_make}
         return subprocess.Popen(
             command,
             cwd=self.path,

@@ -20,7 +20,7 @@ import yaml
 from anteojos.stages import FOLDERS
 from anteojos.team.fsck import is_alive
 from tests.conftest import ROOT
-from tests.pipeline.conftest import Project
+from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
 

@@ -18,6 +18,9 @@ def test_make_repro_runs_the_pipeline_from_the_environment_beside_it(project: Pr
     output = project.must("make", "--old-file", ".venv/installed", "repro", PATH="/usr/bin:/bin")
     assert "Running stage 'predict'" in output
     assert "Stage 'train' didn't change, skipping" in output
+    only_one = project.must("make", "--old-file", ".venv/installed", "repro", "ARGS=--single-item predict")
+    assert "Stage 'predict' didn't change, skipping" in only_one
+    assert "train" not in only_one
 
 
 def test_make_clean_removes_what_make_made_and_nothing_a_person_wrote(project: Project) -> None:
@@ -28,10 +31,12 @@ def test_make_clean_removes_what_make_made_and_nothing_a_person_wrote(project: P
         "models/model.keras",
         "metrics/plots/test.png",
         "dvc_plots",
+        "comparison",
     )
     written = ("notes.txt", "data/my faces.zip", "models/notes.md", ".dvc/config.local", "src/anteojos/mine.py")
     (project.path / ".venv/bin").mkdir(parents=True)
     project.must("dvc", "plots", "show")
+    (project.path / "comparison").mkdir()
     for file in written:
         (project.path / file).write_text("# mine\n")
     assert all((project.path / path).exists() for path in made)

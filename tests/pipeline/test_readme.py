@@ -39,5 +39,5 @@ def test_every_link_and_target_of_the_readme_exists() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert len(links) >= 4
     assert [link for link in links if not (ROOT / link).exists()] == []
-    targets = re.findall(r"^(\w+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert [target for target in re.findall(r"`make (\w+)", README) if target not in targets] == []
+    targets = re.findall(r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [target for target in re.findall(r"`make ([\w-]+)", README) if target not in targets] == []

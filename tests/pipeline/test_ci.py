@@ -1,0 +1,343 @@
+"""What CI runs, run: the commands of each job as the CI files have them, in a fresh clone with a remote of its own."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ci_files import JOBS, github_steps, gitlab_lines
+from tests.project import Project, commit
+
+pytestmark = pytest.mark.pipeline
+
+NO_COMMIT = 40 * "0"
+
+
+@dataclass(frozen=True)
+class Team:
+    """A repository that others clone, with a folder as its remote.
+
+    Its branch `main` has run and is pushed. So is `feature`, which trains another network, and of which `unlocked` has
+    the parameters alone: nobody ran it, or nobody committed what came of it.
+    """
+
+    origin: Project
+    store: Path
+
+    def clone(self, path: Path, branch: str) -> Project:
+        """Clone a branch as CI does, all others known as origin/NAME, with an environment that is set up."""
+        self.origin.must("git", "clone", "--quiet", "--branch", branch, str(self.origin.path), str(path))
+        clone = Project(path)
+        clone.must("git", "config", "user.name", "A colleague")
+        clone.must("git", "config", "user.email", "colleague@example.invalid")
+        # The environment that these tests run in, and a marker of our own, newer than the clone's lock.
+        (path / ".venv").mkdir()
+        for item in Path(sys.prefix).iterdir():
+            if item.name != "installed":
+                (path / ".venv" / item.name).symlink_to(item)
+        (path / ".venv/installed").touch()
+        return clone
+
+
+@pytest.fixture(scope="module")
+def team(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    folder = tmp_path_factory.mktemp("a team")
+    origin = small_project.copy_to(folder / "origin")
+    store = folder / "the store"
+    origin.must("dvc", "remote", "add", "--quiet", "--default", "team", str(store))
+    commit(origin, "A remote")
+    origin.must("dvc", "push", "--quiet")
+    origin.must("git", "checkout", "--quiet", "-b", "unlocked")
+    origin.set("train.network", "sigmoid")
+    commit(origin, "Another network, not run")
+    origin.must("git", "checkout", "--quiet", "-b", "feature")
+    assert origin.repro()["train"] == "ran"
+    commit(origin, "Another network")
+    origin.must("dvc", "push", "--quiet")
+    yield Team(origin, store)
+    shutil.rmtree(folder)
+
+
+def run_github(clone: Project, job: str, fork: bool = False, **environment: str) -> dict[str, str]:
+    """Run a job's steps as GitHub does; give "success", "failure" or "skipped", and what was printed, of each."""
+    outcomes: dict[str, str] = {}
+    printed: dict[str, str] = {}
+    for step in github_steps(job):
+        if not step.wanted(outcomes, fork):
+            outcomes[step.name] = printed[step.name] = "skipped"
+            continue
+        done = clone.run("bash", "-e", "-c", step.run, GITHUB_STEP_SUMMARY="../summary.md", **environment)
+        outcomes[step.name] = "success" if done.returncode == 0 else "failure"
+        printed[step.name] = f"{outcomes[step.name]}\n{done.stdout}{done.stderr}"
+    return printed
+
+
+def run_gitlab(clone: Project, job: str, fork: bool = False, **environment: str) -> tuple[int, str]:
+    """Run a job's lines as GitLab does; give the exit code and what was printed."""
+    # What is installed for a container is there, or not ours to install.
+    lines = [line for line in gitlab_lines(job) if not line.startswith("apt-get")]
+    projects = {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8" if fork else "7", "CI_MERGE_REQUEST_PROJECT_ID": "7"}
+    done = clone.run("bash", "-c", "\n".join(["set -eo pipefail", *lines]), **projects, **environment)
+    return done.returncode, done.stdout + done.stderr
+
+
+def rows(report: Path) -> dict[str, list[str]]:
+    """Give the rows of the report's tables by what they are of, such as "parameters" or "train.network"."""
+    cells = [re.split(r" *\| *", line.strip("| ")) for line in report.read_text().splitlines() if line.startswith("| ")]
+    return {row[1]: row[2:] for row in cells if row[1] not in ("Metric", "Param")}
+
+
+def committed_metrics(project: Project, branch: str) -> dict[str, float]:
+    """Give the numbers in a branch's metrics as git has them, by their names with dots."""
+    files = project.must("git", "ls-tree", "--name-only", branch, "metrics/").split()
+    texts = [project.must("git", "show", f"{branch}:{file}") for file in files if file.endswith(".json")]
+    return {name: value for text in texts for name, value in numbers(json.loads(text))}
+
+
+def numbers(metrics: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            yield prefix + name, value
+
+
+@pytest.mark.parametrize("job", [job for job in JOBS if job != "pipeline"])
+def test_lint_and_tests_run(team: Team, tmp_path: Path, job: str) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    # The tests cannot run themselves: one file of them stands for all.
+    few = {"ARGS": "tests/test_manifest.py"} if job == "test" else {}
+    printed = run_github(clone, job, **few)
+    assert [text.splitlines()[0] for text in printed.values()] == ["success", "success"]
+    words = {"lint": "Success: no issues found", "test": " passed"}
+    assert words[job] in printed[f"make {job}"]
+    assert run_gitlab(clone, job, **few)[0] == 0
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_a_pull_request_that_is_in_order_passes_and_is_compared(team: Team, tmp_path: Path, service: str) -> None:
+    clone = team.clone(tmp_path / "clone", "feature")
+    if service == "github":
+        printed = run_github(clone, "pipeline", BASE="origin/main")
+        outcomes = {name: text.splitlines()[0] for name, text in printed.items()}
+        assert outcomes.pop('.venv/bin/dvc config --local core.remote ""') == "skipped"
+        assert set(outcomes.values()) == {"success"}
+        output = "\n".join(printed.values())
+        assert (tmp_path / "summary.md").read_text() == (clone.path / "comparison/report.md").read_text()
+    else:
+        code, output = run_gitlab(clone, "pipeline", BASE="origin/main")
+        assert code == 0
+        assert "No note was written: CI_API_V4_URL" in output
+    assert len(re.findall("didn't change, skipping", output)) == 7
+    assert "All data that dvc.lock names are in the remote `team`." in output
+    assert "The model passes." in output
+    # Nothing was brought that nothing needs.
+    assert not (clone.path / "data/raw").exists()
+
+    before, after = (committed_metrics(clone, branch) for branch in ("origin/main", "feature"))
+    table = rows(clone.path / "comparison/report.md")
+    assert table.pop("train.network") == ["report", "sigmoid"]
+    assert table["parameters"] == ["64514", "60417", "-4097"]
+    assert set(table) == {name for name in after if after[name] != before[name]}
+    for name, (old, new, change) in table.items():
+        numbers_of = (before[name], after[name], after[name] - before[name])
+        assert [float(old), float(new), float(change)] == pytest.approx(numbers_of, abs=2e-5), name
+    pictures = {picture.name for picture in (clone.path / "comparison/plots/static").iterdir()}
+    names = ("samples", "leak", "mistakes", "attention", "test")
+    assert pictures == {f"{side}_metrics_plots_{name}.png" for side in ("origin_main", "workspace") for name in names}
+    page = (clone.path / "comparison/plots/index.html").read_text()
+    assert "Confusion matrix" in page
+    assert '"rev": "origin/main"' in page
+
+
+def test_where_nothing_changed_the_report_says_so(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    commit_before = clone.must("git", "rev-parse", "HEAD").strip()
+    report = clone.must("make", "compare", BASE=commit_before)
+    assert report.count("Nothing changed.") == 2
+    assert f"`{commit_before[:7]}" in report
+    assert rows(clone.path / "comparison/report.md") == {}
+
+
+def test_a_change_that_nobody_ran_is_run_and_refused(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "unlocked")
+    printed = run_github(clone, "pipeline", BASE="origin/main")
+    ran = re.findall(r"Running stage '(\w+)'", printed["repro"])
+    assert ran == ["train", "evaluate", "predict"]
+    assert not (clone.path / "data/raw").exists()
+    assert rows(clone.path / "comparison/report.md")["parameters"] == ["64514", "60417", "-4097"]
+    check = printed["make check-committed"]
+    assert check.startswith("failure")
+    for file in ("dvc.lock", "metrics/train.json"):
+        assert f"{file}: differs from the commit" in check
+    # How it differs can be seen.
+    assert '-  "parameters": 64514,\n+  "parameters": 60417,' in check
+    assert "commit what has changed" in check
+    assert printed["make gate"].startswith("success")
+    # The same for GitLab, from where the first run left off.
+    code, output = run_gitlab(clone, "pipeline", BASE="origin/main")
+    assert code != 0
+    assert "dvc.lock: differs from the commit" in output
+
+
+def test_data_that_were_not_pushed_are_named(team: Team, tmp_path: Path) -> None:
+    author = team.clone(tmp_path / "author", "main")
+    author.must("git", "checkout", "--quiet", "-b", "unpushed")
+    author.set("predict.uncertain", [0.0, 1.0])
+    assert author.repro("--pull", "--allow-missing")["predict"] == "ran"
+    commit(author, "Everything is uncertain")
+    author.must("git", "push", "--quiet", "origin", "unpushed")
+    printed = run_github(team.clone(tmp_path / "clone", "unpushed"), "pipeline", BASE="origin/main")
+    check = printed["make check-committed"]
+    assert check.startswith("failure")
+    assert re.findall(r"(\S+): not in the remote `team`", check) == ["data/predictions.csv", "metrics/plots/test.png"]
+    assert "run `dvc push` where the data are" in check
+    author.must("dvc", "push", "--quiet", "predict")
+    assert "are in the remote" in author.must("make", "check-committed")
+
+
+def test_a_single_file_lost_from_a_folder_in_the_remote_is_named(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    shutil.copytree(team.store, tmp_path / "a store with a hole")
+    clone.must("dvc", "remote", "modify", "--local", "team", "url", str(tmp_path / "a store with a hole"))
+    clone.must("make", "check-committed")
+    folder = next(
+        out["md5"] for out in lock_of(clone)["stages"]["preprocess"]["outs"] if out["path"] == "data/processed/train"
+    )
+    listed = json.loads((tmp_path / "a store with a hole/files/md5" / folder[:2] / folder[2:]).read_text())
+    lost = next(file["md5"] for file in listed if file["relpath"] == "images.npy")
+    (tmp_path / "a store with a hole/files/md5" / lost[:2] / lost[2:]).unlink()
+    failed = clone.run("make", "check-committed")
+    assert failed.returncode != 0
+    assert "\n  data/processed/train/images.npy: not in the remote `team`\n" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_lock_put_together_from_two_branches_is_refused_where_no_data_are(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    lock, other = lock_of(clone), yaml.safe_load(clone.must("git", "show", "origin/feature:dvc.lock"))
+    lock["stages"]["train"] = other["stages"]["train"]
+    clone.set("train.network", "sigmoid")
+    (clone.path / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    commit(clone, "A bad merge")
+    failed = clone.run("make", "check-committed")
+    assert failed.returncode != 0
+    for stage in ("evaluate", "predict"):
+        assert f"{stage}: ran on another models/model.tflite than train made" in failed.stderr
+    assert "run `make repro`" in failed.stderr
+
+    (clone.path / "dvc.lock").write_text("<<<<<<< ours\nschema: '2.0'\n=======\n")
+    failed = clone.run("make", "check-committed")
+    assert failed.returncode != 0
+    assert "dvc.lock: not a lock that DVC wrote; a merge may have left both sides in it" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_what_differs_in_a_person_s_checkout_is_named(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    clone.set("train.epochs", 2)
+    with (clone.path / "src/anteojos/training.py").open("a") as source:
+        source.write("# A remark.\n")
+    (clone.path / "metrics/verify.json").unlink()
+    (clone.path / "metrics/notes.json").write_text("{}")
+    failed = clone.run("make", "check-committed")
+    assert failed.returncode != 0
+    assert failed.stderr.splitlines()[1:-2] == [
+        "  train: src/anteojos/training.py is modified, says DVC",
+        "  train: params.yaml: train.epochs is modified, says DVC",
+        "  metrics/verify.json: deleted, and in the commit",
+        "  params.yaml: differs from the commit",
+        "  src/anteojos/training.py: differs from the commit",
+        "  metrics/notes.json: not in git",
+    ]
+    assert "To mend it, run `make repro`, then commit what has changed." in failed.stderr
+
+
+def test_a_fork_s_pull_request_passes_without_the_remote(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "feature")
+    # As with no keys: what asks this remote fails.
+    clone.must("dvc", "remote", "modify", "--local", "team", "url", "/proc/nowhere")
+    refused = clone.run("make", "check-committed")
+    assert refused.returncode != 0
+    assert "dvc data status --not-in-remote --granular --json: exit code 255" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    printed = run_github(clone, "pipeline", fork=True, BASE="origin/main")
+    assert {text.splitlines()[0] for text in printed.values()} == {"success"}, printed
+    assert "No default remote is set" in printed["make check-committed"]
+    assert "No plots: their data are neither here nor in a remote." in printed["compare"]
+    assert rows(clone.path / "comparison/report.md")["parameters"] == ["64514", "60417", "-4097"]
+    assert run_gitlab(clone, "pipeline", fork=True, BASE="origin/main")[0] == 0
+
+
+def test_without_a_remote_a_change_that_nobody_ran_is_explained(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "unlocked")
+    printed = run_github(clone, "pipeline", fork=True, BASE="origin/main")
+    assert printed["repro"].startswith("failure")
+    assert printed["compare"] == printed["make gate"] == "skipped"
+    check = printed["make check-committed"]
+    assert "train: params.yaml: train.network is modified, says DVC" in check
+    assert "run `make repro`" in check
+
+
+def test_the_gate_refuses_what_the_audit_calls_a_leak(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    clone.set("preprocess.crop", "none")
+    clone.must("make", "repro", "ARGS=--pull --allow-missing audit")
+    failed = clone.run("make", "gate", "BASE=origin/main")
+    assert failed.returncode != 0
+    assert "metrics/audit.json: the border tells the label: accuracy 1.000 (p = 0.002)" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert "position_rows tells the label" in failed.stdout
+
+
+def test_the_gate_refuses_a_fall_by_more_than_the_interval(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    path = clone.path / "metrics/evaluate.json"
+    metrics = json.loads(path.read_text())
+    here = metrics["validate"]["accuracy"]
+    metrics["validate"] |= {"accuracy": 1.0, "accuracy_low": here + 0.000001}
+    path.write_text(json.dumps(metrics))
+    commit(clone, "As if main were better")
+    clone.must("git", "checkout", "--quiet", "HEAD^", "--", "metrics")
+    failed = clone.run("make", "gate", "BASE=HEAD")
+    assert failed.returncode != 0
+    assert f"validate: accuracy {here:.3f} is below the interval of HEAD" in failed.stderr
+    assert "The model passes." in clone.must("make", "gate", "BASE=HEAD^")
+
+
+def test_a_base_without_metrics_lets_pass_and_one_that_is_not_there_does_not(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "clone", "main")
+    first = clone.must("git", "rev-list", "--max-parents=0", "HEAD").strip()
+    clone.must("git", "checkout", "--quiet", first)
+    clone.must("git", "rm", "--quiet", "--cached", "-r", "metrics", "dvc.yaml", "params.yaml")
+    clone.must("git", "commit", "--quiet", "--message", "Before there were metrics")
+    bare = clone.must("git", "rev-parse", "HEAD").strip()
+    clone.must("git", "checkout", "--quiet", "--force", "main")
+    assert f"in {bare[:7]}: none yet" in " ".join(clone.must("make", "gate", f"BASE={bare}").split())
+    assert rows_of(clone, bare)["parameters"] == ["-", "64514", "-"]
+    # A new branch, as GitHub and GitLab say it.
+    assert "The model passes." in clone.must("make", "gate", f"BASE={NO_COMMIT}")
+    assert "nothing was there before" in clone.must("make", "compare", f"BASE={NO_COMMIT}")
+    for target in ("gate", "compare"):
+        failed = clone.run("make", target, "BASE=nowhere; touch 'a trace'")
+        assert failed.returncode != 0
+        assert "no such commit in this clone" in failed.stderr
+        assert "Traceback" not in failed.stderr
+    assert not (clone.path / "a trace").exists()
+
+
+def rows_of(clone: Project, base: str) -> dict[str, list[str]]:
+    clone.must("make", "compare", f"BASE={base}")
+    return rows(clone.path / "comparison/report.md")
+
+
+def lock_of(clone: Project) -> dict[str, Any]:
+    lock: dict[str, Any] = yaml.safe_load((clone.path / "dvc.lock").read_text())
+    return lock
