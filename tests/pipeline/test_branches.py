@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.project import Project, commit
 from tests.pipeline.test_same_bytes import outputs
+from tests.project import Project, commit
 
 pytestmark = pytest.mark.pipeline
 

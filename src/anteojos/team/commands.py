@@ -1,20 +1,48 @@
-"""What git and DVC answer when they are asked."""
+"""Git and DVC, run in a checkout."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from anteojos.errors import InputError
 
 
+def run(*command: str, cwd: Path = Path(), show: bool = False) -> str:
+    """Run a command in the folder `cwd` and give what it printed, or show it while it runs.
+
+    This Python's folder comes first on the path; warnings go where ours go. Raises InputError with what the command
+    said where it fails.
+    """
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    done = subprocess.run(  # noqa: S603, the commands stand in this package
+        command, cwd=cwd, env={**os.environ, "PATH": path}, capture_output=not show, text=True
+    )
+    if done.returncode:
+        said = "" if show else done.stderr.strip()
+        raise InputError(f"{' '.join(command)}: exit code {done.returncode}", said.splitlines())
+    sys.stderr.write(done.stderr or "")
+    return done.stdout or ""
+
+
 def git(*arguments: str) -> str:
     """Give what git prints; InputError with what it says where it fails."""
-    return _output("git", "git", *arguments)
+    return run("git", *arguments)
 
 
 def dvc(*arguments: str) -> str:
-    """Give what DVC prints; InputError with what it says where it fails. Its warnings go where ours go."""
-    return _output("dvc", sys.executable, "-m", "dvc", *arguments)
+    """Give what DVC prints; InputError with what it says where it fails."""
+    return run("dvc", *arguments)
+
+
+def succeeds(*command: str) -> bool:
+    """Tell whether a command succeeds."""
+    try:
+        run(*command)
+    except InputError:
+        return False
+    return True
 
 
 def revision(base: str) -> str:
@@ -33,12 +61,3 @@ def revision(base: str) -> str:
             advice="`git fetch origin` brings the branches of the others, to be called origin/NAME: BASE=origin/main.",
         ) from None
     return short if re.fullmatch("[0-9a-f]{40}", base) else base
-
-
-def _output(name: str, *command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise InputError(f"{name} {' '.join(command[command.index(name) + 1 :])}: exit code {done.returncode}", said)
-    sys.stderr.write(done.stderr)
-    return done.stdout

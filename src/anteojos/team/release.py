@@ -5,7 +5,7 @@ import re
 import sys
 
 from anteojos.errors import InputError
-from anteojos.team.checkout import run, succeeds
+from anteojos.team.commands import run, succeeds
 
 # The artifact of dvc.yaml that is released.
 ARTIFACT = "glasses"

@@ -17,7 +17,7 @@ from anteojos.errors import InputError
 from anteojos.outputs import write_json
 from anteojos.params import Params
 from anteojos.team import differences
-from anteojos.team.checkout import run, succeeds
+from anteojos.team.commands import run, succeeds
 
 # On what dvc.lock was made: in git, and no output of a stage, for it differs where results are the same.
 MADE_ON = Path("metrics/environment.json")
@@ -69,7 +69,7 @@ def bring_outputs(clone: Path) -> None:
             except DvcException as error:
                 print(f"warning: the remote did not give all that dvc.lock names: {error}", file=sys.stderr)
         run("dvc", "config", "--local", "cache.dir", repo.cache.local_cache_dir, cwd=clone)
-    run("dvc", "checkout", "--allow-missing", cwd=clone)
+    run("dvc", "checkout", "--quiet", "--allow-missing", cwd=clone)
 
 
 def reproduce(clone: Path, committed: Path) -> None:

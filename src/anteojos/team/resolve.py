@@ -6,7 +6,7 @@
 import sys
 
 from anteojos.errors import InputError
-from anteojos.team.checkout import run
+from anteojos.team.commands import run
 
 RESULTS = ("dvc.lock", "metrics/")
 
