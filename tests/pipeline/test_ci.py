@@ -229,7 +229,7 @@ def test_a_lock_put_together_from_two_branches_is_refused_where_no_data_are(team
     commit(clone, "A bad merge")
     failed = clone.run("make", "check-committed")
     assert failed.returncode != 0
-    for stage in ("evaluate", "predict"):
+    for stage in ("evaluate", "predict", "describe"):
         assert f"{stage}: ran on another models/model.tflite than train made" in failed.stderr
     assert "run `make repro`" in failed.stderr
 

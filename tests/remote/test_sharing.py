@@ -10,7 +10,7 @@ from tests.remote.conftest import TRIED, Team, outputs, pull
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict")
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict", "describe")
 
 
 def stages(word: str, **others: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ import re
 import sys
 
 from anteojos.errors import InputError
-from anteojos.team.commands import run, succeeds
+from anteojos.team.commands import dvc, git, run, succeeds
 
 # The artifact of dvc.yaml that is released.
 ARTIFACT = "glasses"
@@ -49,14 +49,14 @@ def obstacles(version: str, tag: str) -> list[str]:
         found.append(f"VERSION: found {version!r}, expected one as v1.0.0: make release VERSION=v1.0.0")
     elif succeeds("git", "rev-parse", "--quiet", "--verify", f"refs/tags/{tag}"):
         found.append(f"{tag} is there already; a version is never given twice: take the next")
-    changed = run("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
     if changed:
         found.append(f"{', '.join(line[3:] for line in changed)}: not committed; commit or undo the changes")
     if not succeeds("git", "config", "user.email"):
         found.append("git does not know who releases: git config user.name NAME, git config user.email ADDRESS")
-    if run("dvc", "status", "--json").strip() != "{}":
+    if dvc("status", "--json").strip() != "{}":
         found.append("dvc.lock is not of the files as they are (`dvc status`): run `dvc repro`, commit")
-    if not succeeds("dvc", "config", "core.remote"):
+    if not dvc("config", "core.remote").strip():
         found.append("there is no default remote to get the model from: make remote URL=…")
     return found
 
