@@ -58,5 +58,5 @@ def test_other_figures_of_the_audit_train_nothing_anew(project: Project) -> None
     project.set("audit.border", 40)
     assert project.repro() == dict.fromkeys(
         ("fetch", "verify", "preprocess", "train", "evaluate", "predict"), "unchanged"
-    ) | {"audit": "ran"}
+    ) | {"audit": "ran", "describe": "ran"}
     assert json.loads((project.path / "metrics/audit.json").read_text()) != before
