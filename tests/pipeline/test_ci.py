@@ -262,18 +262,31 @@ def test_what_differs_in_a_person_s_checkout_is_named(team: Team, tmp_path: Path
 
 def test_a_fork_s_pull_request_passes_without_the_remote(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "clone", "feature")
-    # As with no keys: what asks this remote fails.
-    clone.must("dvc", "remote", "modify", "--local", "team", "url", "/proc/nowhere")
-    refused = clone.run("make", "check-committed")
+    # A remote that wants keys, which the workflow leaves empty for a fork. Nobody is asked for them elsewhere.
+    clone.must("dvc", "remote", "modify", "--local", "team", "url", "s3://bucket/path")
+    clone.must("dvc", "remote", "modify", "--local", "team", "endpointurl", "http://127.0.0.1:9")
+    no_keys = {
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "HOME": str(tmp_path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    refused = clone.run("make", "check-committed", **no_keys)
     assert refused.returncode != 0
     assert "dvc data status --not-in-remote --granular --json: exit code 255" in refused.stderr
+    assert "Unable to locate credentials" in refused.stderr
     assert "Traceback" not in refused.stderr
-    printed = run_github(clone, "pipeline", fork=True, BASE="origin/main")
+    assert run_github(clone, "pipeline", BASE="origin/main", **no_keys)["repro"].startswith("failure")
+
+    printed = run_github(clone, "pipeline", fork=True, BASE="origin/main", **no_keys)
     assert {text.splitlines()[0] for text in printed.values()} == {"success"}, printed
     assert "No default remote is set" in printed["make check-committed"]
     assert "No plots: their data are neither here nor in a remote." in printed["compare"]
     assert rows(clone.path / "comparison/report.md")["parameters"] == ["64514", "60417", "-4097"]
-    assert run_gitlab(clone, "pipeline", fork=True, BASE="origin/main")[0] == 0
+    # GitLab's lines set the same for a fork, and for no other.
+    clone.must("dvc", "config", "--local", "--unset", "core.remote")
+    assert run_gitlab(clone, "pipeline", BASE="origin/main", **no_keys)[0] != 0
+    assert run_gitlab(clone, "pipeline", fork=True, BASE="origin/main", **no_keys)[0] == 0
 
 
 def test_without_a_remote_a_change_that_nobody_ran_is_explained(team: Team, tmp_path: Path) -> None:
