@@ -154,4 +154,6 @@ def test_a_network_that_reads_a_word_lights_the_word(tmp_path: Path) -> None:
     ]
     # The word is 8 px below the upper edge, and a row of the grid is 8 px high.
     by_row = np.mean(maps, axis=0).max(axis=1)
-    assert by_row[:2].max() > 3 * np.abs(by_row[2:]).max(), by_row
+    # What hides the row below reaches softly into it.
+    assert by_row[:2].max() > 2 * np.abs(by_row[2]), by_row
+    assert by_row[:2].max() > 10 * np.abs(by_row[3:]).max(), by_row

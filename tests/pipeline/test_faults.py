@@ -441,7 +441,7 @@ def small_disk(folder: Path, spare: int) -> Iterator[Callable[[], None]]:
     [
         ("data", 16, "dataset.size", 160, "fetch: data/raw: No space left on device"),
         ("data", 300, "preprocess.size", 160, "preprocess: data/processed/train: No space left on device"),
-        ("models", 100, "train.network", "deep", "train: models/model.keras: No space left on device"),
+        ("models", 100, "train.network", "deep", r"train: models/\.checkpoints/\w+\.npz: No space left on device"),
     ],
 )
 def test_a_stage_without_room_names_the_output_and_leaves_what_was_there(
@@ -451,7 +451,7 @@ def test_a_stage_without_room_names_the_output_and_leaves_what_was_there(
         project.set(key, value)
         failed = project.run("dvc", "repro")
         assert failed.returncode != 0
-        assert message in failed.stderr.splitlines()
+        assert re.search(f"^{message}$", failed.stderr, re.MULTILINE), failed.stderr
         assert "Traceback" not in failed.stderr
         assert contents(project) == contents(small_project)
         assert left_over(project) == []

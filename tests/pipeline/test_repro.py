@@ -50,7 +50,7 @@ def comment_on_evaluate(project: Project) -> None:
         pytest.param(setting("predict.threshold", 0.9), stages(predict="ran"), id="predict.threshold"),
         pytest.param(setting("predict.uncertain", [0.4, 0.6]), stages(predict="ran"), id="predict.uncertain"),
         pytest.param(setting("evaluate.threshold", 0.9), stages(evaluate="ran"), id="evaluate.threshold"),
-        pytest.param(setting("audit.p_value", 0.5), stages(audit="ran"), id="audit.p_value"),
+        pytest.param(setting("audit.p_value", 0.5), stages(audit="ran", describe="ran"), id="audit.p_value"),
         pytest.param(setting("audit.on_leak", "fail"), stages(audit="ran"), id="audit.on_leak"),
         pytest.param(setting("train.epochs", 2), ran_from("train"), id="train.epochs"),
         pytest.param(setting("preprocess.size", 47), ran_from("preprocess"), id="preprocess.size"),
