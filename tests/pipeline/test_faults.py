@@ -111,7 +111,7 @@ def kill(
 def left_over(project: Project) -> list[str]:
     """Give what lies beside outputs and is none, and what git finds changed beside params, lock and metrics."""
     changed = [line[3:] for line in project.must("git", "status", "--porcelain").splitlines()]
-    expected = ("params.yaml", "dvc.lock", *OUTPUTS)
+    expected = ("params.yaml", "dvc.lock", "metrics/environment.json", *OUTPUTS)
     beside = [str(left) for folder in FOLDERS for left in (project.path / folder).glob(".*.tmp")]
     return [path for path in changed if path not in expected] + beside
 

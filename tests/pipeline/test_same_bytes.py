@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.project import Project, commit
+from tests.project import Project, clone, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -39,22 +39,17 @@ def outputs(project: Project) -> dict[str, str]:
     return found
 
 
-def clone(project: Project, path: Path) -> Project:
-    project.must("git", "clone", "--quiet", str(project.path), str(path))
-    return Project(path)
-
-
 def test_another_folder_user_time_zone_locale_hash_seed_and_number_of_cores_give_the_same_bytes(
     small_project: Project, tmp_path: Path
 ) -> None:
-    origin = clone(small_project, tmp_path / "origin")
+    origin = clone(small_project.path, tmp_path / "origin")
     # All that could differ from run to run is in these two: dropout, augmentation, and the mean with the mirror image.
     results = {}
     for network in ("dropout", "edge"):
         origin.set("train.network", network)
         commit(origin, network)
         here, there = (
-            clone(origin, tmp_path / folder) for folder in (network, f"elsewhere, {network}/in/a ñandú's folder")
+            clone(origin.path, tmp_path / folder) for folder in (network, f"elsewhere, {network}/in/a ñandú's folder")
         )
         here.must("dvc", "repro", "--force", PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C.UTF-8")
         home = tmp_path / "another home"
