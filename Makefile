@@ -18,7 +18,7 @@ TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test lint check-reproduced fsck remote push check-committed compare gate note resolve release
-.PHONY: experiments crossvalidate shortcut duration clean
+.PHONY: experiments crossvalidate shortcut duration bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -89,6 +89,9 @@ shortcut: setup  ## show what the report's network goes by; write README's table
 
 duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
+
+bench: setup  ## measure speed, memory and what many pictures take; write the tables of benchmarks/README.md (1 hour)
+	for part in cold label prepare train_many versioning; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
 	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

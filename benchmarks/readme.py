@@ -1,4 +1,4 @@
-"""The parts of README.md that are measured, and so written by the command that measures them."""
+"""The parts of README.md and benchmarks/README.md that are measured, written by the command that measures them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 README = Path("README.md")
+BENCHMARKS = Path("benchmarks/README.md")
 
 
 def mean_and_range(values: Sequence[float]) -> str:
@@ -13,10 +14,13 @@ def mean_and_range(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
-def write_part(name: str, command: str, text: str) -> None:
-    """Put `text` between the two marks of the part `name`, and print it. Raises ValueError where there are no marks."""
+def write_part(name: str, command: str, text: str, page: Path = README) -> None:
+    """Put `text` between the two marks of the part `name` of a page, and print it.
+
+    Raises ValueError where there are no marks.
+    """
     begin, end = f"<!-- {name}: written by {command} -->\n", f"\n<!-- {name}: end -->"
-    readme = README.read_text(encoding="utf-8")
-    start, stop = readme.index(begin) + len(begin), readme.index(end)
-    README.write_text(readme[:start] + text + readme[stop:], encoding="utf-8")
+    written = page.read_text(encoding="utf-8")
+    start, stop = written.index(begin) + len(begin), written.index(end)
+    page.write_text(written[:start] + text + written[stop:], encoding="utf-8")
     print(text)

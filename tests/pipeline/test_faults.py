@@ -303,7 +303,10 @@ def test_what_is_damaged_comes_back_from_the_remote(project: Project, small_proj
 def test_a_damaged_memory_of_runs_is_named_and_does_not_stop_repro(project: Project, small_project: Project) -> None:
     runs = sorted(file for file in (project.path / ".dvc/cache/runs").glob("*/*/*"))
     for number, run in enumerate(runs):
-        damage(run, HOW[number % 2])
+        if number % 2:
+            damage(run, "truncated")
+        else:  # Not its middle, which may be a size: DVC's checksum leaves those out, and nothing reads them.
+            run.write_bytes(run.read_bytes().replace(b"md5: ", b"md5: f", 1))
     shutil.rmtree(project.path / "data/raw")
     (project.path / "dvc.lock").unlink()
     status, said = fsck(project)

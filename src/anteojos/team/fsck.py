@@ -187,7 +187,7 @@ def oid_of(path: Path) -> str:
 def whole_run(path: Path) -> bool:
     """Tell whether a file of the run cache holds what its name is the checksum of."""
     try:
-        # As DVC works it out: without sizes, which runs of before DVC noted them lack.
+        # As DVC works it out: without sizes, which runs of before DVC noted them lack. It measures them anew itself.
         return bool(dict_sha256(load_yaml(str(path)), exclude=["size", "nfiles"]) == path.name)
     except (DvcException, TypeError, AttributeError):
         return False
