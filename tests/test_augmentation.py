@@ -29,7 +29,9 @@ def centres(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def varied(count: int, how: Augmentation, seed: int = 0) -> npt.NDArray[np.uint8]:
-    return augmentation.vary(pictures(count), how, np.random.default_rng(seed))
+    return augmentation.vary(
+        pictures(count), augmentation.draw_transforms(count, SIZE, how, np.random.default_rng(seed))
+    )
 
 
 def test_pictures_keep_their_shape_and_type() -> None:
@@ -84,6 +86,7 @@ def test_the_seed_decides() -> None:
 def test_what_was_beyond_the_border_is_of_the_mean_colour() -> None:
     bright = np.full((20, SIZE, SIZE, 3), (200, 100, 50), np.uint8)
     bright[:, : SIZE // 2] += 20
-    moved = augmentation.vary(bright, Augmentation(shift=0, zoom=(0.5, 0.5), rotation=0), np.random.default_rng(0))
+    smaller = Augmentation(shift=0, zoom=(0.5, 0.5), rotation=0)
+    moved = augmentation.vary(bright, augmentation.draw_transforms(20, SIZE, smaller, np.random.default_rng(0)))
     assert (moved[:, :8] == (210, 110, 60)).all()
     assert (moved[:, 20:28, 24:40] == (220, 120, 70)).all()

@@ -1,5 +1,6 @@
 """Training does what plain Keras does, the same every time, and what it writes says the same."""
 
+import mmap
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,13 +8,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from anteojos import networks, training
+from anteojos.augmentation import draw_transforms
 from anteojos.card import Card
 from anteojos.classifier import Classifier
 from anteojos.errors import InputError
-from anteojos.params import Network
+from anteojos.params import Network, Precision
 from anteojos.recipes import RECIPES, Augmentation, Recipe
 from tests.conftest import SEEN
 
@@ -29,6 +32,14 @@ def bright_and_dark(count: int, seed: int = 0) -> training.Pictures:
     images = rng.integers(0, 120, (count, SIZE, SIZE, 3), dtype=np.uint8)
     images[first] += 130
     return training.Pictures(images, first)
+
+
+def batches(
+    pictures: training.Pictures, order: npt.NDArray[np.intp], batch_size: int, outputs: int
+) -> Iterator[training.Batch]:
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        yield training.batch_of(pictures, rows, outputs, [slice(0, len(rows))])
 
 
 def train(
@@ -56,7 +67,8 @@ def test_the_first_epochs_are_those_of_plain_keras(network: Network) -> None:
     shuffler = np.random.default_rng(SEED)
     for epoch in ours:
         order = shuffler.permutation(len(pictures.images))
-        data = [(x.astype(np.float32), y) for x, y in training.batches(pictures, order, RECIPE.batch_size, outputs)]
+        whole = batches(pictures, order, RECIPE.batch_size, outputs)
+        data = [(batch.images[0].astype(np.float32), batch.targets[0]) for batch in whole]
         rights = np.zeros(2)
         for images, targets in data:
             rights += len(images) * np.array(model.train_on_batch(images, targets))
@@ -117,32 +129,59 @@ def test_a_network_of_a_mirrored_recipe_labels_a_picture_as_its_mirror_image(mir
     assert history[-1].validate.loss == pytest.approx(loss, rel=1e-4)
 
 
-def test_a_batch_of_fewer_pictures_ends_an_epoch() -> None:
-    pictures = bright_and_dark(10)
-    order = np.array([9, 3, 1, 0, 2, 4, 5, 6, 7, 8])
-    found = list(training.batches(pictures, order, 4, 2))
-    assert [len(images) for images, _ in found] == [4, 4, 2]
-    assert np.array_equal(np.concatenate([images for images, _ in found]), pictures.images[order])
-    targets = np.concatenate([targets for _, targets in found])
-    assert targets.tolist() == [[float(row % 2 == 0), float(row % 2 == 1)] for row in order]
-    assert [targets.shape[1] for _, targets in training.batches(pictures, order, 4, 1)] == [1, 1, 1]
+def test_a_batch_has_the_pictures_of_its_rows_with_their_labels() -> None:
+    pictures, rows = bright_and_dark(10), np.array([9, 3, 0])
+    batch = training.batch_of(pictures, rows, 2, [slice(0, 3)])
+    assert batch.pictures == 3
+    assert np.array_equal(batch.images[0], pictures.images[rows])
+    assert batch.targets[0].tolist() == [[0, 1], [0, 1], [1, 0]]
+    assert training.batch_of(pictures, rows, 1, [slice(0, 3)]).targets[0].tolist() == [[0], [0], [1]]
+
+
+def test_replicas_share_a_batch_and_its_moves_as_if_there_were_one() -> None:
+    pictures, rows = bright_and_dark(10), np.arange(5)
+    moves = draw_transforms(5, SIZE, Augmentation(shift=0.3, zoom=(0.5, 2), rotation=30), np.random.default_rng(0))
+    whole = training.batch_of(pictures, rows, 2, [slice(0, 5)], moves)
+    shared = training.batch_of(pictures, rows, 2, [slice(0, 2), slice(2, 2), slice(2, 5)], moves)
+    assert [len(images) for images in shared.images] == [2, 0, 3]
+    assert np.array_equal(np.concatenate(shared.images), whole.images[0])
+    assert np.array_equal(np.concatenate(shared.targets), whole.targets[0])
+    assert not np.array_equal(whole.images[0], pictures.images[rows])
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux how much of a file is in memory")
+def test_what_was_read_of_a_memory_map_is_let_go(tmp_path: Path) -> None:
+    def mapped() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[2]) * mmap.PAGESIZE
+
+    np.save(tmp_path / "images.npy", np.ones((1000, 160, 160, 3), np.uint8))  # 77 MB
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    pictures = training.Pictures(images, np.ones(1000, bool))
+    before = mapped()
+    assert images.sum() == images.size
+    assert mapped() - before > 70e6
+    training.batch_of(pictures, np.arange(8), 2, [slice(0, 8)])
+    for start in range(0, 1000, 40):
+        training.batch_of(pictures, np.arange(start, start + 40), 2, [slice(0, 40)])
+        assert mapped() - before < 10e6
 
 
 def test_batches_made_ahead_are_the_same_and_an_error_in_one_arrives() -> None:
     pictures, order = bright_and_dark(10), np.arange(10)
-    plain, made_ahead = (list(function(training.batches(pictures, order, 4, 1))) for function in (iter, training.ahead))
-    for (images, targets), (images_ahead, targets_ahead) in zip(plain, made_ahead, strict=True):
-        assert np.array_equal(images, images_ahead)
-        assert np.array_equal(targets, targets_ahead)
+    plain, made_ahead = (list(function(batches(pictures, order, 4, 1))) for function in (iter, training.ahead))
+    assert [batch.pictures for batch in plain] == [4, 4, 2]
+    for batch, batch_ahead in zip(plain, made_ahead, strict=True):
+        assert np.array_equal(batch.images[0], batch_ahead.images[0])
+        assert np.array_equal(batch.targets[0], batch_ahead.targets[0])
 
     def failing() -> Iterator[training.Batch]:
         yield plain[0]
         raise OSError("the disk is gone")
 
-    batches = training.ahead(failing())
-    assert next(batches)
+    coming = training.ahead(failing())
+    assert next(coming)
     with pytest.raises(OSError, match="the disk is gone"):
-        next(batches)
+        next(coming)
 
 
 def test_training_that_breaks_down_stops_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +245,21 @@ def test_augmentation_changes_what_is_trained_on_and_not_what_is_validated() -> 
     _, [varied] = train(recipe=moved)
     assert varied.validate == plain.validate
     assert varied.train.loss != plain.train.loss
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_network_trained_in_16_bits_learns_and_ships_in_32(precision: Precision) -> None:
+    recipe = replace(RECIPE, epochs=6, rescale=True, precision=precision)
+    trained, history = train("sigmoid", recipe, count=40)
+    assert history[-1].validate.accuracy == 1.0
+    assert history[-1].train.loss < history[0].train.loss / 2
+    _, in_32_bits = train("sigmoid", replace(recipe, precision="float32"), count=40)
+    assert history[0].train.loss != in_32_bits[0].train.loss
+    assert {layer.dtype_policy.name for layer in trained.layers} == {"float32"}
+    assert {variable.dtype for variable in trained.variables} == {"float32"}
+    validate = bright_and_dark(10, seed=1)
+    probability = np.asarray(trained(validate.images.astype(np.float32)))[:, 0]
+    assert np.array_equal(probability > 0.5, validate.first)
 
 
 class BrokenOffError(Exception):

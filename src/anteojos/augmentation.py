@@ -9,16 +9,13 @@ from PIL import Image
 from anteojos.recipes import Augmentation
 
 
-def vary(
-    pictures: npt.NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
-    """Mirror, shift, zoom and turn pictures, uint8 (B, size, size, 3), each by its own lot: an array of the same shape.
+def vary(pictures: npt.NDArray[np.uint8], transforms: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Move pictures, uint8 (B, size, size, 3), each by its row of `transforms`, (B, 6): an array of the same shape.
 
     What was beyond a picture's border is of its mean colour.
     """
     varied = np.empty_like(pictures)
     size = pictures.shape[1]
-    transforms = draw_transforms(len(pictures), size, augmentation, rng)
     for number, (picture, transform) in enumerate(zip(pictures, transforms, strict=True)):
         mean_colour = tuple(picture.mean(axis=(0, 1)).astype(int).tolist())
         moved = Image.fromarray(picture).transform(

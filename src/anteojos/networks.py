@@ -8,7 +8,7 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from anteojos.errors import InputError
-from anteojos.params import Network
+from anteojos.params import Network, Precision
 
 # What `edge` sees: the band of the face from and to these shares of its height and of its width, brought to so many
 # pixels (down, across), which is what it would be of a picture of 96 px.
@@ -20,12 +20,12 @@ _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8  # of a slope of 1 a
 
 def report(size: int, rescale: bool) -> keras.Model:
     """Build the report's network: one softmax output a class; 222,210 parameters at 160 px."""
-    return _shallow("report", size, rescale, layers.Dense(2, activation="softmax", name="probabilities"))
+    return _shallow("report", size, rescale, _output(2, "softmax", "probabilities"))
 
 
 def sigmoid(size: int, rescale: bool) -> keras.Model:
     """Build the report's first trial: `report` with one sigmoid output; 139,265 parameters at 160 px."""
-    return _shallow("sigmoid", size, rescale, layers.Dense(1, activation="sigmoid", name="probability"))
+    return _shallow("sigmoid", size, rescale, _output(1, "sigmoid", "probability"))
 
 
 def deep(size: int, rescale: bool) -> keras.Model:
@@ -71,7 +71,7 @@ def edge(size: int, rescale: bool) -> keras.Model:
             features = layers.SpatialDropout2D(0.2, name=f"dropout_{number}")(features)
     # Where an edge is matters, so that no pooling over the whole band takes the place of this.
     features = layers.Flatten(name="flatten")(features)
-    probability = layers.Dense(1, activation="sigmoid", name="probability")(features)
+    probability = _output(1, "sigmoid", "probability")(features)
     return keras.Model(images, probability, name="edge")
 
 
@@ -84,14 +84,20 @@ NETWORKS: dict[Network, Callable[[int, bool], keras.Model]] = {
 }
 
 
-def build(network: Network, size: int, rescale: bool) -> keras.Model:
+def build(
+    network: Network, size: int, rescale: bool, precision: Precision = "float32", synchronized: bool = False
+) -> keras.Model:
     """Build `network` for float32 pictures (N, size, size, 3) of pixels 0 to 255, which `rescale` brings into [0, 1].
 
-    It gives float32 (N, 2), a probability for each class, or (N, 1), that of the first class. Its weights are drawn
-    from Keras's global seed. Raises InputError where its layers leave nothing of a picture that small.
+    It gives float32 (N, 2), a probability for each class, or (N, 1), that of the first class. Its weights, float32, are
+    drawn from Keras's global seed. Inside it computes with `precision`, Keras's dtype policy; where `synchronized`, it
+    normalises over the pictures of all replicas. Raises InputError where its layers leave nothing of a picture that
+    small.
     """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
     try:
-        return NETWORKS[network](size, rescale)
+        built = NETWORKS[network](size, rescale)
     except ValueError as error:
         if "negative" not in str(error).lower() and "dimension" not in str(error).lower():
             raise
@@ -99,6 +105,12 @@ def build(network: Network, size: int, rescale: bool) -> keras.Model:
             f"params.yaml: preprocess.size: {size} px is too small for the network {network!r}",
             advice="Set preprocess.size to 46 or more.",
         ) from error
+    finally:
+        keras.config.set_dtype_policy(before)
+    for layer in built.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.synchronized = synchronized
+    return built
 
 
 def mirrored(network: keras.Model) -> keras.Model:
@@ -131,6 +143,11 @@ def _fixed(images: keras.KerasTensor, kernel: npt.ArrayLike, name: str) -> keras
     return convolved
 
 
+def _output(units: int, activation: str, name: str) -> keras.Layer:
+    # In float32 whatever the precision of the rest: a probability near 0 or 1 must not be rounded to it.
+    return layers.Dense(units, activation=activation, dtype="float32", name=name)
+
+
 def _pool(number: int) -> keras.Layer:
     return layers.MaxPooling2D(2, name=f"pool_{number}")
 
@@ -149,4 +166,4 @@ def _deep(name: str, size: int, rescale: bool, dropout: float) -> keras.Model:
         if dropout:
             stack.append(layers.Dropout(dropout, name=f"dropout_{number}"))
         stack.append(layers.Dense(units, activation="relu", name=f"dense_{number}"))
-    return keras.Sequential([*stack, layers.Dense(1, activation="sigmoid", name="probability")], name=name)
+    return keras.Sequential([*stack, _output(1, "sigmoid", "probability")], name=name)

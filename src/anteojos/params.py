@@ -16,6 +16,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 TEST_LABELS = "test_labels.csv"  # beside the splits' folders: file,label for test pictures in no class's folder
 Crop = Literal["panel", "none"]
 Network = Literal["report", "sigmoid", "deep", "dropout", "edge"]
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Pixels = Annotated[int, Field(ge=32, le=1024)]
@@ -114,6 +115,8 @@ class Train:
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None
     rescale: bool | None
     augment: bool | None
+    precision: Precision | None
+    timeout: Annotated[int, Field(ge=10, le=86_400)]
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from anteojos.params import Network, Train
+from anteojos.params import Network, Precision, Train
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Recipe:
     The optimizer is Adam, with decoupled weight decay where `weight_decay` is above 0 (AdamW). In the share `warm_up`
     of all steps the learning rate rises to `learning_rate`, then it falls to 0 along a cosine; where `warm_up` is 0, it
     stays. `label_smoothing` is the share of a label that goes to the other classes. Where `mirrored`, the trained
-    network gives the mean of what it makes of a picture and of its mirror image.
+    network gives the mean of what it makes of a picture and of its mirror image. `precision` is Keras's dtype policy
+    while it trains; what comes of it is float32 always.
     """
 
     epochs: int = 10
@@ -37,6 +38,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Augmentation | None = None
     mirrored: bool = False
+    precision: Precision = "float32"
 
 
 # Faces cut out more closely or more loosely, and not quite upright: pictures of another camera and another crop.
@@ -65,7 +67,7 @@ def recipe_for(params: Train) -> Recipe:
     recipe = RECIPES[params.network]
     told = {
         name: value
-        for name in ("epochs", "batch_size", "learning_rate", "rescale")
+        for name in ("epochs", "batch_size", "learning_rate", "rescale", "precision")
         if (value := getattr(params, name)) is not None
     }
     if params.augment is not None:

@@ -1,7 +1,9 @@
 """Training: shuffled batches from memory-mapped arrays, one loop, and the trained network as files."""
 
+import io
 import json
 import math
+import mmap
 import os
 import re
 import sys
@@ -11,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from anteojos import augmentation
+from anteojos import augmentation, tf_config
 from anteojos.errors import InputError
 from anteojos.outputs import ZIP_EPOCH, replacing
 from anteojos.params import Network
@@ -43,7 +46,7 @@ with _silent():
     import keras
     import tensorflow as tf
 
-    from anteojos import networks
+    from anteojos import distribution, networks
 
 # Sums are split among the threads, and so depend in their last bits on how many there are: always as many, whatever the
 # number of processors, for the same bytes from a laptop and a server. With one processor 8 take a tenth longer than 1.
@@ -51,7 +54,8 @@ tf.config.threading.set_intra_op_parallelism_threads(8)
 
 Pixels = npt.NDArray[np.uint8]
 Targets = npt.NDArray[np.float32]
-Batch = tuple[Pixels, Targets]
+Rows = npt.NDArray[np.intp]
+Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,17 @@ class Pictures:
 
     images: Pixels
     first: npt.NDArray[np.bool_]
+
+
+class Batch(NamedTuple):
+    """What a step is done on: `pictures` of them on all machines together, and here those of each of its replicas.
+
+    A replica has an item of `images`, uint8 (B, size, size, 3), and of `targets`, float32 (B, outputs).
+    """
+
+    pictures: int
+    images: list[Pixels]
+    targets: list[Targets]
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,7 @@ def train(
     seed: int,
     on_epoch: Callable[[Epoch], None],
     checkpoint: Path | None = None,
+    timeout: float = 600,
 ) -> tuple[keras.Model, list[Epoch]]:
     """Train a network by a recipe and give it with its history.
 
@@ -96,57 +112,107 @@ def train(
     there already, training goes on from it, to the weights and the history that it would have come to without a break.
     Whose checkpoint it is must be known from its path. Raises InputError where a split is empty or the loss is no
     longer a number.
+
+    Where `distribution.strategy` finds several devices or machines, they share each batch, and every one of them gets
+    the network and the history; the checkpoint is the chief's. InputError where several machines come to nothing for
+    `timeout` seconds.
     """
     for name, pictures in (("train", train), ("validate", validate)):
         if not len(pictures.images):
             raise InputError(f"data/processed/{name} has no pictures", advice=f"See dataset.expected.{name}.")
+    return distribution.unless_stuck(
+        lambda on_step: _train(train, validate, network_name, recipe, seed, on_epoch, checkpoint, on_step), timeout
+    )
+
+
+def _train(
+    train: Pictures,
+    validate: Pictures,
+    network_name: Network,
+    recipe: Recipe,
+    seed: int,
+    on_epoch: Callable[[Epoch], None],
+    checkpoint: Path | None,
+    on_step: Callable[[], None],
+) -> tuple[keras.Model, list[Epoch]]:
     # Keras numbers what it is not told a name of, by a counter: from the start again.
     keras.backend.clear_session()
+    strategy = distribution.strategy()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     size = train.images.shape[1]
-    network = networks.build(network_name, size, recipe.rescale)
-    trained = networks.mirrored(network) if recipe.mirrored else network
-    outputs = network.output_shape[-1]
-    optimizer = optimizer_of(recipe, recipe.epochs * math.ceil(len(train.images) / recipe.batch_size))
-    optimizer.build(network.trainable_variables)
-    loss_of = keras.losses.BinaryCrossentropy()
-    smoothed_loss_of = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing)
+    alone = strategy.num_replicas_in_sync == 1
+    with strategy.scope():
+        network = networks.build(network_name, size, recipe.rescale, recipe.precision, synchronized=not alone)
+        trained = networks.mirrored(network) if recipe.mirrored else network
+        outputs = network.output_shape[-1]
+        optimizer = optimizer_of(recipe, recipe.epochs * math.ceil(len(train.images) / recipe.batch_size))
+        optimizer.build(network.trainable_variables)
+    # Sums, for each replica sees but a share of the pictures that the mean is over.
+    loss_of = keras.losses.BinaryCrossentropy(reduction="sum")
+    smoothed_loss_of = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
 
-    # One signature for every batch, the last and smaller one of an epoch too: each shape of its own costs seconds.
-    signature = [tf.TensorSpec((None, size, size, 3), tf.uint8), tf.TensorSpec((None, outputs), tf.float32)]
-
-    @tf.function(input_signature=signature)
-    def step(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def learn(images: tf.Tensor, targets: tf.Tensor, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             probabilities = network(tf.cast(images, tf.float32), training=True)
-            loss = smoothed_loss_of(targets, probabilities)
+            loss = smoothed_loss_of(targets, probabilities) / pictures
+            scaled = optimizer.scale_loss(loss)
         variables = network.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss, count_right(targets, probabilities)
+        optimizer.apply(tape.gradient(scaled, variables), variables)
+        return distribution.total(loss), distribution.total(count_right(targets, probabilities))
 
-    @tf.function(input_signature=signature)
-    def score(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def look(images: tf.Tensor, targets: tf.Tensor, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         probabilities = trained(tf.cast(images, tf.float32), training=False)
-        return loss_of(targets, probabilities), count_right(targets, probabilities)
+        loss = loss_of(targets, probabilities) / pictures
+        return distribution.total(loss), distribution.total(count_right(targets, probabilities))
 
+    # One signature for every batch, the last and smaller one of an epoch too: each shape of its own costs seconds.
+    signature = [
+        tf.TensorSpec((None, size, size, 3), tf.uint8),
+        tf.TensorSpec((None, outputs), tf.float32),
+        tf.TensorSpec((), tf.float32),
+    ]
+
+    def on_batches(function: Step) -> Callable[[Batch], tuple[float, int]]:
+        # What is spread over replicas has no signature that could be written down beforehand.
+        @tf.function(input_signature=signature if alone else None, reduce_retracing=not alone)
+        def run(images: tf.Tensor, targets: tf.Tensor, pictures: tf.Tensor) -> Any:
+            return strategy.run(function, args=(images, targets, pictures))
+
+        def on_batch(batch: Batch) -> tuple[float, int]:
+            images, targets = (distribution.spread(strategy, parts) for parts in (batch.images, batch.targets))
+            results = run(images, targets, tf.constant(batch.pictures, tf.float32))
+            loss, right = (strategy.experimental_local_results(result)[0] for result in results)
+            on_step()
+            return float(loss), int(right)
+
+        return on_batch
+
+    step, score = on_batches(learn), on_batches(look)
     rng = np.random.default_rng(seed)
 
-    def varied(data: Iterator[Batch]) -> Iterator[Batch]:
-        for images, targets in data:
-            yield augmentation.vary(images, recipe.augmentation, rng) if recipe.augmentation else images, targets
+    def batches_of(pictures: Pictures, order: Rows, vary: bool) -> Iterator[Batch]:
+        amounts = recipe.augmentation if vary else None
+        for start in range(0, len(order), recipe.batch_size):
+            rows = order[start : start + recipe.batch_size]
+            # For all machines, so that each draws the same; it moves only the pictures that are its own.
+            moves = augmentation.draw_transforms(len(rows), size, amounts, rng) if amounts else None
+            yield batch_of(pictures, rows, outputs, distribution.shares(strategy, len(rows)), moves)
 
     # With the state of dropout's random numbers.
     state = [*network.variables, *optimizer.variables]
-    history = resume(checkpoint, state, rng) if checkpoint else []
+    history = []
+    if checkpoint:
+        history = resume(distribution.from_chief(strategy, read_if_there(checkpoint)), checkpoint, state, rng)
     for epoch in history:
         on_epoch(epoch)
+    task = tf_config.read()
     for number in range(len(history) + 1, recipe.epochs + 1):
         shuffled, in_order = rng.permutation(len(train.images)), np.arange(len(validate.images))
         epoch = Epoch(
             number,
-            mean_over(ahead(varied(batches(train, shuffled, recipe.batch_size, outputs))), step),
-            mean_over(batches(validate, in_order, recipe.batch_size, outputs), score),
+            mean_over(ahead(batches_of(train, shuffled, vary=True)), step),
+            mean_over(batches_of(validate, in_order, vary=False), score),
         )
         if not np.isfinite([epoch.train.loss, epoch.validate.loss]).all():
             raise InputError(
@@ -154,10 +220,16 @@ def train(
                 advice=f"Try a lower train.learning_rate than {recipe.learning_rate}, or train.rescale: true.",
             )
         history.append(epoch)
-        if checkpoint:
+        if checkpoint and (task is None or task.is_chief):
             save_checkpoint(checkpoint, state, rng, history)
         on_epoch(epoch)
-    return trained, history
+    if alone and recipe.precision == "float32":
+        return trained, history
+    # As it ships: on one device, and with nothing rounded on the way.
+    shipped = networks.build(network_name, size, recipe.rescale)
+    for variable, value in zip(shipped.variables, network.variables, strict=True):
+        variable.assign(value.numpy())
+    return networks.mirrored(shipped) if recipe.mirrored else shipped, history
 
 
 def save_checkpoint(
@@ -169,18 +241,26 @@ def save_checkpoint(
         np.savez(file, *(variable.numpy() for variable in state), told=np.array(told), allow_pickle=False)
 
 
-def resume(path: Path, state: Sequence[keras.Variable], rng: np.random.Generator) -> list[Epoch]:
-    """Set `state` and `rng` to what a checkpoint holds and give its history.
+def read_if_there(path: Path) -> bytes | None:
+    """Read a file; None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def resume(data: bytes | None, path: Path, state: Sequence[keras.Variable], rng: np.random.Generator) -> list[Epoch]:
+    """Set `state` and `rng` to what a checkpoint holds, whose `data` are those of the file `path`; give its history.
 
     Where there is none, or none that can be read whole, nothing is set and the history is empty.
     """
+    if data is None:
+        return []
     try:
         # Read to its end, against its checksums, before anything is set.
-        with np.load(path) as file:
+        with np.load(io.BytesIO(data)) as file:
             told = json.loads(str(file["told"]))
             values = [file[f"arr_{number}"] for number in range(len(state))]
-    except FileNotFoundError:
-        return []
     except Exception as error:  # of many kinds, as it pleases the damaged bytes
         print(f"warning: {path} is damaged ({error}); training starts from the first epoch", file=sys.stderr)
         return []
@@ -200,9 +280,13 @@ def optimizer_of(recipe: Recipe, steps: int) -> keras.Optimizer:
         learning_rate = keras.optimizers.schedules.CosineDecay(
             0.0, max(1, steps - warm_up), warmup_target=recipe.learning_rate, warmup_steps=warm_up
         )
-    if recipe.weight_decay:
-        return keras.optimizers.AdamW(learning_rate, weight_decay=recipe.weight_decay)
-    return keras.optimizers.Adam(learning_rate)
+    optimizer = (
+        keras.optimizers.AdamW(learning_rate, weight_decay=recipe.weight_decay)
+        if recipe.weight_decay
+        else keras.optimizers.Adam(learning_rate)
+    )
+    # Gradients smaller than what 16 bits can tell from 0 are kept by scaling the loss.
+    return keras.optimizers.LossScaleOptimizer(optimizer) if recipe.precision == "mixed_float16" else optimizer
 
 
 def count_right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
@@ -214,26 +298,38 @@ def count_right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(tf.equal(is_first(targets), is_first(probabilities)), tf.int32))
 
 
-def mean_over(data: Iterator[Batch], function: Callable[[Pixels, Targets], tuple[tf.Tensor, tf.Tensor]]) -> Scores:
+def mean_over(batches: Iterator[Batch], function: Callable[[Batch], tuple[float, int]]) -> Scores:
     """Run `function`, which gives a batch's mean loss and number of right labels, over at least one batch."""
     loss_sum, right_sum, pictures = 0.0, 0, 0
-    for images, targets in data:
-        loss, right = function(images, targets)
-        loss_sum += float(loss) * len(images)
-        right_sum += int(right)
-        pictures += len(images)
+    for batch in batches:
+        loss, right = function(batch)
+        loss_sum += loss * batch.pictures
+        right_sum += right
+        pictures += batch.pictures
     return Scores(loss_sum / pictures, right_sum / pictures)
 
 
-def batches(pictures: Pictures, order: npt.NDArray[np.intp], batch_size: int, outputs: int) -> Iterator[Batch]:
-    """Yield images, uint8 (B, size, size, 3), with targets, float32 (B, outputs), `batch_size` at a time in `order`.
+def batch_of(
+    pictures: Pictures,
+    rows: Rows,
+    outputs: int,
+    shares: Sequence[slice],
+    moves: npt.NDArray[np.float64] | None = None,
+) -> Batch:
+    """Read the pictures of `rows`, (B,), of which each replica here gets a share, moved by its part of `moves`, (B, 6).
 
-    The images are read from disk batch by batch where `pictures.images` is memory-mapped.
+    They are read from disk where `pictures.images` is memory-mapped, and the map holds nothing of them afterwards.
     """
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        first = pictures.first[rows].astype(np.float32)
-        yield pictures.images[rows], np.stack((first, 1 - first), axis=1)[:, :outputs]
+    images, targets = [], []
+    for share in shares:
+        first = pictures.first[rows[share]].astype(np.float32)
+        targets.append(np.stack((first, 1 - first), axis=1)[:, :outputs])
+        read = pictures.images[rows[share]]
+        images.append(read if moves is None else augmentation.vary(read, moves[share]))
+    if isinstance(pictures.images.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        # Else the process would seem to hold, and in the end would hold, all that it has ever read.
+        pictures.images.base.madvise(mmap.MADV_DONTNEED)
+    return Batch(len(rows), images, targets)
 
 
 def ahead(data: Iterator[Batch]) -> Iterator[Batch]:

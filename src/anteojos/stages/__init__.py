@@ -20,8 +20,10 @@ FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/plots")
 LOCK = Path(".dvc/tmp/stage.lock")
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> None:
     """Run a stage as DVC does: say plainly what is wrong with its input, and leave no output lost.
+
+    One that `writes` nothing, as on all but one of the machines that train together, leaves the checkout alone.
 
     DVC removes a stage's outputs before it runs the stage. After a failure they come back from DVC's cache, as
     dvc.lock has them, or from git, so that a stage that could not make new ones leaves those that were there.
@@ -30,8 +32,11 @@ def run(main: Callable[[], None]) -> None:
     if stage:
         _end_with_dvc()
     try:
-        with alone(stage or Path(sys.argv[0]).stem):
-            remove_left()
+        if writes():
+            with alone(stage or Path(sys.argv[0]).stem):
+                remove_left()
+                main()
+        else:
             main()
     except BaseException as error:
         explanation = _explained(error)

@@ -3,16 +3,19 @@
 import hashlib
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from dvclive import Live
 
-from anteojos import environment, manifest, training
+from anteojos import environment, manifest, tf_config, training
 from anteojos.card import Card, Seen
+from anteojos.errors import InputError
 from anteojos.outputs import replacing, write_json
 from anteojos.params import Params, Train
 from anteojos.recipes import Recipe, recipe_for
@@ -23,25 +26,31 @@ CHECKPOINTS = Path("models/.checkpoints")
 
 
 def main() -> None:
-    """Run the stage."""
+    """Run the stage; on several machines, in each of them, of which the chief alone writes."""
     params = Params.load()
     dataset, recipe = params.dataset, recipe_for(params.train)
     folders = Path("data/processed/train"), Path("data/processed/validate")
     train, validate = (load(folder, dataset.labels[0]) for folder in folders)
     checkpoint = CHECKPOINTS / f"{checkpoint_key(folders, params.train, recipe)}.npz"
+
+    train_by = partial(
+        training.train,
+        train,
+        validate,
+        params.train.network,
+        recipe,
+        params.train.seed,
+        checkpoint=checkpoint,
+        timeout=params.train.timeout,
+    )
+    if not writes():
+        train_by(on_epoch=lambda epoch: tell(epoch, recipe))
+        return
     with (
         replacing(Path("metrics/history")) as folder,
         Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False) as live,
     ):
-        network, history = training.train(
-            train,
-            validate,
-            params.train.network,
-            recipe,
-            params.train.seed,
-            lambda epoch: log(epoch, recipe, live),
-            checkpoint,
-        )
+        network, history = train_by(on_epoch=lambda epoch: log(epoch, recipe, live))
     with replacing(Path("models/model.keras")) as path:
         training.save_keras(network, path)
     with replacing(Path("models/model.tflite")) as path:
@@ -53,6 +62,22 @@ def main() -> None:
         {"parameters": network.count_params(), "last": summary(history[-1]), "best": summary(best)},
     )
     checkpoint.unlink()
+
+
+def writes() -> bool:
+    """Tell whether this machine writes outputs: all that train alone do, and of several the chief.
+
+    Raises InputError where DVC runs the stage on another, for it would take away the outputs and wait for them.
+    """
+    task = tf_config.read()
+    if task is None or task.is_chief:
+        return True
+    if os.environ.get("DVC_STAGE"):
+        raise InputError(
+            f"machine {task.number + 1} of {len(task.machines)} writes no outputs: DVC can't run the stage here",
+            advice="Run `PYTHONPATH=src python -m anteojos.stages.train` on it, and `dvc repro` on the chief.",
+        )
+    return False
 
 
 def checkpoint_key(folders: Iterable[Path], params: Train, recipe: Recipe) -> str:
@@ -101,11 +126,16 @@ def summary(epoch: training.Epoch) -> dict[str, float]:
 
 
 def log(epoch: training.Epoch, recipe: Recipe, live: Live) -> None:
-    """Add an epoch to the history, and print it in a line, or of many epochs about 20 of them."""
+    """Add an epoch to the history, and tell of it."""
     live.step = epoch.number
     for split, scores in (("train", epoch.train), ("validate", epoch.validate)):
         live.log_metric(f"{split}/loss", scores.loss)
         live.log_metric(f"{split}/accuracy", scores.accuracy)
+    tell(epoch, recipe)
+
+
+def tell(epoch: training.Epoch, recipe: Recipe) -> None:
+    """Print an epoch in a line, or of many epochs about 20 of them."""
     every = math.ceil(recipe.epochs / 20)
     if epoch.number % every and epoch.number not in (1, recipe.epochs):
         return
@@ -118,4 +148,4 @@ def log(epoch: training.Epoch, recipe: Recipe, live: Live) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, writes)
