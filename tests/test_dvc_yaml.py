@@ -23,10 +23,15 @@ def test_deps_name_exactly_the_source_files_that_the_stage_imports(stage: str) -
     assert listed == sorted(imported_files(f"anteojos.stages.{stage}"))
 
 
+# How long a stage waits does not change what comes of it.
+CHANGE_NO_OUTPUT = {"train.timeout"}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_dvc_watches_exactly_the_parameters_that_the_stage_reads(stage: str) -> None:
     files = imported_files(f"anteojos.stages.{stage}") - {"src/anteojos/params.py"}
-    assert set(STAGES[stage]["params"]) == set().union(*(parameters_read(ROOT / file) for file in files))
+    read = set().union(*(parameters_read(ROOT / file) for file in files))
+    assert set(STAGES[stage]["params"]) == read - CHANGE_NO_OUTPUT
 
 
 def test_no_section_of_parameters_is_watched_whole() -> None:

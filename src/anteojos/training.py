@@ -53,9 +53,9 @@ with _silent():
 tf.config.threading.set_intra_op_parallelism_threads(8)
 
 Pixels = npt.NDArray[np.uint8]
-Targets = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
-Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,15 @@ class Pictures:
 class Batch(NamedTuple):
     """What a step is done on: `pictures` of them on all machines together, and here those of each of its replicas.
 
-    A replica has an item of `images`, uint8 (B, size, size, 3), and of `targets`, float32 (B, outputs).
+    A replica has an item of `images`, uint8 (B, size, size, 3), of `targets`, float32 (B, outputs), and of `weights`,
+    float32 (B,): what a picture counts for. That is 1; but TensorFlow's kernels do not bear a batch of none, so that a
+    replica for which there is no picture gets one that counts for 0.
     """
 
     pictures: int
     images: list[Pixels]
-    targets: list[Targets]
+    targets: list[Floats]
+    weights: list[Floats]
 
 
 @dataclass(frozen=True)
@@ -152,39 +155,44 @@ def _train(
     loss_of = keras.losses.BinaryCrossentropy(reduction="sum")
     smoothed_loss_of = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
 
-    def learn(images: tf.Tensor, targets: tf.Tensor, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def learn(
+        images: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, pictures: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             probabilities = network(tf.cast(images, tf.float32), training=True)
-            loss = smoothed_loss_of(targets, probabilities) / pictures
+            loss = smoothed_loss_of(targets, probabilities, weights) / pictures
             scaled = optimizer.scale_loss(loss)
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(scaled, variables), variables)
-        return distribution.total(loss), distribution.total(count_right(targets, probabilities))
+        return distribution.total(loss), distribution.total(count_right(targets, probabilities, weights))
 
-    def look(images: tf.Tensor, targets: tf.Tensor, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def look(
+        images: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, pictures: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         probabilities = trained(tf.cast(images, tf.float32), training=False)
-        loss = loss_of(targets, probabilities) / pictures
-        return distribution.total(loss), distribution.total(count_right(targets, probabilities))
+        loss = loss_of(targets, probabilities, weights) / pictures
+        return distribution.total(loss), distribution.total(count_right(targets, probabilities, weights))
 
     # One signature for every batch, the last and smaller one of an epoch too: each shape of its own costs seconds.
     signature = [
         tf.TensorSpec((None, size, size, 3), tf.uint8),
         tf.TensorSpec((None, outputs), tf.float32),
+        tf.TensorSpec((None,), tf.float32),
         tf.TensorSpec((), tf.float32),
     ]
 
     def on_batches(function: Step) -> Callable[[Batch], tuple[float, int]]:
         # What is spread over replicas has no signature that could be written down beforehand.
         @tf.function(input_signature=signature if alone else None, reduce_retracing=not alone)
-        def run(images: tf.Tensor, targets: tf.Tensor, pictures: tf.Tensor) -> Any:
-            return strategy.run(function, args=(images, targets, pictures))
+        def run(*arguments: tf.Tensor) -> Any:
+            return strategy.run(function, args=arguments)
 
         def on_batch(batch: Batch) -> tuple[float, int]:
-            images, targets = (distribution.spread(strategy, parts) for parts in (batch.images, batch.targets))
-            results = run(images, targets, tf.constant(batch.pictures, tf.float32))
+            parts = (distribution.spread(strategy, part) for part in (batch.images, batch.targets, batch.weights))
+            results = run(*parts, tf.constant(batch.pictures, tf.float32))
             loss, right = (strategy.experimental_local_results(result)[0] for result in results)
             on_step()
-            return float(loss), int(right)
+            return float(loss), round(float(right))
 
         return on_batch
 
@@ -289,13 +297,16 @@ def optimizer_of(recipe: Recipe, steps: int) -> keras.Optimizer:
     return keras.optimizers.LossScaleOptimizer(optimizer) if recipe.precision == "mixed_float16" else optimizer
 
 
-def count_right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-    """Count, as an int32 scalar, the pictures whose label is the likelier one; both are float32 (B, 1) or (B, 2)."""
+def count_right(targets: tf.Tensor, probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Count, as a float32 scalar, the pictures whose label is the likelier one, each by its weight, float32 (B,).
+
+    `targets` and `probabilities` are float32 (B, 1) or (B, 2).
+    """
 
     def is_first(outputs: tf.Tensor) -> tf.Tensor:
         return outputs[:, 0] > (outputs[:, 1] if outputs.shape[1] == 2 else 0.5)
 
-    return tf.reduce_sum(tf.cast(tf.equal(is_first(targets), is_first(probabilities)), tf.int32))
+    return tf.reduce_sum(tf.cast(tf.equal(is_first(targets), is_first(probabilities)), tf.float32) * weights)
 
 
 def mean_over(batches: Iterator[Batch], function: Callable[[Batch], tuple[float, int]]) -> Scores:
@@ -320,16 +331,20 @@ def batch_of(
 
     They are read from disk where `pictures.images` is memory-mapped, and the map holds nothing of them afterwards.
     """
-    images, targets = [], []
+    images, targets, weights = [], [], []
     for share in shares:
-        first = pictures.first[rows[share]].astype(np.float32)
+        mine, moved = (rows[share], moves[share] if moves is not None else None)
+        weights.append(np.ones(len(mine), np.float32))
+        if not len(mine):
+            mine, moved, weights[-1] = rows[:1], moves[:1] if moves is not None else None, np.zeros(1, np.float32)
+        first = pictures.first[mine].astype(np.float32)
         targets.append(np.stack((first, 1 - first), axis=1)[:, :outputs])
-        read = pictures.images[rows[share]]
-        images.append(read if moves is None else augmentation.vary(read, moves[share]))
+        read = pictures.images[mine]
+        images.append(read if moved is None else augmentation.vary(read, moved))
     if isinstance(pictures.images.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         # Else the process would seem to hold, and in the end would hold, all that it has ever read.
         pictures.images.base.madvise(mmap.MADV_DONTNEED)
-    return Batch(len(rows), images, targets)
+    return Batch(len(rows), images, targets, weights)
 
 
 def ahead(data: Iterator[Batch]) -> Iterator[Batch]:

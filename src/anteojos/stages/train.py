@@ -85,7 +85,12 @@ def checkpoint_key(folders: Iterable[Path], params: Train, recipe: Recipe) -> st
 
     Training that goes on from another's checkpoint would come to weights that nobody can reproduce.
     """
-    told = {"train": asdict(params), "recipe": asdict(recipe), "environment": environment.describe()}
+    told = {
+        "network": params.network,
+        "seed": params.seed,
+        "recipe": asdict(recipe),
+        "environment": environment.describe(),
+    }
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     modules = (module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "anteojos")
     code = sorted({Path(file) for file in modules if file} | {Path(__file__)})
