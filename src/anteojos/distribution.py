@@ -1,5 +1,7 @@
 """Training on several devices and machines: each has the network whole and a share of every batch."""
 
+import atexit
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -54,7 +56,8 @@ def spread(strategy: tf.distribute.Strategy, parts: list[npt.NDArray[Any]]) -> A
 
 def total(value: tf.Tensor) -> tf.Tensor:
     """Sum a value over all replicas, in each of them: for use inside of `strategy.run`."""
-    return tf.distribute.get_replica_context().all_reduce("SUM", value)
+    # An argument of a tf.function is on no device, and the sum is wanted where the value is.
+    return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(value))
 
 
 def from_chief(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | None:
@@ -113,6 +116,8 @@ def unless_stuck(work: Callable[[Callable[[], None]], Result], timeout: float) -
     while thread.is_alive():
         thread.join(0.1)
         if (waited := time.monotonic() - last) > timeout:
+            # What is left behind would also keep Python from ending.
+            atexit.register(os._exit, 1)
             raise InputError(
                 f"training on {len(task.machines)} machines stands still: nothing has come of it for {waited:.0f} s",
                 [f"{machine}: not there, gone, or waiting for another" for machine in others],
