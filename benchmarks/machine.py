@@ -20,8 +20,9 @@ def main() -> None:
 def describe() -> str:
     """Tell processor, cores, memory, system and versions in one paragraph."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    memory = psutil.virtual_memory().total / 2**30
     return (
-        f"Measured on {processor()}: {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB of memory; "
+        f"Measured on {processor()}: {os.cpu_count()} cores, {memory:.0f} GiB of memory; "
         f"{platform.system()}, Python {platform.python_version()}, {versions}."
     )
 
