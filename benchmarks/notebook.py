@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
             layers.Dense(2, activation="softmax"),
         ]
     )
-    network.compile(keras.optimizers.Adam(0.001), "binary_crossentropy", metrics=["accuracy"])
+    network.compile(keras.optimizers.Adam(0.001), loss="binary_crossentropy", metrics=["accuracy"])
     network.fit(train, validation_data=validate, epochs=10, verbose=2)
     with tempfile.TemporaryDirectory() as models:
         path = Path(models, "model.keras")

@@ -66,7 +66,9 @@ def main() -> None:
             Size(n, measure_size(n, options.rounds if n <= 10_000 else 1, n <= options.pushed, store, Path(folder)))
             for n in sizes
         ]
-    record("versioning", figures_of(results))
+    drawn = draw(DRAWN)
+    each = sum(len(content(drawn, number)) for number in range(DRAWN)) / DRAWN
+    record("versioning", {"bytes_per_picture": each, **figures_of(results)})
     write_part("versioning", "python benchmarks/versioning.py", text_of(results, options.rounds), BENCHMARKS)
 
 
@@ -200,7 +202,9 @@ def text_of(results: Sequence[Size], rounds: int) -> str:
         rows.append(row)
     head = ["files / one archive", *(f"{size.n:,} pictures" for size in results)]
     single = [f"{size.n:,}" for size in results if size.n > 10_000]
-    counted = f"Medians of {rounds} rounds" + (f", of {' and '.join(single)} pictures one round" if single else "")
+    counted = f"Medians of {rounds} round{'s' * (rounds > 1)}" + (
+        f", of {' and '.join(single)} pictures one round" if single else ""
+    )
     return "\n\n".join((measure.table(head, rows), counted + ".", ADVICE))
 
 
