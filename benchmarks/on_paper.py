@@ -36,7 +36,7 @@ NEEDED = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: what is needed, how it is reckoned, and the value for a number of pictures, with its unit."""
+    """A line of the table: what is needed, how it is reckoned, and its value for a number of pictures."""
 
     what: str
     sum: str
@@ -159,10 +159,10 @@ def conclusions(results: Results) -> str:
     share = ARRAY_BYTES / (ARRAY_BYTES + versioning["bytes_per_picture"])
     epoch = in_time(million / results["train_many"]["train_per_second"])
     return f"""\
-- **First, the number of files.** `dvc push` of {million:,} files takes {hours("push", "files", million)}, of one archive
-  {hours("push", "archive", million)}: give pictures to DVC in archives (`dataset.source: archive`), and have it fetch
-  the archive where `data/raw` would be thousands of files. Of {many:,}, each `dvc status` takes
-  {hours("status", "files", many)} as files: nobody waits for that.
+- **First, the number of files.** `dvc push` of {million:,} files takes {hours("push", "files", million)}, of an archive
+  {hours("push", "archive", million)}. So give pictures to DVC in archives, and let a stage unpack them to a place that
+  DVC does not keep, or read them where they are: today's `fetch` takes an archive (`dataset.source: archive`), but
+  DVC hashes what it unpacks. Of {many:,} files, each `dvc status` takes {hours("status", "files", many)}.
 - **Then, the disk.** {share:.0%} of what is kept is `images.npy`, which holds pixels that JPEG packs
   {ARRAY_BYTES / versioning["bytes_per_picture"]:.0f} times smaller. One file of {in_bytes(million * ARRAY_BYTES)} is
   hashed and pushed whole after each change. Beyond a few million pictures: shards of some 10,000 pictures, each made

@@ -202,9 +202,9 @@ def text_of(results: Sequence[Size], rounds: int) -> str:
         rows.append(row)
     head = ["files / one archive", *(f"{size.n:,} pictures" for size in results)]
     single = [f"{size.n:,}" for size in results if size.n > 10_000]
-    counted = f"Medians of {rounds} round{'s' * (rounds > 1)}" + (
-        f", of {' and '.join(single)} pictures one round" if single else ""
-    )
+    counted = f"Medians of {rounds} round{'s' * (rounds > 1)}"
+    if single:
+        counted += f", of {' and '.join(single)} pictures one round"
     return "\n\n".join((measure.table(head, rows), counted + ".", ADVICE))
 
 
@@ -219,12 +219,14 @@ def reckoned(operation: str, n: int, results: Sequence[Size]) -> str:
 
 
 ADVICE = """\
-What is given to DVC as many files costs it something for each of them; an archive costs what its bytes cost. DVC's
-maintainers advise an archive for very many files as well (treeverse/dvc#7681). But it is one object: after a change of
-one picture all of it is hashed, kept in the cache and pushed again, where of files only the changed one is. So, up to
-some 10,000 pictures: files. From there on, one archive for each delivery of pictures that stay as they are
-(`dataset.source: archive` in params.yaml takes a zip); where single pictures of a very large set change, archives of
-some 10,000 pictures each, of which only those with a change are written anew."""
+Where a cell has two times and their ratio, files come first. What is given to DVC as many files costs it something for
+each of them; an archive costs what its bytes cost. DVC's maintainers advise an archive for very many files as well
+(treeverse/dvc#7681). But it is one object: after a change of one picture all of it is hashed, kept in the cache and
+pushed again, where of files only the changed one is. So, up to some 10,000 pictures: files. From there on, one archive
+for each delivery of pictures that stay as they are (`dvc add` it, and name it in `dataset.archive` with its `sha256`);
+where single pictures of a very large set change, archives of some 10,000 pictures each, of which only those with a
+change are written anew. What `fetch` unpacks to `data/raw` are many files again, which `dvc repro` hashes; `push: false`
+beside `data/raw` in dvc.yaml keeps them out of the remote, for `fetch` makes them from the archive."""
 
 
 if __name__ == "__main__":
