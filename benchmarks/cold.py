@@ -62,8 +62,8 @@ def measure_all(origin: Path, folder: Path, rounds: int) -> Results:
 
 
 def run(command: Sequence[str], folder: Path) -> Cost:
-    """Measure a command in a checkout."""
-    return measure.run(command, folder, **ENVIRONMENT)
+    """Measure a command in a checkout, with what DVC notes elsewhere of its files kept beside the checkout."""
+    return measure.run(command, folder, **ENVIRONMENT, DVC_SITE_CACHE_DIR=f"{folder}.site")
 
 
 def repro(folder: Path) -> Cost:
@@ -74,7 +74,8 @@ def repro(folder: Path) -> Cost:
 def cold_repro(origin: Path, path: Path) -> Cost:
     """Measure `dvc repro` in a fresh clone, and remove the clone."""
     cost = repro(fresh_clone(origin, path))
-    shutil.rmtree(path)
+    for made in (path, f"{path}.site"):
+        shutil.rmtree(made)
     return cost
 
 
@@ -154,9 +155,10 @@ def text_of(results: Results, rounds: int) -> str:
             "Where the time of a cold `dvc repro` goes (each stage run by itself, in turn with the others; DVC is the "
             "rest):",
             measure.table(["", "seconds", "share"], shares),
-            f"Medians of {rounds} rounds; `dvc repro` took from {min(spread):.1f} to {max(spread):.1f} s. To import "
-            f"TensorFlow alone, which `train` and the notebook do, takes {costs['tensorflow'].seconds:.2f} s. The "
-            "notebook draws no figures, audits nothing and is given its pictures, which `fetch` draws; without `fetch` "
+            f"Medians of {rounds} round{'s' * (rounds > 1)}; `dvc repro` took from {min(spread):.1f} to "
+            f"{max(spread):.1f} s. To import TensorFlow alone, which `train` and the notebook do, takes "
+            f"{costs['tensorflow'].seconds:.2f} s. The notebook draws no figures, audits nothing and is given its "
+            "pictures, which `fetch` draws; without `fetch` "
             f"the pipeline takes {(whole - costs['fetch'].seconds) / costs['notebook'].seconds:.2f} times as long. "
             f"{statistics.median(cost.mebibytes for cost in results['train']):,.0f} MiB of the memory are `train`'s.",
         )

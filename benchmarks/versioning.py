@@ -225,8 +225,8 @@ each of them; an archive costs what its bytes cost. DVC's maintainers advise an 
 pushed again, where of files only the changed one is. So, up to some 10,000 pictures: files. From there on, one archive
 for each delivery of pictures that stay as they are (`dvc add` it, and name it in `dataset.archive` with its `sha256`);
 where single pictures of a very large set change, archives of some 10,000 pictures each, of which only those with a
-change are written anew. What `fetch` unpacks to `data/raw` are many files again, which `dvc repro` hashes; `push: false`
-beside `data/raw` in dvc.yaml keeps them out of the remote, for `fetch` makes them from the archive."""
+change are written anew. What `fetch` unpacks to `data/raw` are many files again, which `dvc repro` hashes; with
+`push: false` on `data/raw` in dvc.yaml they stay out of the remote, for `fetch` makes them from the archive."""
 
 
 if __name__ == "__main__":
