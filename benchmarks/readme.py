@@ -1,12 +1,15 @@
 """The parts of README.md and benchmarks/README.md that are measured, written by the command that measures them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 README = Path("README.md")
 BENCHMARKS = Path("benchmarks/README.md")
+# What was measured, as numbers: what is reckoned on paper takes them from there.
+RESULTS = Path("benchmarks/results.json")
 
 
 def mean_and_range(values: Sequence[float]) -> str:
@@ -24,3 +27,10 @@ def write_part(name: str, command: str, text: str, page: Path = README) -> None:
     start, stop = written.index(begin) + len(begin), written.index(end)
     page.write_text(written[:start] + text + written[stop:], encoding="utf-8")
     print(text)
+
+
+def record(name: str, figures: Mapping[str, float], results: Path = RESULTS) -> None:
+    """Keep measured `figures` under the name of what measured them, in place of those of the last time."""
+    kept = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    kept[name] = {figure: float(f"{value:.4g}") for figure, value in figures.items()}
+    results.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,14 +1,25 @@
 """What the README's tables are computed with."""
 
+import json
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import cold
 import crossvalidate
+import machine
+import on_paper
+import readme
 import shortcut
+import versioning
 from anteojos import drawing
+from measure import Cost
+from tests.project import Project
+from tests.remote.servers import S3
 
 
 def test_each_fold_has_its_share_of_both_classes() -> None:
@@ -94,3 +105,108 @@ def test_what_is_taken_away_of_a_picture_is_gone_and_the_rest_is_there() -> None
     moved = shortcut.move_face(picture)
     np.testing.assert_array_equal(np.argwhere((moved < 255).any(axis=2)).mean(axis=0).round(), (76, 80))
     assert (moved < 255).sum() == (picture[inner] < 255).sum()
+
+
+@pytest.mark.pipeline
+def test_a_cold_run_is_measured_in_a_clone_beside_the_notebook_and_stage_by_stage(
+    small_project: Project, tmp_path: Path
+) -> None:
+    results = cold.measure_all(small_project.path, tmp_path, rounds=1)
+    assert list(results) == ["notebook", "repro", "nothing", "empty", "tensorflow", *cold.STAGES]
+    assert (tmp_path / "warm/data/predictions.csv").exists()
+    assert not (tmp_path / "cold").exists()
+    assert (tmp_path / "empty/6.txt").read_text() == "nothing\n"
+    # Nothing of the origin changes.
+    assert small_project.must("git", "status", "--porcelain") == ""
+    assert "| `describe` |" in cold.text_of(results, 1)
+
+
+def test_the_cold_table_gives_ratios_of_medians_and_what_is_left_to_dvc() -> None:
+    seconds = {"notebook": (40.0, 20.0, 10.0), "repro": (10.0, 9.0, 30.0), "nothing": (1.2,), "empty": (1.0,)}
+    results = {name: [Cost(each, 500.0) for each in found] for name, found in seconds.items()}
+    results |= {name: [Cost(1.0, 250.0)] for name in ("tensorflow", *cold.STAGES)}
+    text = cold.text_of(results, 3)
+    assert (
+        "| 10.00 s, 500 MiB | the notebook: 20.00 s, 500 MiB | 0.50 | 0.5, at most 0.75 | 1.00 | at most 1.0 |" in text
+    )
+    assert "| 1.20 s, 500 MiB | a pipeline of 6 empty stages: 1.00 s, 500 MiB | 1.20 | at most 1.3 |" in text
+    assert "| `fetch` | 1.00 | 10% |" in text
+    assert "`dvc.lock` | 2.00 | 20% |" in text
+    assert "without `fetch` the pipeline takes 0.45 times as long" in text
+
+
+@pytest.mark.remote
+def test_files_and_an_archive_of_the_same_pictures_are_measured_in_dvc(s3: S3, tmp_path: Path) -> None:
+    costs = versioning.measure_size(30, 1, True, s3, tmp_path)
+    assert {operation: list(forms) for operation, forms in costs.items()} == {
+        operation: ["files", "archive"] for operation in versioning.OPERATIONS
+    }
+    assert list(tmp_path.iterdir()) == []
+    # One more object of the changed picture or archive each, and a list of the files before and after.
+    assert len(s3.names("30-0-files")) == 31 + 2
+    assert len(s3.names("30-0-archive")) == 2
+
+
+def test_the_archive_holds_the_same_pictures_as_the_files(tmp_path: Path) -> None:
+    pictures = versioning.draw(2)
+    versioning.write_files(pictures, 5, tmp_path / "files")
+    versioning.write_archive(pictures, 5, tmp_path / "archive.zip")
+    with zipfile.ZipFile(tmp_path / "archive.zip") as archive:
+        packed = {name: archive.read(name) for name in archive.namelist()}
+    files = {path.name: path.read_bytes() for path in (tmp_path / "files").iterdir()}
+    assert packed == files
+    assert len(set(files.values())) == 5
+
+
+def test_what_was_not_pushed_is_reckoned_in_a_straight_line() -> None:
+    def size(n: int, seconds: float, *operations: str) -> versioning.Size:
+        both = {"files": Cost(seconds, 1.0), "archive": Cost(2.0, 1.0)}
+        return versioning.Size(n, dict.fromkeys(operations, both))
+
+    every = tuple(versioning.OPERATIONS)
+    sizes = [size(1_000, 4.0, *every), size(10_000, 40.0, *every), size(100_000, 90.0, "add", "status", "checkout")]
+    text = versioning.text_of(sizes, 3)
+    assert "| 4.0 s / 2.0 s = 2.0 | 40.0 s / 2.0 s = 20.0 | not measured; in a straight line 400 s as files |" in text
+    assert "Medians of 3 rounds, of 100,000 pictures one round." in text
+    figures = versioning.figures_of(sizes)
+    assert (figures["add_files"], figures["add_pictures"]) == (90.0, 100_000)
+    assert (figures["push_files"], figures["push_archive"], figures["push_pictures"]) == (40.0, 2.0, 10_000)
+
+
+def test_figures_are_kept_by_what_measured_them(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    readme.record("label", {"label_per_second": 1}, results)
+    readme.record("cold", {"repro": 1.23456789}, results)
+    readme.record("label", {"label_per_second": 2}, results)
+    assert json.loads(results.read_text()) == {"cold": {"repro": 1.235}, "label": {"label_per_second": 2}}
+
+
+def test_many_pictures_are_reckoned_from_what_was_measured() -> None:
+    results = {
+        "versioning": {
+            "bytes_per_picture": 5_000.0,
+            **{f"{operation}_pictures": 10_000.0 for operation in ("add", "status", "push")},
+            **{f"{operation}_files": 36.0 for operation in ("add", "status", "push")},
+            **{f"{operation}_archive": 3.6 for operation in ("add", "status", "push")},
+        },
+        "prepare": {"verify_per_second": 1_000.0, "preprocess_per_second": 500.0},
+        "train_many": {"train_per_second": 100.0},
+        "label": {"label_per_second": 2_000.0},
+    }
+    assert on_paper.missing(results) == []
+    lines = on_paper.text_of(results, 2).splitlines()
+    assert "| pictures as they came | N × 5,000 bytes | 5 GB | 500 GB |" in lines
+    assert "| `images.npy` | N × 76,800 bytes | 76.8 GB | 7.68 TB |" in lines
+    assert "| `dvc push` of the pictures as files | N × 3.6 ms | 60 min | 4.17 days |" in lines
+    assert "| `dvc push` of the pictures as one archive | N × 0.36 ms | 6 min | 10 h |" in lines
+    assert "| `preprocess` | N / 500 a second | 33.3 min | 55.6 h (7) |" in lines
+    assert (
+        "| `train`, 10 epochs of the report's network | N × 10 / 100 a second | 27.8 h (4) | 116 days (348) |" in lines
+    )
+    del results["label"]["label_per_second"]
+    assert on_paper.missing(results) == ["label.label_per_second"]
+
+
+def test_the_machine_is_told_by_its_cores_memory_and_versions() -> None:
+    assert re.search(r"^Measured on .+: \d+ cores, \d+ GiB of memory; \w+, Python 3\.\d+", machine.describe())
+    assert f"numpy {np.__version__}" in machine.describe()

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
@@ -96,6 +97,12 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(drawn: Path, tmp_
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+    assert contents(tmp_path) == contents(drawn)
+
+
+def test_rows_drawn_at_once_give_the_same_bytes(drawn: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(3) as executor:
+        draw_dataset(tmp_path, 7, COUNTS, TITLES, map_rows=executor.map)
     assert contents(tmp_path) == contents(drawn)
 
 

@@ -112,6 +112,15 @@ def test_where_the_network_looked_is_drawn_for_right_answers_and_mistakes() -> N
     assert (sheet[44:204, 16:176] == 220).all()
 
 
+def test_where_the_network_looked_is_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets = []
+    for cores in (1, 5):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        evaluate.main()
+        sheets.append(Path("metrics/plots/attention.png").read_bytes())
+    assert sheets[0] == sheets[1]
+
+
 @pytest.mark.parametrize(("label", "cell"), [("bright", 3), ("dark", 8)])
 def test_orange_is_what_speaks_for_the_label_that_was_given_be_it_right_or_wrong(label: str, cell: int) -> None:
     folder = Path("data/processed/validate")

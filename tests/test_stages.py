@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from dvclive import Live
@@ -191,3 +193,18 @@ def test_a_checkpoint_is_of_one_training_alone(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "index.csv").write_text("other labels")
     keys["other labels"] = train.checkpoint_key([tmp_path], told, recipe)
     assert len(set(keys.values())) == len(keys) == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="draws in one process elsewhere")
+def test_the_processes_that_draw_end_with_a_fetch_that_is_killed(tmp_path: Path) -> None:
+    many = {"glasses": 5000, "noglasses": 5000}
+    params(tmp_path, expected=dict.fromkeys(("train", "validate", "test"), many))
+    fetch = subprocess.Popen([sys.executable, "-m", "anteojos.stages.fetch"], cwd=tmp_path)
+    watched = psutil.Process(fetch.pid)
+    while not (drawing := watched.children()) and fetch.poll() is None:
+        time.sleep(0.02)
+    fetch.kill()
+    fetch.wait()
+    assert drawing
+    _, alive = psutil.wait_procs(drawing, timeout=20)
+    assert alive == []

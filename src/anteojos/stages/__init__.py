@@ -30,7 +30,8 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
     """
     stage = os.environ.get("DVC_STAGE", "")
     if stage:
-        _end_with_dvc()
+        # A stage whose DVC was killed could only write outputs that nobody commits, into the middle of the next run.
+        end_with_parent()
     try:
         if writes():
             with alone(stage or Path(sys.argv[0]).stem):
@@ -81,8 +82,8 @@ def remove_left() -> None:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def _end_with_dvc() -> None:
-    # A stage whose DVC was killed could only write outputs that nobody commits, into the middle of the next run.
+def end_with_parent() -> None:
+    """Have this process killed when the one that started it ends. (Linux alone can do that; elsewhere it lives on.)"""
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anteojos import attention, figures, manifest, scores
+from anteojos import attention, figures, manifest, parallel, scores
 from anteojos.classifier import Classifier
 from anteojos.images import Pixels
 from anteojos.outputs import replacing, write_json
@@ -119,12 +119,15 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
     right = results[(results["split"] == "validate") & (results["label"] == results["predicted"])]
     rows = [right[right["label"] == label].head(RIGHT_PER_CLASS) for label in params.dataset.labels]
     mistakes = most_certain_mistakes(results, params).head(MOST_MISTAKES_LOOKED_AT)
-    cells = []
-    for answer in pd.concat([*rows, mistakes]).to_dict("records"):
+    answers = pd.concat([*rows, mistakes]).to_dict("records")
+
+    def looked_at(answer: dict[Hashable, Any]) -> figures.Cell:
         picture, first = picture_of(answer), answer["predicted"] == first_label
         drops = attention.occlusion_map(classifier.probabilities, picture, first)
         wrong = answer["label"] != answer["predicted"]
-        cells.append(figures.Cell(attention.colour(picture, drops), caption_of(answer, params), wrong))
+        return figures.Cell(attention.colour(picture, drops), caption_of(answer, params), wrong)
+
+    cells = list(parallel.in_order(looked_at, answers, total=len(answers), description="where the network looked"))
     title = f"Where the network looked: right answers ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
     return figures.contact_sheet(
         title,

@@ -1,13 +1,18 @@
 """Bring the pictures to data/raw: draw them, download them from Kaggle, or unpack an archive."""
 
+import multiprocessing
+import os
 import shutil
+import signal
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from anteojos import archive, drawing, kaggle
 from anteojos.errors import InputError
 from anteojos.outputs import replacing
 from anteojos.params import SPLITS, TEST_LABELS, Dataset, Params
-from anteojos.stages import run
+from anteojos.stages import end_with_parent, run
 
 # What Kaggle's sheet prints above the faces, where it is not the folder's name.
 TITLES = {"noglasses": "no_glasses"}
@@ -30,11 +35,26 @@ def bring(dataset: Dataset, folder: Path) -> None:
             expected: dict[str, dict[str, int]] = {
                 split: {label: dataset.expected[split][label] for label in dataset.labels} for split in SPLITS
             }
-            drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size)
+            draw(folder, dataset, expected)
         case "kaggle":
             archive.import_folder(kaggle.download(dataset.kaggle), folder, max_bytes=dataset.max_bytes)
         case "archive":
             archive.import_dataset(dataset.archive or "", folder, sha256=dataset.sha256, max_bytes=dataset.max_bytes)
+
+
+def draw(folder: Path, dataset: Dataset, expected: dict[str, dict[str, int]]) -> None:
+    """Draw the sample, with a process for each core: threads would wait for each other, drawing is much Python."""
+    if sys.platform != "linux":  # where processes would outlive a stage that is killed
+        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size)
+        return
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork"), _in_process) as processes:
+        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map)
+
+
+def _in_process() -> None:
+    end_with_parent()
+    # Ctrl-C reaches all at once; it is the stage's to say so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def copy_test_labels(source: Path, target: Path) -> None:

@@ -1,0 +1,39 @@
+"""Write into benchmarks/README.md what machine its tables were measured on."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from readme import BENCHMARKS, write_part
+
+PACKAGES = ("dvc", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "pandas", "pillow", "dask")
+
+
+def main() -> None:
+    """Write the part."""
+    write_part("machine", "python benchmarks/machine.py", describe(), BENCHMARKS)
+
+
+def describe() -> str:
+    """Tell processor, cores, memory, system and versions in one paragraph."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"Measured on {processor()}: {os.cpu_count()} cores, {memory:.0f} GiB of memory; "
+        f"{platform.system()}, Python {platform.python_version()}, {versions}."
+    )
+
+
+def processor() -> str:
+    """Give the processor's name, as Linux tells it, or its kind."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
