@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,38 +109,47 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
 
 
 def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.DataFrame:
-    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`."""
+    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`.
 
-    def row_of(picture: Found) -> dict[str, object] | str:
-        try:
-            data = (folder / picture.file).read_bytes()
-            decoded = images.decode(data)
-        except OSError as error:
-            return f"{picture.file}: {error.strerror}"
-        except images.PictureError as error:
-            return f"{picture.file}: {error}"
-        height, width, _ = decoded.pixels.shape
-        panel = images.crop_to_panel(decoded.pixels)
-        return {
-            "file": picture.file,
-            "split": picture.split,
-            "label": picture.label,
-            "width": width,
-            "height": height,
-            "mode": decoded.mode,
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "dhash": f"{images.difference_hash(panel):016x}",
-            "panel": panel is not decoded.pixels,
-        }
-
+    Raises InputError where the cluster that was to do it can't: see parallel.spread.
+    """
     rows = []
-    for row in parallel.in_order(row_of, found, total=len(found), description="verify"):
-        if isinstance(row, str):
-            findings.problems.append(row)
+    facts = parallel.spread(partial(_read, folder), _facts, found, total=len(found), description="verify")
+    for picture, known in zip(found, facts, strict=True):
+        if isinstance(known, str):
+            findings.problems.append(f"{picture.file}: {known}")
         else:
-            rows.append(row)
+            rows.append({"file": picture.file, "split": picture.split, "label": picture.label, **known})
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+
+
+def _read(folder: Path, picture: Found) -> bytes | str:
+    """Give a picture's bytes, or as text why there are none."""
+    try:
+        return (folder / picture.file).read_bytes()
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _facts(data: bytes | str) -> dict[str, object] | str:
+    """Give what the manifest says of a picture, by column, or as text why its bytes can't be decoded."""
+    if isinstance(data, str):
+        return data
+    try:
+        decoded = images.decode(data)
+    except images.PictureError as error:
+        return str(error)
+    height, width, _ = decoded.pixels.shape
+    panel = images.crop_to_panel(decoded.pixels)
+    return {
+        "width": width,
+        "height": height,
+        "mode": decoded.mode,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "dhash": f"{images.difference_hash(panel):016x}",
+        "panel": panel is not decoded.pixels,
+    }
 
 
 def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings) -> None:

@@ -1,5 +1,6 @@
 """The trained model as people use it: pictures in, probabilities out, without TensorFlow."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -26,16 +27,29 @@ class Prediction:
 
 
 class Classifier:
-    """A model.tflite with its card."""
+    """A model.tflite with its card.
+
+    Threads may share it, for each gets an interpreter of its own; pickled, it is the model's bytes and the card.
+    """
 
     def __init__(self, model: bytes, card: Card) -> None:
         """Take a model that maps uint8 (N, size, size, 3) to float32 (N, 1), the probability of the first class."""
         self.card = card
-        self._interpreter = Interpreter(model_content=model)
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        self.size = int(self._input["shape"][1])
+        self._model = model
+        self._of_thread = threading.local()
+        self.size = int(self._interpreter().get_input_details()[0]["shape"][1])
+
+    def __reduce__(self) -> tuple[type[Self], tuple[bytes, Card]]:
+        """Say to pickle what it is made of."""
+        return type(self), (self._model, self.card)
+
+    def _interpreter(self) -> Interpreter:
+        """Give this thread's interpreter: none may be used by two at once."""
+        if not hasattr(self._of_thread, "interpreter"):
+            interpreter = Interpreter(model_content=self._model)
+            interpreter.allocate_tensors()
+            self._of_thread.interpreter = interpreter
+        return self._of_thread.interpreter
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -54,13 +68,17 @@ class Classifier:
 
     def probabilities(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Give the probability of the first class, float32 (N,), for prepared pictures, uint8 (N, size, size, 3)."""
-        results = np.empty(len(pictures), np.float32)
-        # One at a time: a picture's probability is then the same to the bit, whatever others are asked for with it.
-        for row, picture in enumerate(pictures):
-            self._interpreter.set_tensor(self._input["index"], picture[np.newaxis])
-            self._interpreter.invoke()
-            results[row] = self._interpreter.get_tensor(self._output["index"])[0, 0]
-        return results
+        return np.fromiter(map(self.probability_of_prepared, pictures), np.float32, count=len(pictures))
+
+    def probability_of_prepared(self, picture: npt.NDArray[np.uint8]) -> np.float32:
+        """Give the probability of the first class for a prepared picture, uint8 (size, size, 3).
+
+        One picture at a time: its probability is then the same to the bit, whatever others are asked for with it.
+        """
+        interpreter = self._interpreter()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture[np.newaxis])
+        interpreter.invoke()
+        return np.float32(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0, 0])
 
     def predict(self, data: bytes, threshold: float = 0.5, uncertain: tuple[float, float] = (0.2, 0.8)) -> Prediction:
         """Label an encoded picture, treated as the training pictures were, and say where it is unlike them.

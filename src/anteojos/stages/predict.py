@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anteojos import figures, likeness, manifest
+from anteojos import figures, likeness, manifest, parallel
 from anteojos.card import Seen
 from anteojos.classifier import Classifier
 from anteojos.images import Pixels
@@ -24,7 +24,10 @@ def main() -> None:
     classifier = Classifier.load(Path("models/model.tflite"))
     index = manifest.read(TEST / "index.csv")
     pictures = np.load(TEST / "images.npy", mmap_mode="r")
-    probability = classifier.probabilities(pictures)
+    found = parallel.spread(
+        np.asarray, classifier.probability_of_prepared, pictures, total=len(pictures), description="predict"
+    )
+    probability = np.fromiter(found, np.float32, count=len(pictures))
     chosen = np.where(probability >= params.predict.threshold, *params.dataset.labels)
     warnings = warn(index, probability.tolist(), classifier.card.seen, params)
     predictions = pd.DataFrame(

@@ -1,5 +1,6 @@
 """Make of each split's pictures one array of what the network sees."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,20 +30,27 @@ def main() -> None:
 
 def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, description: str) -> None:
     """Write the pictures of `rows` to `folder`: images.npy, uint8 (N, size, size, 3), and index.csv, in one order."""
-
-    def prepared(file: str) -> images.Pixels:
-        decoded = images.decode((RAW / file).read_bytes())
-        return images.prepare(decoded.pixels, preprocess.size, preprocess.crop)
-
     shape = (len(rows), preprocess.size, preprocess.size, 3)
-    files = rows["file"]
+    pictures = parallel.spread(
+        read, partial(prepared, preprocess=preprocess), rows["file"], total=len(rows), description=description
+    )
     # One after the other, so that only the pictures in use are held in memory. Not into a memory map: a full disk would
     # end the process there without a word.
     with (folder / "images.npy").open("wb") as array:
         np.lib.format.write_array_header_1_0(array, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        for picture in parallel.in_order(prepared, files, total=len(files), description=description):
+        for picture in pictures:
             array.write(picture.tobytes())
     manifest.write(rows[list(manifest.INDEX)], folder / "index.csv")
+
+
+def read(file: str) -> bytes:
+    """Read a picture of the manifest."""
+    return (RAW / file).read_bytes()
+
+
+def prepared(data: bytes, preprocess: Preprocess) -> images.Pixels:
+    """Make of a picture's bytes what the network sees, uint8 (size, size, 3)."""
+    return images.prepare(images.decode(data).pixels, preprocess.size, preprocess.crop)
 
 
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:

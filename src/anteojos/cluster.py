@@ -1,0 +1,270 @@
+"""Work on a Dask cluster: what it takes travels there in batches, results come back in order."""
+
+import hashlib
+import logging
+import pickle
+import platform
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PIL import features
+
+from anteojos.errors import InputError
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+# What a batch holds at most. One of a single picture may have more bytes.
+MOST_PICTURES, MOST_BYTES = 32, 4 * 2**20
+# Batches under way for each thread of the cluster: one that it works on, one that waits for it.
+_BATCHES_PER_THREAD = 2
+_EVERY = 1.0  # seconds between two looks at the cluster
+_PACKAGES = ("numpy", "pillow", "ai-edge-litert")
+
+
+def in_order(address: str, work: Callable[[Given], Result], given: Iterable[Given]) -> Iterator[Result]:
+    """Yield `work(one)` for each one of `given`, in their order, worked out by the cluster at `address`.
+
+    Only a few batches for each thread of the cluster are under way at once, so that memory does not grow with their
+    number. A batch whose worker is lost is worked out by another. An exception of `work` comes through. Raises
+    InputError where no scheduler answers, no worker is there, one has other code or libraries than are here, or the
+    cluster is lost; none of it takes longer than Dask's distributed.comm.timeouts.connect, but for a lost worker that
+    says nothing (distributed.scheduler.worker-ttl).
+    """
+    waiting: deque[Future[list[Result]]] = deque()
+    with _connected(address) as cluster:
+        packed = _packed(work)
+        for batch in batches(given):
+            waiting.append(cluster.submit(packed, batch))
+            while len(waiting) > _BATCHES_PER_THREAD * cluster.threads():
+                yield from cluster.result(waiting.popleft())
+        while waiting:
+            yield from cluster.result(waiting.popleft())
+
+
+def batches(given: Iterable[object]) -> Iterator[list[bytes]]:
+    """Pickle each one of `given` and put them together, MOST_PICTURES and MOST_BYTES at most."""
+    batch: list[bytes] = []
+    size = 0
+    for one in given:
+        packed = pickle.dumps(one, protocol=pickle.HIGHEST_PROTOCOL)
+        if batch and (len(batch) == MOST_PICTURES or size + len(packed) > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(packed)
+        size += len(packed)
+    if batch:
+        yield batch
+
+
+def work_through(work: bytes, batch: list[bytes], expected: dict[str, str]) -> list[object]:
+    """Do the work on a batch: this runs on a worker, which has to have the versions `expected`."""
+    # A worker may have joined after all were asked.
+    if versions() != expected:
+        raise OtherVersionsError
+    function = _unpacked(work)
+    return [function(pickle.loads(one)) for one in batch]  # noqa: S301
+
+
+class OtherVersionsError(Exception):
+    """This worker has not the versions that are expected."""
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Give what the bytes of a result depend on, by name: our own code, as it was at the first call, and libraries."""
+    code = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        code.update(f"{path.relative_to(package).as_posix()}\0{path.stat().st_size}\0".encode())
+        code.update(path.read_bytes())
+    return {
+        "anteojos": code.hexdigest()[:12],
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        **{name: _version_of(name) for name in _PACKAGES},
+        # Pillow of the same version may bring another, by which pixels differ.
+        "libjpeg-turbo": features.version_feature("libjpeg_turbo") or "none",
+    }
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+@contextmanager
+def _connected(address: str) -> Iterator["_Cluster"]:
+    """Give the cluster at `address`, once it has a worker and all have the versions that are here."""
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError(
+            f"ANTEOJOS_SCHEDULER={address}: the package distributed is not installed ({error})",
+            advice="Run `make setup`, or `pip install 'anteojos[cluster]'`; or unset ANTEOJOS_SCHEDULER.",
+        ) from error
+    with _quiet():
+        try:
+            client = distributed.Client(address, set_as_default=False)
+        except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+            # What Dask raises where nobody answers, and for addresses and certificates of all kinds of wrong.
+            raise InputError(
+                f"ANTEOJOS_SCHEDULER={address}: no Dask scheduler answers there",
+                [" ".join(str(error).split()) or type(error).__name__],
+                "Start one there with `dask scheduler`, or correct the address, such as tcp://host:8786; "
+                "or unset ANTEOJOS_SCHEDULER to work on this machine.",
+            ) from None
+        try:
+            cluster = _Cluster(address, client)
+            cluster.wait_for_worker()
+            cluster.check_versions()
+            yield cluster
+        finally:
+            # The scheduler drops what it was asked for by a client that is gone.
+            with suppress(OSError, RuntimeError):
+                client.close(timeout=_EVERY)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from telling in its own words, many of them, what an InputError tells in ours."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"distributed\.")
+            yield
+    finally:
+        logging.disable(before)
+
+
+class _Cluster:
+    """A Dask cluster whose `client` is connected, asked now and then whether it is still there."""
+
+    def __init__(self, address: str, client: Any) -> None:
+        import dask
+        from dask.utils import parse_timedelta
+
+        self._name = f"ANTEOJOS_SCHEDULER={address}"
+        self._client = client
+        self._executor = client.get_executor(pure=False)
+        self._patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
+        self._scheduler = client.scheduler_info()["id"]
+        self._asked = self._seen = time.monotonic()
+        self._threads = 0
+
+    def submit(self, work: bytes, batch: list[bytes]) -> "Future[list[Any]]":
+        """Hand a batch to the scheduler."""
+        self.threads()
+        future: Future[list[Any]] = self._executor.submit(work_through, work, batch, versions())
+        return future
+
+    def threads(self) -> int:
+        """Give the number of the workers' threads. Raises InputError where the scheduler is gone, or all workers."""
+        now = time.monotonic()
+        if self._threads and now < self._asked + _EVERY and self._client.status == "running":
+            return self._threads
+        try:
+            known = self._ask(self._client.scheduler.identity, n_workers=-1)
+        except (OSError, AttributeError) as error:  # of a client that has given up, `scheduler` is None
+            raise self._lost("the scheduler does not answer any more") from error
+        if known["id"] != self._scheduler:
+            raise self._lost("the scheduler was started anew meanwhile")
+        self._asked, self._threads = now, sum(worker["nthreads"] for worker in known["workers"].values())
+        if self._threads:
+            self._seen = now
+        elif now > self._seen + self._patience:
+            raise self._lost(f"no worker is left, and none came within {self._patience:g} s")
+        return self._threads
+
+    def result(self, future: "Future[list[Any]]") -> list[Any]:
+        """Wait for a batch's results."""
+        while not wait([future], timeout=_EVERY).done:
+            self.threads()
+        try:
+            return future.result()
+        except CancelledError:
+            raise self._lost("the connection to the scheduler broke") from None
+        except Exception as error:
+            # What another version raises is no matter of the work.
+            self.check_versions()
+            if type(error).__name__ == "KilledWorker":
+                raise self._lost(" ".join(str(error).split())) from None
+            raise
+
+    def wait_for_worker(self) -> None:
+        """Wait until there is a worker."""
+        while not self.threads():
+            time.sleep(_EVERY / 10)
+
+    def check_versions(self) -> None:
+        """Ask the scheduler and each worker for their versions. Raises InputError that names all who differ."""
+        try:
+            # What it has does not matter, but what it can't unpickle it can't pass on.
+            self._ask(self._client._run_on_scheduler, versions)
+            found = self._ask(self._client._run, versions, on_error="return")
+        except (ImportError, AttributeError) as error:
+            problems = [f"the scheduler: has no such anteojos ({error})"]
+        except OSError as error:
+            raise self._lost("the scheduler or a worker does not answer") from error
+        else:
+            problems = [
+                f"worker {worker}: {difference}"
+                for worker in sorted(found)
+                if (difference := _difference(found[worker]))
+            ]
+        if problems:
+            raise InputError(
+                f"{self._name}: other versions there than here",
+                problems,
+                "Bring code and environment to the same state there (the same commit, `make setup`), and start "
+                "scheduler and workers anew; then run `dvc repro` again.",
+            )
+
+    def _ask(self, question: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return self._client.sync(question, *arguments, **named, callback_timeout=self._patience)
+
+    def _lost(self, why: str) -> InputError:
+        return InputError(
+            f"{self._name}: the cluster is lost",
+            [why],
+            "Look at the logs of scheduler and workers; then run `dvc repro` again, or without ANTEOJOS_SCHEDULER.",
+        )
+
+
+def _difference(found: dict[str, str] | Exception) -> str:
+    """Say how the versions of a worker, or its failure to tell them, differ from those here; "" where they don't."""
+    match found:
+        case dict():
+            here = versions()
+            return ", ".join(
+                f"{name} {found.get(name)}, here {here[name]}" for name in here if found.get(name) != here[name]
+            )
+        case OSError():
+            return f"does not answer ({found})"
+        case _:
+            return f"has no such anteojos ({found})"
+
+
+def _packed(work: Callable[..., Any]) -> bytes:
+    """Pickle a function; one of a stage's own module, which is `__main__` while it runs, goes as its code."""
+    from distributed.protocol.pickle import dumps
+
+    packed: bytes = dumps(work)
+    return packed
+
+
+@lru_cache(maxsize=8)
+def _unpacked(work: bytes) -> Callable[[Any], Any]:
+    """Unpickle a function once for all batches: a model is then loaded once by each thread of a worker."""
+    function: Callable[[Any], Any] = pickle.loads(work)  # noqa: S301
+    return function
