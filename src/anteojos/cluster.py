@@ -1,5 +1,6 @@
 """Work on a Dask cluster: what it takes travels there in batches, results come back in order."""
 
+import asyncio
 import hashlib
 import logging
 import pickle
@@ -114,6 +115,8 @@ def _connected(address: str) -> Iterator["_Cluster"]:
         ) from error
     with _quiet():
         try:
+            # Knock first: a Client that does not come to be waits long in its destructor, and prints a traceback.
+            asyncio.run(_knock(address))
             client = distributed.Client(address, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             # What Dask raises where nobody answers, and for addresses and certificates of all kinds of wrong.
@@ -132,6 +135,15 @@ def _connected(address: str) -> Iterator["_Cluster"]:
             # The scheduler drops what it was asked for by a client that is gone.
             with suppress(OSError, RuntimeError):
                 client.close(timeout=_EVERY)
+
+
+async def _knock(address: str) -> None:
+    """Connect to a scheduler as a Client would, with the certificates that Dask is configured with."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    comm = await connect(address, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 @contextmanager
