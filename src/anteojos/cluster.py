@@ -9,7 +9,6 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -40,7 +39,7 @@ def in_order(address: str, work: Callable[[Given], Result], given: Iterable[Give
     cluster is lost; none of it takes longer than Dask's distributed.comm.timeouts.connect, but for a lost worker that
     says nothing (distributed.scheduler.worker-ttl).
     """
-    waiting: deque[Future[list[Result]]] = deque()
+    waiting: deque[Any] = deque()
     with _connected(address) as cluster:
         packed = _packed(work)
         for batch in batches(given):
@@ -113,28 +112,30 @@ def _connected(address: str) -> Iterator["_Cluster"]:
             f"ANTEOJOS_SCHEDULER={address}: the package distributed is not installed ({error})",
             advice="Run `make setup`, or `pip install 'anteojos[cluster]'`; or unset ANTEOJOS_SCHEDULER.",
         ) from error
-    with _quiet():
-        try:
-            # Knock first: a Client that does not come to be waits long in its destructor, and prints a traceback.
-            asyncio.run(_knock(address))
-            client = distributed.Client(address, set_as_default=False)
-        except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
-            # What Dask raises where nobody answers, and for addresses and certificates of all kinds of wrong.
-            raise InputError(
-                f"ANTEOJOS_SCHEDULER={address}: no Dask scheduler answers there",
-                [" ".join(str(error).split()) or type(error).__name__],
-                "Start one there with `dask scheduler`, or correct the address, such as tcp://host:8786; "
-                "or unset ANTEOJOS_SCHEDULER to work on this machine.",
-            ) from None
-        try:
-            cluster = _Cluster(address, client)
-            cluster.wait_for_worker()
-            cluster.check_versions()
-            yield cluster
-        finally:
-            # The scheduler drops what it was asked for by a client that is gone.
-            with suppress(OSError, RuntimeError):
-                client.close(timeout=_EVERY)
+    _quieten()
+    try:
+        # Knock first: a Client that does not come to be waits long in its destructor, and prints a traceback.
+        asyncio.run(_knock(address))
+        client = distributed.Client(address, set_as_default=False)
+    except Exception as error:
+        # Dask raises all kinds of things where nobody answers, and for addresses and certificates that are wrong. The
+        # answer of another program it takes for the length of an answer.
+        reason = "another program does" if isinstance(error, MemoryError) else " ".join(str(error).split())
+        raise InputError(
+            f"ANTEOJOS_SCHEDULER={address}: no Dask scheduler answers there",
+            [reason or type(error).__name__],
+            "Start one there with `dask scheduler`, or correct the address, such as tcp://host:8786; "
+            "or unset ANTEOJOS_SCHEDULER to work on this machine.",
+        ) from None
+    try:
+        cluster = _Cluster(address, client)
+        cluster.wait_for_worker()
+        cluster.check_versions()
+        yield cluster
+    finally:
+        # The scheduler drops what it was asked for by a client that is gone.
+        with suppress(OSError, RuntimeError):
+            client.close(timeout=_EVERY)
 
 
 async def _knock(address: str) -> None:
@@ -146,17 +147,15 @@ async def _knock(address: str) -> None:
     await comm.close()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Dask from telling in its own words, many of them, what an InputError tells in ours."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"distributed\.")
-            yield
-    finally:
-        logging.disable(before)
+def _quieten() -> None:
+    """Keep Dask from telling in its own words, many of them, what an InputError tells in ours.
+
+    For good: it goes on to tell when its client is closed already.
+    """
+    for name in [*logging.root.manager.loggerDict, "asyncio"]:
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).disabled = True
+    warnings.filterwarnings("ignore", module=r"distributed\.")
 
 
 class _Cluster:
@@ -168,22 +167,24 @@ class _Cluster:
 
         self._name = f"ANTEOJOS_SCHEDULER={address}"
         self._client = client
-        self._executor = client.get_executor(pure=False)
         self._patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
         self._scheduler = client.scheduler_info()["id"]
         self._asked = self._seen = time.monotonic()
         self._threads = 0
 
-    def submit(self, work: bytes, batch: list[bytes]) -> "Future[list[Any]]":
-        """Hand a batch to the scheduler."""
+    def submit(self, work: bytes, batch: list[bytes]) -> Any:
+        """Hand a batch to the scheduler; give Dask's future of its results."""
         self.threads()
-        future: Future[list[Any]] = self._executor.submit(work_through, work, batch, versions())
-        return future
+        # Not through Dask's get_executor: its futures wait for ever where a worker is lost just as its results are on
+        # their way here.
+        return self._client.submit(work_through, work, batch, versions(), pure=False)
 
     def threads(self) -> int:
         """Give the number of the workers' threads. Raises InputError where the scheduler is gone, or all workers."""
+        if self._client.status != "running":
+            raise self._broken()
         now = time.monotonic()
-        if self._threads and now < self._asked + _EVERY and self._client.status == "running":
+        if self._threads and now < self._asked + _EVERY:
             return self._threads
         try:
             known = self._ask(self._client.scheduler.identity, n_workers=-1)
@@ -198,25 +199,40 @@ class _Cluster:
             raise self._lost(f"no worker is left, and none came within {self._patience:g} s")
         return self._threads
 
-    def result(self, future: "Future[list[Any]]") -> list[Any]:
+    def result(self, future: Any) -> list[Any]:
         """Wait for a batch's results."""
-        while not wait([future], timeout=_EVERY).done:
+        from distributed import KilledWorker
+
+        while True:
+            with suppress(TimeoutError):
+                future.exception(timeout=_EVERY)  # waits for the end, and gathers nothing
             self.threads()
-        try:
-            return future.result()
-        except CancelledError:
-            raise self._lost("the connection to the scheduler broke") from None
-        except Exception as error:
-            # What another version raises is no matter of the work.
-            self.check_versions()
-            if type(error).__name__ == "KilledWorker":
-                raise self._lost(" ".join(str(error).split())) from None
-            raise
+            if future.status == "pending":
+                continue
+            try:
+                results: list[Any] = future.result(timeout=self._patience)
+                return results
+            except Exception as error:
+                if future.status == "error":
+                    # What another version raises is no matter of the work.
+                    self.check_versions()
+                    if isinstance(error, KilledWorker):
+                        raise self._lost(" ".join(str(error).split())) from None
+                    raise
+                # Results that are lost with their worker, before they came here, are worked out anew.
+                if not isinstance(error, TimeoutError):
+                    raise self._broken() from error
 
     def wait_for_worker(self) -> None:
-        """Wait until there is a worker."""
-        while not self.threads():
-            time.sleep(_EVERY / 10)
+        """Wait until there is a worker. Raises InputError where none comes."""
+        try:
+            self._client.wait_for_workers(1, timeout=self._patience)
+        except TimeoutError:
+            raise InputError(
+                f"{self._name}: the cluster has no worker",
+                [f"waited for one for {self._patience:g} s"],
+                "Start one with `dask worker ADDRESS`, or unset ANTEOJOS_SCHEDULER to work on this machine.",
+            ) from None
 
     def check_versions(self) -> None:
         """Ask the scheduler and each worker for their versions. Raises InputError that names all who differ."""
@@ -244,6 +260,9 @@ class _Cluster:
 
     def _ask(self, question: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return self._client.sync(question, *arguments, **named, callback_timeout=self._patience)
+
+    def _broken(self) -> InputError:
+        return self._lost("the connection to the scheduler broke")
 
     def _lost(self, why: str) -> InputError:
         return InputError(
