@@ -91,7 +91,7 @@ duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
 bench: setup  ## measure speed, memory and what many pictures take; write the tables of benchmarks/README.md (1 hour)
-	for part in cold label prepare train_many versioning; do python benchmarks/$$part.py || exit 1; done
+	for part in cold label prepare cluster train_many versioning; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
 	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

@@ -1,0 +1,133 @@
+"""Verify and prepare many pictures by threads and on a Dask cluster of as many, and write the table.
+
+`python benchmarks/cluster.py` starts a scheduler and workers of one thread each on this machine, so that what differs
+is what it costs to send pictures and results about. `--pictures 2000` sets how many are drawn.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from anteojos import parallel
+from measure import Cost, in_turns, median, run, table
+from readme import BENCHMARKS, write_part
+
+WORKERS = 2
+ROUNDS = 3
+STAGES = ("verify", "preprocess")
+OUTPUTS = ("data/manifest.csv", "data/processed/train/images.npy")
+
+
+def main() -> None:
+    """Draw the pictures, run the stages both ways in turns, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pictures", type=int, default=2000)
+    pictures = parser.parse_args().pictures
+
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name, "project")
+        folder.mkdir()
+        draw(folder, pictures)
+        address = stack.enter_context(cluster(Path(name)))
+        made: set[tuple[bytes, ...]] = set()
+        ways = {"threads": "", "cluster": address}
+        # Before the clock runs: a worker imports what it needs with the first picture.
+        for way in ways.values():
+            run_stages(folder, way)
+        costs = in_turns({way: partial(run_both, folder, ways[way], made) for way in ways}, ROUNDS)
+        if len(made) != 1:
+            raise RuntimeError("the cluster has made other bytes than threads")
+
+    rows = []
+    for way, words in (
+        ("threads", f"{WORKERS} threads, here"),
+        ("cluster", f"{WORKERS} workers of one thread, beside it"),
+    ):
+        by_stage = {stage: median([cost[stage] for cost in costs[way]]) for stage in STAGES}
+        seconds = sum(cost.seconds for cost in by_stage.values())
+        rows.append(
+            [
+                words,
+                *(f"{by_stage[stage].seconds:.1f}" for stage in STAGES),
+                f"{pictures / seconds:,.0f}",
+                f"{max(cost.mebibytes for cost in by_stage.values()):.0f}",
+            ]
+        )
+    ratio = [
+        sum(there[stage].seconds for stage in STAGES) / sum(here[stage].seconds for stage in STAGES)
+        for here, there in zip(costs["threads"], costs["cluster"], strict=True)
+    ]
+    head = ["", *(f"`{stage}`, s" for stage in STAGES), "pictures/s, both", "memory of the stage, MiB"]
+    caption = (
+        f"{pictures:,} drawn pictures of 160 px, {ROUNDS} rounds in turns, from the start of the process to its end: "
+        f"the cluster took {sorted(ratio)[len(ratio) // 2]:.2f} ({min(ratio):.2f} to {max(ratio):.2f}) times as long, "
+        "with the same bytes. The memory is that of the process that sends, without the workers."
+    )
+    write_part("cluster", "python benchmarks/cluster.py", f"{table(head, rows)}\n\n{caption}", page=BENCHMARKS)
+
+
+def draw(folder: Path, pictures: int) -> None:
+    """Draw the pictures as the stage `fetch` does, nearly all of them into `train`."""
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    first, second = params["dataset"]["expected"]["train"]
+    few, most = {first: 1, second: 1}, {first: pictures // 2 - 2, second: pictures // 2 - 2}
+    params["dataset"] |= {
+        "source": "sample",
+        "expected": {"train": most, "validate": few, "test": few},
+        "near_duplicate_bits": 0,  # of so many drawn faces some look alike
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    run([sys.executable, "-m", "anteojos.stages.fetch"], folder)
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[str]:
+    """Start a scheduler and workers, each in an empty folder of its own; give the scheduler's address."""
+    with ExitStack() as stack:
+
+        def start(name: str, *arguments: str | Path) -> None:
+            (folder / name).mkdir()
+            with (folder / name / "log").open("wb") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "dask", *arguments, "--no-dashboard"],
+                    cwd=folder / name,
+                    stdout=log,
+                    stderr=log,
+                )
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+
+        contact = folder / "contact.json"
+        start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", contact)
+        while not contact.exists():
+            time.sleep(0.1)
+        for number in range(WORKERS):
+            start(f"worker {number}", "worker", "--scheduler-file", contact, "--nthreads", "1")
+        yield str(yaml.safe_load(contact.read_text(encoding="utf-8"))["address"])
+
+
+def run_stages(folder: Path, address: str) -> dict[str, Cost]:
+    """Run both stages; give what each cost."""
+    return {
+        stage: run([sys.executable, "-m", f"anteojos.stages.{stage}"], folder, **{parallel.SCHEDULER: address})
+        for stage in STAGES
+    }
+
+
+def run_both(folder: Path, address: str, made: set[tuple[bytes, ...]]) -> dict[str, Cost]:
+    """Run both stages, and add to `made` the bytes that they wrote."""
+    costs = run_stages(folder, address)
+    made.add(tuple((folder / path).read_bytes() for path in OUTPUTS))
+    return costs
+
+
+if __name__ == "__main__":
+    main()
