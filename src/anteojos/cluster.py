@@ -182,14 +182,14 @@ class _Cluster:
     def threads(self) -> int:
         """Give the number of the workers' threads. Raises InputError where the scheduler is gone, or all workers."""
         if self._client.status != "running":
-            raise self._broken()
+            raise self._silent()
         now = time.monotonic()
         if self._threads and now < self._asked + _EVERY:
             return self._threads
         try:
             known = self._ask(self._client.scheduler.identity, n_workers=-1)
         except (OSError, AttributeError) as error:  # of a client that has given up, `scheduler` is None
-            raise self._lost("the scheduler does not answer any more") from error
+            raise self._silent() from error
         if known["id"] != self._scheduler:
             raise self._lost("the scheduler was started anew meanwhile")
         self._asked, self._threads = now, sum(worker["nthreads"] for worker in known["workers"].values())
@@ -221,7 +221,7 @@ class _Cluster:
                     raise
                 # Results that are lost with their worker, before they came here, are worked out anew.
                 if not isinstance(error, TimeoutError):
-                    raise self._broken() from error
+                    raise self._silent() from error
 
     def wait_for_worker(self) -> None:
         """Wait until there is a worker. Raises InputError where none comes."""
@@ -261,8 +261,8 @@ class _Cluster:
     def _ask(self, question: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return self._client.sync(question, *arguments, **named, callback_timeout=self._patience)
 
-    def _broken(self) -> InputError:
-        return self._lost("the connection to the scheduler broke")
+    def _silent(self) -> InputError:
+        return self._lost("the scheduler does not answer any more")
 
     def _lost(self, why: str) -> InputError:
         return InputError(

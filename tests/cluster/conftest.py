@@ -57,11 +57,17 @@ class Dask:
         self.path = path
         self.environment = environment
         self.workers: list[Node] = []
-        port = free_ports(1)[0]
-        self.address = f"{protocol}://127.0.0.1:{port}"
-        where = ("--host", f"{protocol}://127.0.0.1", "--port", str(port))
-        self.scheduler = Node(path / "scheduler", "scheduler", *where, **environment)
-        until(lambda: "Scheduler at:" in self.scheduler.log(), self.scheduler)
+        self.port = str(free_ports(1)[0])
+        self.host = f"{protocol}://127.0.0.1"
+        self.address = f"{self.host}:{self.port}"
+        self.scheduler = self.start_scheduler("scheduler")
+
+    def start_scheduler(self, name: str) -> Node:
+        """Start a scheduler at `address`, and come back when it serves."""
+        where = ("--host", self.host, "--port", self.port)
+        scheduler = Node(self.path / name, "scheduler", *where, **self.environment)
+        until(lambda: "Scheduler at:" in scheduler.log(), scheduler)
+        return scheduler
 
     def add_worker(self, **environment: str) -> Node:
         """Start a worker of one thread, and come back when the scheduler has it."""

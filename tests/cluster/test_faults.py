@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,9 +111,27 @@ def test_a_scheduler_killed_in_the_middle_is_one_error_and_the_outputs_of_before
     until(lambda: dask.batches() >= 2, *dask.workers)
     dask.scheduler.kill()
     said = says(running)
-    assert said.startswith(f"ANTEOJOS_SCHEDULER={dask.address}: the cluster is lost\n  the connection to the scheduler")
+    assert said.startswith(f"ANTEOJOS_SCHEDULER={dask.address}: the cluster is lost\n  the scheduler does not answer")
     assert "then run `dvc repro` again, or without ANTEOJOS_SCHEDULER" in said
     assert files(project) == before
+
+
+def test_a_scheduler_started_anew_meanwhile_is_one_error(start: Callable[..., Dask], project: Path) -> None:
+    dask = start(1)
+    running = preprocess(project, ANTEOJOS_SCHEDULER=dask.address)
+    until(lambda: dask.batches() >= 1, *dask.workers)
+    running.send_signal(signal.SIGSTOP)  # so that it sees nothing of it while it happens
+    dask.scheduler.kill()
+    dask.scheduler = dask.start_scheduler("scheduler started anew")
+    running.send_signal(signal.SIGCONT)
+    assert "the cluster is lost\n" in says(running)
+    assert list((project / "data/processed").iterdir()) == []
+
+
+def test_work_that_ends_worker_after_worker_is_one_error(start: Callable[..., Dask]) -> None:
+    dask = start(4)
+    with pytest.raises(InputError, match=r"4 different workers, but all those workers died"):
+        spread(dask.address, os._exit)
 
 
 def test_a_scheduler_that_hangs_is_one_error(start: Callable[..., Dask], project: Path) -> None:
@@ -253,7 +272,7 @@ def test_without_the_package_distributed_the_error_says_what_to_install(monkeypa
         spread("tcp://127.0.0.1:8786")
 
 
-def spread(address: str) -> list[int]:
+def spread(address: str, work: Callable[[int], Any] = abs) -> list[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(parallel.SCHEDULER, address)
-        return list(parallel.spread(bytes, len, [b"1"] * 2, total=2, description=""))
+        return list(parallel.spread(int, work, "12", total=2, description=""))
