@@ -9,6 +9,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -168,7 +169,7 @@ class _Cluster:
         self._name = f"ANTEOJOS_SCHEDULER={address}"
         self._client = client
         self._patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
-        self._scheduler = client.scheduler_info()["id"]
+        self._scheduler = ""  # its name, which another at the same address does not have
         self._asked = self._seen = time.monotonic()
         self._threads = 0
 
@@ -180,7 +181,7 @@ class _Cluster:
         return self._client.submit(work_through, work, batch, versions(), pure=False)
 
     def threads(self) -> int:
-        """Give the number of the workers' threads. Raises InputError where the scheduler is gone, or all workers."""
+        """Give the number of the workers' threads. Raises InputError where the scheduler is gone."""
         if self._client.status != "running":
             raise self._silent()
         now = time.monotonic()
@@ -190,27 +191,32 @@ class _Cluster:
             known = self._ask(self._client.scheduler.identity, n_workers=-1)
         except (OSError, AttributeError) as error:  # of a client that has given up, `scheduler` is None
             raise self._silent() from error
+        self._scheduler = self._scheduler or known["id"]
         if known["id"] != self._scheduler:
             raise self._lost("the scheduler was started anew meanwhile")
         self._asked, self._threads = now, sum(worker["nthreads"] for worker in known["workers"].values())
         if self._threads:
             self._seen = now
-        elif now > self._seen + self._patience:
-            raise self._lost(f"no worker is left, and none came within {self._patience:g} s")
         return self._threads
+
+    def _patience_is_over(self) -> bool:
+        """Tell whether there has been no worker for too long."""
+        return not self.threads() and time.monotonic() > self._seen + self._patience
 
     def result(self, future: Any) -> list[Any]:
         """Wait for a batch's results."""
         from distributed import KilledWorker
 
+        allowed = _EVERY
         while True:
             with suppress(TimeoutError):
                 future.exception(timeout=_EVERY)  # waits for the end, and gathers nothing
-            self.threads()
+            if self._patience_is_over():
+                raise self._lost(f"no worker is left, and none came within {self._patience:g} s")
             if future.status == "pending":
                 continue
             try:
-                results: list[Any] = future.result(timeout=self._patience)
+                results: list[Any] = future.result(timeout=allowed)
                 return results
             except Exception as error:
                 if future.status == "error":
@@ -219,20 +225,25 @@ class _Cluster:
                     if isinstance(error, KilledWorker):
                         raise self._lost(" ".join(str(error).split())) from None
                     raise
-                # Results that are lost with their worker, before they came here, are worked out anew.
-                if not isinstance(error, TimeoutError):
+                if isinstance(error, TimeoutError):
+                    # On a slow line, or lost with their worker: of results that are worked out anew and end in an error,
+                    # Dask does not tell who waits for them already.
+                    allowed *= 2
+                    continue
+                if isinstance(error, OSError | CancelledError):
                     raise self._silent() from error
+                raise
 
     def wait_for_worker(self) -> None:
         """Wait until there is a worker. Raises InputError where none comes."""
-        try:
-            self._client.wait_for_workers(1, timeout=self._patience)
-        except TimeoutError:
-            raise InputError(
-                f"{self._name}: the cluster has no worker",
-                [f"waited for one for {self._patience:g} s"],
-                "Start one with `dask worker ADDRESS`, or unset ANTEOJOS_SCHEDULER to work on this machine.",
-            ) from None
+        while not self.threads():
+            if self._patience_is_over():
+                raise InputError(
+                    f"{self._name}: the cluster has no worker",
+                    [f"waited for one for {self._patience:g} s"],
+                    "Start one with `dask worker ADDRESS`, or unset ANTEOJOS_SCHEDULER to work on this machine.",
+                )
+            time.sleep(_EVERY / 10)
 
     def check_versions(self) -> None:
         """Ask the scheduler and each worker for their versions. Raises InputError that names all who differ."""
