@@ -226,8 +226,8 @@ class _Cluster:
                         raise self._lost(" ".join(str(error).split())) from None
                     raise
                 if isinstance(error, TimeoutError):
-                    # On a slow line, or lost with their worker: of results that are worked out anew and end in an error,
-                    # Dask does not tell who waits for them already.
+                    # On a slow line, or lost with their worker. Where they are worked out anew, and that ends in an
+                    # error, Dask does not tell who waits for them already.
                     allowed *= 2
                     continue
                 if isinstance(error, OSError | CancelledError):
