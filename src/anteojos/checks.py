@@ -15,6 +15,8 @@ from anteojos.params import SPLITS, Dataset, Split
 
 # How much a picture's width or height may differ from the median before it is called odd.
 _ODD_SIZE = 0.1
+# px to which a large picture is made smaller before its panel is looked for, and its hash made from 9 × 8 of it.
+_HASHED = 160
 # Where pictures of unknown label are counted; no class's folder can be named so.
 NOT_KNOWN = "not known"
 
@@ -136,19 +138,18 @@ def _facts(data: bytes | str) -> dict[str, object] | str:
     if isinstance(data, str):
         return data
     try:
-        decoded = images.decode(data)
+        decoded = images.decode(data, _HASHED)
     except images.PictureError as error:
         return str(error)
-    height, width, _ = decoded.pixels.shape
-    panel = images.crop_to_panel(decoded.pixels)
+    panel = images.crop_to_panel(decoded.image)
     return {
-        "width": width,
-        "height": height,
+        "width": decoded.width,
+        "height": decoded.height,
         "mode": decoded.mode,
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "dhash": f"{images.difference_hash(panel):016x}",
-        "panel": panel is not decoded.pixels,
+        "panel": panel is not decoded.image,
     }
 
 
