@@ -244,9 +244,10 @@ def _on_white(image: Image.Image) -> Image.Image:
     """Turn any mode into RGB, transparent parts on white."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         # 16-bit grey keeps its brightness in the high byte; Pillow's own conversion would clip all of it to white.
-        grey = np.asarray(image, dtype=np.float64)
-        scale = 255 / max(65535.0 if image.mode != "F" else 1.0, float(grey.max()))
-        return Image.fromarray((grey.clip(min=0) * scale).astype(np.uint8)).convert("RGB")
+        with np.errstate(all="ignore"):  # what is no number may become any grey
+            grey = np.asarray(image, dtype=np.float64)
+            scale = 255 / max(65535.0 if image.mode != "F" else 1.0, float(grey.max()))
+            return Image.fromarray((grey.clip(min=0) * scale).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
