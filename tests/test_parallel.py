@@ -209,7 +209,7 @@ import os, time
 from anteojos import parallel
 parallel.cores = lambda: 2
 def work(number):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}{os.linesep}".encode())
     time.sleep(0.1)
 list(parallel.spread(int, work, range(10**6), total=10**6, description=""))
 """
@@ -222,7 +222,10 @@ def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signal
     ) as process:
         assert process.stdout
         assert process.stderr
-        workers = [psutil.Process(int(process.stdout.readline())) for _ in range(2)]
+        pids: set[int] = set()
+        while len(pids) < 2:
+            pids.add(int(process.stdout.readline()))
+        workers = [psutil.Process(pid) for pid in pids]
         process.send_signal(sent)
         gone, alive = psutil.wait_procs(workers, timeout=30)
         assert len(gone) == 2, alive

@@ -33,6 +33,8 @@ FORMATS = {
 MAX_PIXELS = 100_000_000  # a picture of more would take over 300 MB of memory to decode
 
 _DECODERS = tuple(sorted(set(FORMATS.values())))
+# The errors that they are known to raise on damaged data.
+_DAMAGE = (OSError, SyntaxError, TypeError, ValueError, EOFError, IndexError, OverflowError, MemoryError)
 # Where a JPEG is decoded smaller, each side is still this many times what is wanted: a panel takes up at least half of
 # it, and is then made smaller by half or more, so that nothing of it depends on how the decoder did it.
 _ROOM = 4
@@ -119,24 +121,35 @@ def decode(data: bytes, size: int | None = None) -> Picture:
                 raise PictureError(f"too large: {width} × {height} px, at most {MAX_PIXELS:,} pixels")
             if size is not None:
                 image.draft(None, (_ROOM * size, _ROOM * size))
-            image.load()
-            turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-            if turn in _ON_THE_SIDE:
-                width, height = height, width
-            # Pillow's own exif_transpose writes the EXIF data anew as well, and fails on those that a camera wrote
-            # oddly.
-            upright = image if turn is None else image.transpose(turn)
-            return Picture(_on_white(upright), image.mode, width, height)
+            return _decoded(image, width, height)
     except UnidentifiedImageError:
         raise PictureError(f"not a picture ({len(data):,} bytes)") from None
     except Image.DecompressionBombError:
         raise PictureError(f"too large: more than {MAX_PIXELS:,} pixels") from None
-    except (OSError, SyntaxError, TypeError, ValueError, EOFError, IndexError, OverflowError, MemoryError) as error:
-        # The errors that Pillow's decoders are known to raise on damaged data.
+    except _DAMAGE as error:
         if isinstance(error, PictureError):
             raise
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
         raise PictureError(f"{reason} picture ({len(data):,} bytes: {error})") from error
+
+
+def decoded(image: Image.Image) -> Picture:
+    """Treat one of Pillow's pictures as `decode` does a file. Raises PictureError where it can't be loaded."""
+    try:
+        return _decoded(image, *image.size)
+    except _DAMAGE as error:
+        raise PictureError(f"damaged picture ({error})") from error
+
+
+def _decoded(image: Image.Image, width: int, height: int) -> Picture:
+    """Load a picture and turn it upright and to RGB; `width` and `height` are the file's own."""
+    image.load()
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    if turn in _ON_THE_SIDE:
+        width, height = height, width
+    # Pillow's own exif_transpose writes the EXIF data anew as well, and fails on those that a camera wrote oddly.
+    upright = image if turn is None else image.transpose(turn)
+    return Picture(_on_white(upright), image.mode, width, height)
 
 
 def encoding(data: bytes) -> str:

@@ -62,13 +62,21 @@ def in_order(
 
     Threads serve where most of the work lets go of Python's lock for milliseconds, as LiteRT does; for less, see
     `spread`. Only a few items are under way at once, so that memory does not grow with `total`. A terminal gets a
-    progress bar, a log file none.
+    progress bar with the `description` unless that is empty, a log file none.
     """
     workers = cores()
-    with ThreadPoolExecutor(workers) as executor, tqdm(total=total, desc=description, unit="", disable=None) as bar:
+    with (
+        ThreadPoolExecutor(workers) as executor,
+        _bar(total, description) as bar,
+    ):
         for result in _in_turn(executor, function, items, 4 * workers):
             yield result
             bar.update()
+
+
+def _bar(total: int, description: str) -> "tqdm[Any]":
+    # None: tqdm looks whether it writes to a terminal.
+    return tqdm(total=total, desc=description, unit="", disable=None if description else True)
 
 
 def _in_turn(
@@ -116,7 +124,7 @@ def spread(
         results = map(work, map(read, items))
     else:
         results = _in_processes(lambda item: work(read(item)), items)
-    with tqdm(total=total, desc=description, unit="", disable=None) as bar:
+    with _bar(total, description) as bar:
         for result in results:
             yield result
             bar.update()
