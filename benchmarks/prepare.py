@@ -36,8 +36,8 @@ PREPROCESS = {"ours": "preprocess", "a": "plain_preprocess", "b": "keras", "c": 
 NAMES = {
     "verify": "`verify`",
     "preprocess": "`preprocess`",
-    "plain_verify": "a plain Pillow loop (a): size, SHA-256, difference hash",
-    "plain_preprocess": "a plain Pillow loop (a): crop, resize, into an array",
+    "plain_verify": "a plain Pillow loop (a): the same table, with what is not white for a face",
+    "plain_preprocess": "a plain Pillow loop (a): cut to what is not white, resize, into an array",
     "keras": "`image_dataset_from_directory` (b)",
     "decode": "decoding alone (c)",
 }

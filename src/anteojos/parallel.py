@@ -1,6 +1,7 @@
 """The same work on many pictures, in order and in bounded memory: on all cores here, or on a cluster."""
 
 import ctypes
+import gc
 import mmap
 import multiprocessing
 import os
@@ -153,6 +154,8 @@ def _become_worker(function: Callable[[Item], Result], slots: list[mmap.mmap]) -
     """Keep what this process is for, and see that it ends with the one that forked it."""
     global _function, _slots
     _function, _slots = function, slots
+    # Looking through what it was born with for garbage would make copies of all those pages.
+    gc.freeze()
     # Ctrl-C reaches all; the one that forked them says so, and stops them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
