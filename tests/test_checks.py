@@ -439,6 +439,20 @@ def test_a_picture_without_a_panel_is_warned_of_where_most_have_one(
     assert {file for file, row in manifest_rows().items() if row["panel"] == "True"} == on_canvases
 
 
+@pytest.mark.parametrize(("unlike", "last"), [(20, "19.txt: no picture, passed over"), (1021, "and 1,001 more")])
+def test_of_many_warnings_of_a_kind_twenty_are_shown_and_the_others_counted(
+    raw: Path, capsys: pytest.CaptureFixture[str], unlike: int, last: str
+) -> None:
+    for number in range(unlike):
+        put(raw / f"train/glasses/{number:02}.txt", b"")
+    put(raw / "validate/glasses/row-1-column-1.jpg", texture(99, 40, 31))
+    assert warned() == {"not_pictures": unlike, "odd_sizes": 1}
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("no picture, passed over" in line for line in lines) == 20
+    assert [line for line in lines if "not_pictures" in line][-1].endswith(last)
+    assert sum("unlike the rest" in line for line in lines) == 1
+
+
 def test_warnings_of_every_kind_are_counted(raw: Path) -> None:
     put(raw / "train/glasses/row-1-column-1.jpg", texture(90).convert("L"))
     put(raw / "train/glasses/row-1-column-2.jpg", texture(91).convert("CMYK"))

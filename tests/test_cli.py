@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from anteojos import parallel
 from anteojos.cli import main
 
 
@@ -49,6 +50,21 @@ def test_a_picture_that_cannot_be_read_is_a_row_and_not_the_end(
     table = rows(capsys.readouterr().out)
     assert [row["error"] for row in table] == ["empty file (0 bytes)", "No such file or directory", ""]
     assert [row["label"] for row in table] == ["", "", "bright"]
+
+
+def test_many_pictures_are_labelled_in_several_processes_in_the_order_given(
+    model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    pictures = [bright_and_dark[number % 3 % 2] for number in range(100)]
+    missing = str(bright_and_dark[0].parent / "missing.jpg")
+    assert main(["predict", "--model", str(model), *map(str, pictures), missing]) == 3
+    output = capsys.readouterr()
+    table = rows(output.out)
+    assert [row["file"] for row in table] == [*map(str, pictures), missing]
+    assert [row["label"] for row in table] == [*(path.stem for path in pictures), ""]
+    assert len({row["probability"] for row in table}) == 3
+    assert output.err == ""
 
 
 def test_the_threshold_moves_the_label(

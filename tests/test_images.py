@@ -3,6 +3,8 @@
 import io
 import random
 import struct
+import subprocess
+import sys
 import warnings
 import zipfile
 import zlib
@@ -607,6 +609,16 @@ def test_pictures_are_resized_whole_where_crop_is_none() -> None:
     np.testing.assert_array_equal(prepare(np.asarray(sheet), 64, "none"), expected)
 
 
+def test_pillow_s_pictures_are_treated_as_arrays_are() -> None:
+    for sheet in (canvas(160, 155, BOX), Image.fromarray(texture(60, 70))):
+        pixels = np.asarray(sheet)
+        for crop in ("none", "panel"):
+            np.testing.assert_array_equal(prepare(sheet, 64, crop), prepare(pixels, 64, crop))
+        np.testing.assert_array_equal(np.asarray(crop_to_panel(sheet)), crop_to_panel(pixels))
+        assert difference_hash(sheet) == difference_hash(pixels)
+    assert crop_to_panel(sheet) is sheet
+
+
 def test_the_face_alone_is_resized_where_crop_is_panel() -> None:
     sheet = canvas(160, 155, BOX)
     expected = np.asarray(sheet.crop(BOX).resize((64, 64), Image.Resampling.BILINEAR))
@@ -618,6 +630,96 @@ def test_every_picture_becomes_a_square_of_the_size(width: int, height: int) -> 
     prepared = prepare(texture(width, height), 160, "panel")
     assert prepared.shape == (160, 160, 3)
     assert prepared.dtype == np.uint8
+
+
+# --- large JPEGs
+
+SHARES = (0.1, 0.1, 0.88, 0.9)  # of the width and height, where the panel of `photograph` is
+
+
+def photograph(width: int, height: int, quality: int = 90) -> bytes:
+    """A JPEG of a panel on a white canvas, with grain so fine that a half or a quarter of the pixels could lose it."""
+    left, top, right, bottom = (round(side * share) for side, share in zip((width, height) * 2, SHARES, strict=True))
+    face = texture(right - left, bottom - top).astype(int)
+    grain = np.random.default_rng(0).integers(-30, 31, face.shape)
+    sheet = canvas(width, height, (left, top, right, bottom), (face + grain).clip(0, 255).astype(np.uint8))
+    return encoded(sheet, "JPEG", quality=quality)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "decoded"),
+    [
+        (639, 2000, (639, 2000)),
+        (1279, 1279, (1279, 1279)),
+        (1280, 1280, (640, 640)),
+        (2570, 3000, (643, 750)),
+        (5120, 5121, (640, 641)),
+        (16, 20, (16, 20)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_to_four_times_what_is_wanted_or_more(
+    width: int, height: int, decoded: tuple[int, int]
+) -> None:
+    picture = decode(encoded(Image.new("RGB", (width, height), "gray"), "JPEG"), 160)
+    assert picture.image.size == decoded
+    assert (picture.width, picture.height) == (width, height)
+    assert picture.mode == "RGB"
+    assert picture.pixels.shape == (*decoded[::-1], 3)
+
+
+def test_unless_a_size_is_wanted_all_pixels_are_decoded() -> None:
+    assert decode(photograph(2000, 1900)).pixels.shape == (1900, 2000, 3)
+
+
+@pytest.mark.parametrize("side", [1300, 2600, 5200])
+@pytest.mark.parametrize("crop", ["panel", "none"])
+def test_what_is_made_of_a_large_jpeg_is_as_if_all_pixels_were_decoded(side: int, crop: Any) -> None:
+    data = photograph(side, side - 20)
+    whole, smaller = decode(data), decode(data, 160)
+    assert smaller.image.width < whole.image.width
+    one, other = (prepare(picture.image, 160, crop) for picture in (whole, smaller))
+    # The panel's edges are found to the pixel of the smaller picture, of which there are at least four to one of 160.
+    assert mean_difference(one, other) < 1.5
+    assert np.abs(one.astype(int) - other)[8:-8, 8:-8].max() < 40
+    for picture in (whole, smaller):
+        found = find_panel(picture.pixels)
+        assert found
+        assert np.abs(np.array(found) / np.array([picture.image.size * 2]) - SHARES).max() < 0.004
+    faces = [difference_hash(crop_to_panel(picture.image)) for picture in (whole, smaller)]
+    assert (faces[0] ^ faces[1]).bit_count() <= 1
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
+def test_a_large_jpeg_that_is_cut_short_is_found_out_all_the_same(share: float) -> None:
+    data = photograph(2600, 2600)
+    with pytest.raises(PictureError, match="truncated picture"):
+        decode(data[: int(len(data) * share)], 160)
+
+
+def test_a_large_jpeg_is_turned_upright_and_keeps_its_mode_and_size() -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    upright = Image.fromarray(texture(1400, 2800)).convert("L")
+    data = encoded(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=turned)
+    picture = decode(data, 160)
+    assert (picture.width, picture.height, picture.mode) == (1400, 2800, "L")
+    assert picture.image.size == (700, 1400)
+    expected = np.asarray(upright.convert("RGB").resize((160, 160), Image.Resampling.BILINEAR))
+    assert mean_difference(prepare(picture.image, 160, "none"), expected) < 1.5
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    assert decode(encoded(texture(1400, 1300), "PNG"), 160).pixels.shape == (1300, 1400, 3)
+
+
+def test_what_pillow_warns_of_is_not_repeated_and_others_warnings_are() -> None:
+    code = (
+        "import warnings, io; from PIL import Image; from anteojos import images; "
+        "data = io.BytesIO(); Image.new('1', (9600, 9600)).save(data, 'PNG'); images.decode(data.getvalue()); "
+        "warnings.warn('another matter')"
+    )
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "<string>:1: UserWarning: another matter\n"
 
 
 # --- difference hash

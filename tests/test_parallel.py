@@ -3,20 +3,26 @@
 import io
 import os
 import random
+import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 
+import numpy as np
+import psutil
 import pytest
 
-from anteojos.parallel import in_order
+from anteojos import parallel
+from anteojos.parallel import in_order, spread
 
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.delenv(parallel.SCHEDULER, raising=False)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -44,8 +50,8 @@ def test_two_cores_do_two_items_at_once() -> None:
     assert list(in_order(together, range(10), total=10, description="")) == list(range(10))
 
 
-def test_a_machine_that_does_not_tell_its_cores_does_one_item_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
+def test_one_core_does_one_item_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
     under_way = threading.Lock()
 
     def alone(number: int) -> int:
@@ -126,3 +132,131 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None
     shown = terminal.getvalue().split("\r")[-1]
     assert shown.startswith("verify: 100%")
     assert "50/50" in shown
+
+
+def test_work_is_spread_over_two_processes_and_comes_back_in_order() -> None:
+    chance = random.Random(1)
+    waits = [chance.random() / 500 for _ in range(200)]
+
+    def work(number: int) -> tuple[int, int]:
+        time.sleep(waits[number])
+        return number * 10, os.getpid()
+
+    done = list(spread(lambda item: item + 1, work, range(199), total=199, description=""))
+    assert [number for number, _ in done] == [10 * number for number in range(1, 200)]
+    assert len({process for _, process in done} - {os.getpid()}) == 2
+
+
+@pytest.mark.parametrize(("workers", "total"), [(1, 100), (2, 10)])
+def test_one_core_or_few_items_take_no_other_process(monkeypatch: pytest.MonkeyPatch, workers: int, total: int) -> None:
+    monkeypatch.setattr(parallel, "cores", lambda: workers)
+    done = list(spread(int, lambda number: (number, os.getpid()), range(total), total=total, description=""))
+    assert done == [(number, os.getpid()) for number in range(total)]
+
+
+def test_arrays_of_any_size_come_whole_from_the_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_SLOT", 40_000)  # holds those of some batches, and not of others
+
+    def work(seed: int) -> tuple[int, np.ndarray, np.ndarray]:
+        chance = np.random.default_rng(seed)
+        picture = chance.integers(0, 256, (seed, seed, 3), dtype=np.uint8)
+        return seed, picture, picture[::2, :, 1]  # the second lies scattered in memory
+
+    # All are kept, so that none may lie where a later one is put.
+    for seed, picture, part in list(spread(int, work, range(80), total=80, description="")):
+        expected = work(seed)
+        np.testing.assert_array_equal(picture, expected[1])
+        np.testing.assert_array_equal(part, expected[2])
+
+
+def test_only_a_few_items_are_taken_before_their_results_are_wanted() -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield number
+
+    most = 0
+    for given, _ in enumerate(spread(int, str, items(), total=1000, description="")):
+        most = max(most, taken - given)
+    assert taken == 1000
+    assert most <= 16 * (2 * 2 + 1)
+
+
+def test_an_error_in_another_process_comes_through_and_leaves_none_behind() -> None:
+    def fail_on_50(number: int) -> int:
+        if number == 50:
+            raise ValueError("fifty")
+        return number
+
+    with pytest.raises(ValueError, match="fifty"):
+        list(spread(int, fail_on_50, count(), total=1000, description=""))
+    assert not psutil.Process().children()
+
+
+def test_one_who_stops_early_leaves_no_process_behind() -> None:
+    results = spread(int, int, count(), total=1000, description="")
+    assert list(islice(results, 3)) == [0, 1, 2]
+    assert len(psutil.Process().children()) == 2
+    results.close()  # type: ignore[attr-defined]
+    assert not psutil.Process().children()
+
+
+WORK_FOR_A_DAY = """
+import os, time
+from anteojos import parallel
+parallel.cores = lambda: 2
+def work(number):
+    os.write(1, f"{os.getpid()}{os.linesep}".encode())
+    time.sleep(0.1)
+list(parallel.spread(int, work, range(10**6), total=10**6, description=""))
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORK_FOR_A_DAY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        pids: set[int] = set()
+        while len(pids) < 2:
+            pids.add(int(process.stdout.readline()))
+        workers = [psutil.Process(pid) for pid in pids]
+        process.send_signal(sent)
+        gone, alive = psutil.wait_procs(workers, timeout=30)
+        assert len(gone) == 2, alive
+        said = process.stderr.read()
+    assert said.count("Traceback") == (1 if sent == signal.SIGINT else 0)
+
+
+def test_the_cores_are_those_that_the_process_is_bound_to() -> None:
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from anteojos import parallel; "
+    command = [sys.executable, "-c", code + "print(parallel.cores())"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("limits", "cores"),
+    [
+        ({}, 64),
+        ({"": "max 100000"}, 64),
+        ({"": "200000 100000"}, 2),
+        ({"pod/box": "150000 100000"}, 2),  # the half of one counts as one
+        ({"pod": "10000 100000", "pod/box": "max 100000"}, 1),
+        ({"pod": "400000 100000", "pod/box": "800000 100000"}, 4),
+    ],
+)
+def test_a_container_s_limit_counts(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, limits: dict[str, str], cores: int
+) -> None:
+    root = tmp_path_factory.mktemp("cgroup")
+    (root / "pod/box").mkdir(parents=True)
+    for group, limit in limits.items():
+        (root / group / "cpu.max").write_text(limit + "\n")
+    own = root / "own"
+    own.write_text("0::/pod/box\n")
+    assert parallel.allowed_by(own, root) == (sys.maxsize if cores == 64 else cores)

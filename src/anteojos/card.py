@@ -4,10 +4,13 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from anteojos.outputs import ZIP_EPOCH
-from anteojos.params import Crop
+
+if TYPE_CHECKING:
+    # Checking params.yaml takes pydantic, which takes longer to import than a picture to label.
+    from anteojos.params import Crop
 
 _ENTRY = "anteojos.json"
 
@@ -38,7 +41,7 @@ class Card:
 
     labels: tuple[str, str]
     names: tuple[str, str]
-    crop: Crop
+    crop: "Crop"
     seen: Seen
 
     def attach(self, model: Path) -> None:

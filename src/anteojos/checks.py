@@ -1,6 +1,7 @@
 """What a set of pictures must pass before anyone trains on it: layout, labels, wholeness, counts, independence."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +16,13 @@ from anteojos.params import SPLITS, Dataset, Split
 
 # How much a picture's width or height may differ from the median before it is called odd.
 _ODD_SIZE = 0.1
+# px to which a large picture is made smaller before its panel is looked for, and its hash made from 9 × 8 of it.
+_HASHED = 160
 # Where pictures of unknown label are counted; no class's folder can be named so.
 NOT_KNOWN = "not known"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """A picture file: `file` is its path below the data folder with slashes, `label` is "" where it is not known."""
 
@@ -52,15 +55,12 @@ def find_pictures(folder: Path, labels: Sequence[str], findings: Findings) -> li
     """
     found = []
     for split in SPLITS:
-        for path in sorted((folder / split).rglob("*")):
-            inside = path.relative_to(folder)
-            if any(part.startswith(".") for part in inside.parts) or path.is_dir():
-                continue
-            file = inside.as_posix()
-            if not images.is_picture(path):
+        for parts in _files_below(folder, split):
+            file = "/".join(parts)
+            if not images.is_picture(parts[-1]):
                 findings.warnings["not_pictures"].append(f"{file}: no picture, passed over")
                 continue
-            match inside.parts[1:-1]:
+            match parts[1:-1]:
                 case (label,) if label in labels:
                     found.append(Found(file, split, label))
                 case () if split == "test":
@@ -70,6 +70,17 @@ def find_pictures(folder: Path, labels: Sequence[str], findings: Findings) -> li
                         f"{file}: in no class's folder, expected {' or '.join(f'{split}/{label}/' for label in labels)}"
                     )
     return found
+
+
+def _files_below(folder: Path, split: str) -> list[tuple[str, ...]]:
+    """List what is no folder and not hidden below a split's folder, by the parts of its path from `folder`, sorted."""
+    # Of text, for a Path takes as long as a third of all that is asked of a picture.
+    files = []
+    for place, folders, names in os.walk(folder / split):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(place).relative_to(folder).parts
+        files += [(*inside, name) for name in names if not name.startswith(".")]
+    return sorted(files)
 
 
 def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
@@ -113,13 +124,14 @@ def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.Data
 
     Raises InputError where the cluster that was to do it can't: see parallel.spread.
     """
-    rows = []
+    # As short as can be: of each of very many pictures, this is all that is held in memory.
+    rows: list[tuple[str | int | bool, ...]] = []
     facts = parallel.spread(partial(_read, folder), _facts, found, total=len(found), description="verify")
     for picture, known in zip(found, facts, strict=True):
         if isinstance(known, str):
             findings.problems.append(f"{picture.file}: {known}")
         else:
-            rows.append({"file": picture.file, "split": picture.split, "label": picture.label, **known})
+            rows.append((picture.file, picture.split, picture.label, *known))
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 
@@ -131,33 +143,31 @@ def _read(folder: Path, picture: Found) -> bytes | str:
         return error.strerror or str(error)
 
 
-def _facts(data: bytes | str) -> dict[str, object] | str:
-    """Give what the manifest says of a picture, by column, or as text why its bytes can't be decoded."""
+def _facts(data: bytes | str) -> tuple[str | int | bool, ...] | str:
+    """Give what the manifest says of a picture after its label, or as text why its bytes can't be decoded."""
     if isinstance(data, str):
         return data
     try:
-        decoded = images.decode(data)
+        decoded = images.decode(data, _HASHED)
     except images.PictureError as error:
         return str(error)
-    height, width, _ = decoded.pixels.shape
-    panel = images.crop_to_panel(decoded.pixels)
-    return {
-        "width": width,
-        "height": height,
-        "mode": decoded.mode,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "dhash": f"{images.difference_hash(panel):016x}",
-        "panel": panel is not decoded.pixels,
-    }
+    panel = images.crop_to_panel(decoded.image)
+    return (
+        decoded.width,
+        decoded.height,
+        decoded.mode,
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+        f"{images.difference_hash(panel):016x}",
+        panel is not decoded.image,
+    )
 
 
 def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings) -> None:
     """Add to `findings` where the pictures are not what `dataset` expects, or not independent of each other."""
     findings.problems += _wrong_counts(found, dataset)
-    for row in table.itertuples():
-        if row.mode != "RGB":
-            findings.warnings["not_rgb"].append(f"{row.file}: {row.mode}, not RGB")
+    for row in table[table["mode"] != "RGB"].itertuples():
+        findings.warnings["not_rgb"].append(f"{row.file}: {row.mode}, not RGB")
     sizes = table[["width", "height"]]
     odd = ((sizes - sizes.median()).abs() > _ODD_SIZE * sizes.median()).any(axis=1)
     for row in table[odd].itertuples():
@@ -167,12 +177,14 @@ def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findi
             findings.warnings["no_panel"].append(f"{file}: unlike the rest, no face panel stands out of a canvas")
 
     hashes = np.array([int(dhash, 16) for dhash in table["dhash"]], dtype=np.uint64)
-    for i, j in duplicates.near_pairs(hashes, dataset.near_duplicate_bits):
-        one, other = table.iloc[i], table.iloc[j]
-        distance = int(np.bitwise_count(hashes[i] ^ hashes[j]))
-        likeness = "the same picture as" if one["sha256"] == other["sha256"] else "nearly the same picture as"
-        line = f"{other['file']}: {likeness} {one['file']} ({distance} of 64 hash bits differ)"
-        if one["split"] == other["split"]:
+    pairs = duplicates.near_pairs(hashes, dataset.near_duplicate_bits)
+    distances = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
+    columns = ["file", "split", "sha256"]
+    ones, others = (table[columns].iloc[side].itertuples(index=False) for side in pairs.T)
+    for one, other, distance in zip(ones, others, distances, strict=True):
+        likeness = "the same picture as" if one.sha256 == other.sha256 else "nearly the same picture as"
+        line = f"{other.file}: {likeness} {one.file} ({distance} of 64 hash bits differ)"
+        if one.split == other.split:
             findings.warnings["duplicates_within_split"].append(line)
         else:
             findings.problems.append(line)

@@ -4,10 +4,14 @@ import argparse
 import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anteojos.errors import InputError
+
+if TYPE_CHECKING:
+    from anteojos.classifier import Classifier
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,22 +52,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _predict(paths: Sequence[Path], model: Path, threshold: float, uncertain: tuple[float, float]) -> int:
     # Here, so that --help need not wait for NumPy, Pillow and LiteRT.
+    from anteojos import parallel
     from anteojos.classifier import Classifier
-    from anteojos.images import PictureError
 
-    classifier = Classifier.load(model)
+    label = partial(_label, Classifier.load(model), threshold, uncertain)
+    pictures = list(_pictures(paths))
+    # On a terminal, the table itself shows how far it is.
+    description = "" if len(pictures) == 1 or sys.stdout.isatty() else "predict"
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(("file", "label", "probability", "warning", "error"))
     unreadable = False
-    for path in _pictures(paths):
-        try:
-            picture = classifier.predict(path.read_bytes(), threshold, uncertain)
-        except (PictureError, OSError) as error:
-            unreadable = True
-            table.writerow((path, "", "", "", error.strerror if isinstance(error, OSError) else error))
-        else:
-            table.writerow((path, picture.label, f"{picture.probability:.4f}", picture.warning, ""))
+    rows = parallel.spread(_read, label, pictures, total=len(pictures), description=description)
+    for path, (*row, error) in zip(pictures, rows, strict=True):
+        table.writerow((path, *row, error))
+        unreadable = unreadable or bool(error)
     return 3 if unreadable else 0
+
+
+def _read(path: Path) -> bytes | OSError:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        return error
+
+
+def _label(
+    classifier: "Classifier", threshold: float, uncertain: tuple[float, float], data: bytes | OSError
+) -> tuple[str, str, str, str]:
+    """Give what is written of a picture: its label, probability and warning, or what is wrong with it."""
+    from anteojos.images import PictureError
+
+    if isinstance(data, OSError):
+        return "", "", "", data.strerror or str(data)
+    try:
+        found = classifier(data, threshold=threshold, uncertain=uncertain)
+    except PictureError as error:
+        return "", "", "", str(error)
+    return found.label, f"{found.probability:.4f}", found.warning, ""
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Path]:

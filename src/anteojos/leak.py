@@ -7,7 +7,7 @@ that one. Labels dealt out anew at random show how often it would do as well by 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,10 @@ from PIL import Image
 
 from anteojos.errors import InputError
 from anteojos.images import Pixels
-from anteojos.params import Crop
+
+if TYPE_CHECKING:
+    # Checking params.yaml takes pydantic, which takes longer to import than a picture to label.
+    from anteojos.params import Crop
 
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -156,7 +159,7 @@ def scores(features: Floats, labels: Floats) -> Floats:
 
 
 def explain(
-    found: Mapping[str, Probe], names: Sequence[str], border: int, crop: Crop, picture: str = ""
+    found: Mapping[str, Probe], names: Sequence[str], border: int, crop: "Crop", picture: str = ""
 ) -> tuple[str, ...]:
     """Say in a paragraph what the border's leak means and what to do, and in another what else tells the label.
 

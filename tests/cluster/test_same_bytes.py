@@ -125,9 +125,9 @@ def classifiers_held(dask: Dask) -> list[int]:
         return [number for _, number in sorted(client.run(eval, count).items())]
 
 
-def test_threads_here_label_to_the_bit_as_one_does(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_here_label_to_the_bit_as_one_does(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(parallel.SCHEDULER, raising=False)
-    monkeypatch.setattr("os.cpu_count", lambda: 5)
+    monkeypatch.setattr(parallel, "cores", lambda: 5)
     classifier = Classifier.load(model)
     pictures = np.random.default_rng(0).integers(0, 256, (500, 48, 48, 3), dtype=np.uint8)
     found = parallel.spread(

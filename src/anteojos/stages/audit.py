@@ -52,13 +52,12 @@ def main() -> None:
 
 def load() -> tuple[pd.DataFrame, list[images.Pixels]]:
     """Map the pictures of train and validate, or a sample of very many, with file and label of each."""
-    indices, pictures = [], []
-    for split in ("train", "validate"):
-        indices.append(manifest.read(PROCESSED / split / "index.csv"))
-        # Each a view of the memory map: read when it is looked at, not held.
-        pictures += list(np.load(PROCESSED / split / "images.npy", mmap_mode="r"))
-    chosen = leak.sample(len(pictures))
-    return pd.concat(indices).iloc[chosen], [pictures[row] for row in chosen]
+    rows = pd.concat([manifest.read(PROCESSED / split / "index.csv") for split in ("train", "validate")])
+    train, validate = (np.load(PROCESSED / split / "images.npy", mmap_mode="r") for split in ("train", "validate"))
+    chosen = leak.sample(len(rows))
+    # Each a view of the memory map: read when it is looked at, not held.
+    pictures = [train[row] if row < len(train) else validate[row - len(train)] for row in chosen]
+    return rows.iloc[chosen], pictures
 
 
 def file_facts(files: pd.Series) -> dict[str, pd.Series]:

@@ -39,7 +39,7 @@ def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, descri
     with (folder / "images.npy").open("wb") as array:
         np.lib.format.write_array_header_1_0(array, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for picture in pictures:
-            array.write(picture.tobytes())
+            array.write(np.ascontiguousarray(picture).data)
     manifest.write(rows[list(manifest.INDEX)], folder / "index.csv")
 
 
@@ -50,7 +50,7 @@ def read(file: str) -> bytes:
 
 def prepared(data: bytes, preprocess: Preprocess) -> images.Pixels:
     """Make of a picture's bytes what the network sees, uint8 (size, size, 3)."""
-    return images.prepare(images.decode(data).pixels, preprocess.size, preprocess.crop)
+    return images.prepare(images.decode(data, preprocess.size).image, preprocess.size, preprocess.crop)
 
 
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:

@@ -10,6 +10,7 @@ from anteojos.params import SPLITS, TEST_LABELS, Params
 from anteojos.stages import run
 
 RAW = Path("data/raw")
+MOST_SHOWN = 20  # warnings of a kind
 ADVICE = {
     False: "Fix the source or change dataset.expected, then run `dvc repro` again.",
     # DVC does not watch what lies outside of the repository.
@@ -29,8 +30,10 @@ def main() -> None:
     checks.compare(table, found, dataset, findings)
 
     for kind, lines in findings.warnings.items():
-        for line in lines:
+        for line in lines[:MOST_SHOWN]:
             print(f"warning ({kind}): {line}", file=sys.stderr)
+        if len(lines) > MOST_SHOWN:
+            print(f"warning ({kind}): and {len(lines) - MOST_SHOWN:,} more", file=sys.stderr)
     if findings.problems:
         raise InputError(
             f"{RAW} does not match params.yaml",

@@ -1,0 +1,48 @@
+"""Very many pictures for benchmarks: drawn faces, and copies of them that differ in a few bytes and in no pixel."""
+
+import itertools
+from pathlib import Path
+
+import yaml
+
+from anteojos import drawing
+from anteojos.params import SPLITS, Params
+
+DRAWN = 400  # different faces
+
+
+def make(folder: Path, count: int) -> None:
+    """Write `count` pictures of 160 px to `folder`/data/raw, and a params.yaml beside it that expects them.
+
+    They lie as the pipeline has them, most in `train`. Copies of a face stay with it, for in another split they would
+    be a problem.
+    """
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    first, second = Params.load().dataset.labels
+    raw = folder / "data/raw"
+    raw.mkdir(parents=True)
+    drawn = min(DRAWN, count)
+    shares = {"train": drawn - 2 * (drawn // 8), "validate": drawn // 8, "test": drawn // 8}
+    of_class = {split: {first: share - share // 2, second: share // 2} for split, share in shares.items()}
+    drawing.draw_dataset(raw, seed=1, expected=of_class)
+    (raw / "test_labels.csv").unlink()
+    faces = sorted(raw.rglob("*.jpg"))
+    data = [face.read_bytes() for face in faces]
+    for number, (face, whole) in zip(range(count - drawn), itertools.cycle(zip(faces, data, strict=True))):
+        face.with_name(f"{face.stem}-copy-{number}.jpg").write_bytes(changed(whole, number))
+    # Of test pictures in no class's folder only the total is looked at.
+    params["dataset"]["expected"] = {
+        split: {
+            first: len(list((raw / split / (first if split != "test" else "")).glob("*.jpg"))),
+            second: len(list((raw / split / second).glob("*.jpg"))),
+        }
+        for split in SPLITS
+    }
+    params["dataset"]["near_duplicate_bits"] = 0  # of so many drawn faces some look alike
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def changed(jpeg: bytes, number: int) -> bytes:
+    """Give a JPEG with a comment in it: another file of the same pixels."""
+    comment = str(number).encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
