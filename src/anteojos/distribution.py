@@ -1,9 +1,6 @@
 """Training on several devices and machines: each has the network whole and a share of every batch."""
 
-import atexit
-import os
-import threading
-import time
+import multiprocessing
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -14,6 +11,7 @@ import tensorflow as tf
 
 from anteojos import tf_config
 from anteojos.errors import InputError
+from anteojos.processes import end_with_parent
 
 Result = TypeVar("Result")
 
@@ -85,51 +83,59 @@ def from_chief(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | 
     return summed(sent).astype(np.uint8).tobytes()
 
 
-def unless_stuck(work: Callable[[Callable[[], None]], Result], timeout: float) -> Result:
-    """Give `work(step)`, which calls `step` whenever it gets on; on one machine that is all.
+def in_child(work: Callable[[Callable[[Any], None]], Result], hear: Callable[[Any], None], timeout: float) -> Result:
+    """Give `work(tell)`, done in a process of its own, in which `tell` has this one call `hear` with what it is given.
 
-    On several, a machine that does not come up or is gone would keep the others waiting for good: where `step` is not
-    called for `timeout` seconds, an InputError is raised here, and whatever `work` waits for is left behind. An error
-    of TensorFlow's is one as well, for it comes when a machine is gone.
+    A machine that does not come up or is gone would keep the others waiting for good, inside of TensorFlow, which then
+    hears of nothing. So the process is ended, and an InputError raised, where it has not told anything for `timeout`
+    seconds. An error of TensorFlow's is an InputError as well, for that is what comes when a machine is gone.
     """
     task = tf_config.read()
-    if task is None:
-        return work(lambda: None)
-    others = [machine for number, machine in enumerate(task.machines) if number != task.number]
-    results: list[Result] = []
-    errors: list[BaseException] = []
-    last = time.monotonic()
+    machines = task.machines if task else ()
+    others = [machine for number, machine in enumerate(machines) if task and number != task.number]
+    receiver, sender = multiprocessing.Pipe(duplex=False)
 
-    def step() -> None:
-        nonlocal last
-        last = time.monotonic()
-
-    def try_to() -> None:
+    def run() -> None:
+        end_with_parent()
+        receiver.close()
         try:
-            results.append(work(step))
-        except BaseException as error:
-            errors.append(error)
-
-    # In a thread, for what waits inside of TensorFlow hears of nothing; it is left behind when the process ends.
-    thread = threading.Thread(target=try_to, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.1)
-        if (waited := time.monotonic() - last) > timeout:
-            # What is left behind would also keep Python from ending.
-            atexit.register(os._exit, 1)
-            raise InputError(
-                f"training on {len(task.machines)} machines stands still: nothing has come of it for {waited:.0f} s",
-                [f"{machine}: not there, gone, or waiting for another" for machine in others],
-                "See to it that each runs this stage with its own TF_CONFIG and can be reached; all must be started "
-                "anew. train.timeout says how long to wait.",
+            sender.send(("done", work(lambda told: sender.send(("told", told)))))
+        except InputError as error:
+            sender.send(("error", error))
+        except (tf.errors.OpError, RuntimeError) as error:
+            explanation = InputError(
+                f"training on {len(machines)} machines broke off",
+                [*str(error).strip().splitlines()[-3:], f"other machines: {', '.join(others)}"],
+                "A machine is gone or had an error of its own: see what it printed, then start all of them anew.",
             )
-    if not errors:
-        return results[0]
-    if isinstance(errors[0], tf.errors.OpError | RuntimeError):
+            sender.send(("error", explanation))
+
+    # Forked, it has the pictures and all that is imported; TensorFlow has only been imported yet, and not used.
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    sender.close()
+    try:
+        while receiver.poll(timeout):
+            match receiver.recv():
+                case "told", told:
+                    hear(told)
+                case "done", result:
+                    return result  # type: ignore[no-any-return]
+                case "error", error:
+                    raise error
         raise InputError(
-            f"training on {len(task.machines)} machines broke off",
-            [*str(errors[0]).strip().splitlines()[-3:], f"other machines: {', '.join(others)}"],
-            "A machine is gone or had an error of its own: see what it printed, then start all of them anew.",
-        ) from errors[0]
-    raise errors[0]
+            f"training on {len(machines)} machines stands still: nothing has come of it for {timeout:.0f} s",
+            [f"{machine}: not there, gone, or waiting for another" for machine in others],
+            "See to it that each runs this stage with its own TF_CONFIG and can be reached; all must be started anew. "
+            "train.timeout says how long to wait.",
+        )
+    except EOFError:
+        process.join()
+        raise InputError(
+            f"training on {len(machines)} machines broke off: its process ended with status {process.exitcode}",
+            [f"other machines: {', '.join(others)}"],
+            "See what it and the others printed, then start all of them anew.",
+        ) from None
+    finally:
+        process.kill()
+        process.join()

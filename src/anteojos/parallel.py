@@ -1,6 +1,5 @@
 """The same work on many pictures, in order and in bounded memory: on all cores here, or on a cluster."""
 
-import ctypes
 import gc
 import mmap
 import multiprocessing
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+from anteojos.processes import end_with_parent
 
 Item = TypeVar("Item")
 Given = TypeVar("Given")
@@ -158,9 +159,7 @@ def _become_worker(function: Callable[[Item], Result], slots: list[mmap.mmap]) -
     gc.freeze()
     # Ctrl-C reaches all; the one that forked them says so, and stops them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    end_with_parent()
 
 
 def _work_through(given: tuple[int, list[Item]]) -> tuple[int, bytes, list[int]]:

@@ -123,9 +123,29 @@ def train(
     for name, pictures in (("train", train), ("validate", validate)):
         if not len(pictures.images):
             raise InputError(f"data/processed/{name} has no pictures", advice=f"See dataset.expected.{name}.")
-    return distribution.unless_stuck(
-        lambda on_step: _train(train, validate, network_name, recipe, seed, on_epoch, checkpoint, on_step), timeout
-    )
+    if tf_config.read() is None:
+        return _train(train, validate, network_name, recipe, seed, on_epoch, checkpoint)
+
+    def in_child(tell: Callable[[Epoch | None], None]) -> tuple[list[Floats], list[Epoch]]:
+        network, history = _train(
+            train, validate, network_name, recipe, seed, tell, checkpoint, on_step=lambda: tell(None)
+        )
+        return [variable.numpy() for variable in network.variables], history
+
+    def hear(told: Epoch | None) -> None:
+        if told:
+            on_epoch(told)
+
+    values, history = distribution.in_child(in_child, hear, timeout)
+    return shipped(network_name, train.images.shape[1], recipe, values), history
+
+
+def shipped(network_name: Network, size: int, recipe: Recipe, values: Sequence[Floats]) -> keras.Model:
+    """Give a trained network as it ships, for one device and in 32 bits, from the values of its variables."""
+    network = networks.build(network_name, size, recipe.rescale)
+    for variable, value in zip(network.variables, values, strict=True):
+        variable.assign(value)
+    return networks.mirrored(network) if recipe.mirrored else network
 
 
 def _train(
@@ -136,7 +156,7 @@ def _train(
     seed: int,
     on_epoch: Callable[[Epoch], None],
     checkpoint: Path | None,
-    on_step: Callable[[], None],
+    on_step: Callable[[], None] = lambda: None,
 ) -> tuple[keras.Model, list[Epoch]]:
     # Keras numbers what it is not told a name of, by a counter: from the start again.
     keras.backend.clear_session()
@@ -233,11 +253,7 @@ def _train(
         on_epoch(epoch)
     if alone and recipe.precision == "float32":
         return trained, history
-    # As it ships: on one device, and with nothing rounded on the way.
-    shipped = networks.build(network_name, size, recipe.rescale)
-    for variable, value in zip(shipped.variables, network.variables, strict=True):
-        variable.assign(value.numpy())
-    return networks.mirrored(shipped) if recipe.mirrored else shipped, history
+    return shipped(network_name, size, recipe, [variable.numpy() for variable in network.variables]), history
 
 
 def save_checkpoint(

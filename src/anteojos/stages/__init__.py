@@ -1,10 +1,8 @@
 """One module a stage of dvc.yaml: read its inputs, call the library, write its outputs."""
 
-import ctypes
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from anteojos.errors import InputError
 from anteojos.outputs import LEFT
+from anteojos.processes import end_with_parent
 
 # Where outputs lie.
 FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/plots")
@@ -80,13 +79,6 @@ def remove_left() -> None:
     for folder in FOLDERS:
         for left in Path(folder).glob(LEFT):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def end_with_parent() -> None:
-    """Have this process killed when the one that started it ends. (Linux alone can do that; elsewhere it lives on.)"""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _explained(error: BaseException) -> str:

@@ -12,7 +12,8 @@ from anteojos import archive, drawing, kaggle
 from anteojos.errors import InputError
 from anteojos.outputs import replacing
 from anteojos.params import SPLITS, TEST_LABELS, Dataset, Params
-from anteojos.stages import end_with_parent, run
+from anteojos.processes import end_with_parent
+from anteojos.stages import run
 
 # What Kaggle's sheet prints above the faces, where it is not the folder's name.
 TITLES = {"noglasses": "no_glasses"}
