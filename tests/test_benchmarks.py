@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 import cold
 import crossvalidate
 import machine
+import measure
 import on_paper
 import readme
 import shortcut
+import train_many
 import versioning
 from anteojos import drawing
 from measure import Cost
@@ -210,3 +213,15 @@ def test_many_pictures_are_reckoned_from_what_was_measured() -> None:
 def test_the_machine_is_told_by_its_cores_memory_and_versions() -> None:
     assert re.search(r"^Measured on .+: \d+ cores, \d+ GiB of memory; \w+, Python 3\.\d+", machine.describe())
     assert f"numpy {np.__version__}" in machine.describe()
+
+
+def test_training_from_disk_tells_its_rate_and_how_long_it_waited(tmp_path: Path) -> None:
+    train_many.write_pictures(tmp_path / "images.npy", 80)
+    images = np.load(tmp_path / "images.npy")
+    assert (images.shape, images.dtype) == ((80, 160, 160, 3), np.uint8)
+    assert images[0].mean() > images[1].mean() + 40
+    # In a process of its own, as the benchmark does it: it looks into training while it runs.
+    measure.run([sys.executable, str(train_many.__file__), "--train", tmp_path, "edge"])
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["pictures_per_second"] > 0
+    assert 0 <= found["waited"] < 1

@@ -8,7 +8,17 @@ import pytest
 from anteojos.params import Network, Train
 from anteojos.recipes import FACES, RECIPES, Augmentation, Recipe, recipe_for
 
-UNTOLD = Train("edge", seed=1, epochs=None, batch_size=None, learning_rate=None, rescale=None, augment=None)
+UNTOLD = Train(
+    "edge",
+    seed=1,
+    epochs=None,
+    batch_size=None,
+    learning_rate=None,
+    rescale=None,
+    augment=None,
+    precision=None,
+    timeout=600,
+)
 
 
 def test_every_network_has_a_recipe() -> None:
@@ -30,7 +40,8 @@ def test_without_more_said_the_recipe_is_the_networks(network: Network) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("epochs", 3), ("batch_size", 7), ("learning_rate", 0.01), ("rescale", False)]
+    ("key", "value"),
+    [("epochs", 3), ("batch_size", 7), ("learning_rate", 0.01), ("rescale", False), ("precision", "mixed_float16")],
 )
 def test_a_parameter_that_is_told_overrides_the_recipe_and_nothing_else(key: str, value: Any) -> None:
     recipe = recipe_for(replace(UNTOLD, **{key: value}))
