@@ -1,7 +1,10 @@
 """What the README's tables are computed with."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -13,14 +16,20 @@ import pytest
 import cold
 import crossvalidate
 import machine
+import many
 import measure
 import on_paper
+import prepare
 import readme
 import shortcut
 import train_many
 import versioning
-from anteojos import drawing
+import ways
+from anteojos import drawing, manifest
+from anteojos.images import find_panel
+from anteojos.stages import verify
 from measure import Cost
+from tests.conftest import ROOT
 from tests.project import Project
 from tests.remote.servers import S3
 
@@ -225,3 +234,67 @@ def test_training_from_disk_tells_its_rate_and_how_long_it_waited(tmp_path: Path
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["pictures_per_second"] > 0
     assert 0 <= found["waited"] < 1
+
+
+def test_copies_of_drawn_faces_are_other_files_of_the_same_pixels_that_verify_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "DRAWN", 20)
+    many.make(tmp_path, 50)
+    monkeypatch.chdir(tmp_path)
+    verify.main()
+    table = manifest.read(Path("data/manifest.csv"))
+    assert len(table) == table["sha256"].nunique() == 50
+    assert table["dhash"].nunique() <= 20
+    assert set(table["split"]) == {"train", "validate", "test"}
+
+
+def measured(script: str, folder: Path, *options: str) -> str:
+    """Run a benchmark in a copy of what it needs of the checkout; give the page that it wrote."""
+    shutil.copytree(ROOT / "benchmarks", folder / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "params.yaml", folder)
+    command = [sys.executable, f"benchmarks/{script}", *options]
+    source = os.pathsep.join([str(ROOT / "src"), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": source, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return (folder / "benchmarks/README.md").read_text(encoding="utf-8")
+
+
+def test_labels_are_timed_against_tensorflow(tmp_path: Path) -> None:
+    page = measured("label.py", tmp_path, "--pictures", "30", "--rounds", "1")
+    figures = r"(\| [\d.]+ ){4}\|\n"
+    assert re.search(r"\| `anteojos predict photo.jpg` " + figures, page)
+    assert re.search(r"\| TensorFlow: import, load, predict \| [\d.]+ \| 1.0 \| \d+ \| 1.0 \|\n", page)
+    assert re.search(r"\| `report` \| [\d.]+ \| [\d.]+ \| 3 \| [\d,]+ \|  \| \d+ \|\n", page)
+    assert re.search(r"\| `edge` \| [\d.]+ \| [\d.]+ \|  \| [\d,]+ \| 300 \| \d+ \|\n", page)
+
+
+def test_preparing_is_timed_against_plain_loops_keras_and_decoding(tmp_path: Path) -> None:
+    options = ("--pictures", "20", "30", "40", "--rounds", "1", "--photographs", "1", "--hashes", "1000")
+    page = measured("prepare.py", tmp_path, *options)
+    for way in prepare.NAMES.values():
+        assert re.search(re.escape(f"| {way} |") + r"( [\d,]+ \|)+\n", page)
+    for goal in ("(a), 2 cores | 1.8", "(b), 2 cores | 1.0", "(c), 2 cores | 0.8"):
+        assert re.search(re.escape(f"| `preprocess` through {goal} |") + r" [\d.]+ \|\n", page)
+    assert re.search(r"\| `verify` (\| \d+ ){3}\| 300 \| -?[\d.]+ \(goal: 0.9 to 1.1\) \|", page)
+
+
+def test_the_ways_make_the_same_arrays_but_for_the_way_the_face_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "DRAWN", 16)
+    many.make(tmp_path, 16)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ways, "panel_of", lambda image: find_panel(np.asarray(image)))
+    for way in ("verify", "preprocess", "plain_verify", "plain_preprocess", "decode"):
+        assert ways.main(way) > 0
+    arrays = [np.load(f"data/processed/{split}/images.npy") for split in ("test", "train", "validate")]
+    np.testing.assert_array_equal(np.concatenate(arrays), np.load("plain.npy"))
+    plain = [line.split(",") for line in Path("plain.csv").read_text(encoding="utf-8").splitlines()]
+    ours = manifest.read(Path("data/manifest.csv")).set_index("file")
+    for path, width, height, mode, size, sha256, dhash, _ in plain:
+        row = ours.loc[path.removeprefix("data/raw/")]
+        assert [width, height, mode, size, sha256, dhash] == [
+            *map(str, row[["width", "height", "mode", "bytes", "sha256", "dhash"]])
+        ]

@@ -1,0 +1,168 @@
+"""Time a picture's label in a new process against TensorFlow, and many pictures' labels against the goals.
+
+`python benchmarks/label.py` labels with the networks `report` and `edge` as they are before training, which takes as
+long, and writes the table in benchmarks/README.md. `--pictures 10000` sets how many are in the folder, `--rounds` how
+often the turns go round.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import many
+from anteojos.card import Card, Seen
+from anteojos.classifier import Classifier
+from anteojos.params import Network, Params
+from anteojos.recipes import RECIPES
+from measure import Cost, in_turns, median, run, table
+from readme import BENCHMARKS, write_part
+
+SIZE = 160
+WARM = 200  # pictures, in a process that has labelled one
+
+# What one would write without anteojos: TensorFlow, the model as Keras saved it, one picture.
+TENSORFLOW = """
+import sys
+import keras, numpy
+network = keras.saving.load_model(sys.argv[1])
+picture = keras.utils.img_to_array(keras.utils.load_img(sys.argv[2], target_size=(160, 160)))
+print(network.predict(picture[numpy.newaxis], verbose=0)[0, 0])
+"""
+PYTHON = """
+import sys
+from pathlib import Path
+from anteojos.classifier import Classifier
+print(Classifier.load(Path(sys.argv[1]))(Path(sys.argv[2])))
+"""
+NAMES = {
+    "command": "`anteojos predict photo.jpg`",
+    "python": "`Classifier.load(path)(picture)`",
+    "tensorflow": "TensorFlow: import, load, predict",
+}
+
+
+def main() -> None:
+    """Build the networks, make the pictures, take turns, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # TensorFlow stays in a process of its own: what is measured here is labelling without it.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+            for network in ("report", "edge"):
+                other.submit(build, network, folder).result()
+        many.make(folder / "project", options.pictures)
+        raw = folder / "project/data/raw"
+        photo = min(raw.rglob("*.jpg"))
+        parts = [cold(folder, photo, options.rounds), warm(folder, raw, photo, cores, options.rounds)]
+    write_part("label", "python benchmarks/label.py", "\n\n".join(parts), page=BENCHMARKS)
+
+
+def build(name: Network, folder: Path) -> None:
+    """Write a network as the stage `train` does, untrained, to `folder`/<name>.keras and <name>.tflite."""
+    from anteojos import networks, training
+
+    recipe = RECIPES[name]
+    network = networks.build(name, SIZE, recipe.rescale)
+    trained = networks.mirrored(network) if recipe.mirrored else network
+    training.save_keras(trained, folder / f"{name}.keras")
+    dataset = Params.load().dataset
+    seen = Seen(1.0, (SIZE, SIZE), (155, 156), (1.0, 1.04))
+    training.save_tflite(trained, folder / f"{name}.tflite")
+    Card(dataset.labels, dataset.names, "panel", seen).attach(folder / f"{name}.tflite")
+
+
+def cold(folder: Path, photo: Path, rounds: int) -> str:
+    """Label one picture in new processes."""
+    model = folder / "report.tflite"
+    commands = {
+        "command": [sys.executable, "-m", "anteojos", "predict", "--model", model, photo],
+        "python": [sys.executable, "-c", PYTHON, model, photo],
+        "tensorflow": [sys.executable, "-c", TENSORFLOW, folder / "report.keras", photo],
+    }
+    jobs = {way: partial(run, command) for way, command in commands.items()}
+    found = {way: median(costs) for way, costs in in_turns(jobs, rounds).items()}
+    theirs = found["tensorflow"]
+    rows = [
+        [
+            words,
+            f"{found[way].seconds:.2f}",
+            f"{theirs.seconds / found[way].seconds:.1f}",
+            f"{found[way].mebibytes:.0f}",
+            f"{theirs.mebibytes / found[way].mebibytes:.1f}",
+        ]
+        for way, words in NAMES.items()
+    ]
+    rows.append(["goal, at most", "0.80", "", "200", ""])
+    head = ["one picture, a new process", "s", "times as fast", "MiB", "times less memory"]
+    return f"{table(head, rows)}\n\nThe network `report`; median of {rounds} rounds."
+
+
+def warm(folder: Path, raw: Path, photo: Path, cores: list[int], rounds: int) -> str:
+    """Label pictures in a process that goes on, and a folder of them."""
+    count = len(list(raw.rglob("*.jpg")))
+    on_cores = ["taskset", "--cpu-list", ",".join(map(str, cores)), sys.executable]
+    jobs = {}
+    for network in ("report", "edge"):
+        model = folder / f"{network}.tflite"
+        command = [*on_cores, "-m", "anteojos", "predict", "--model", model]
+        jobs[network, "one by one"] = partial(one_by_one, model, photo)
+        jobs[network, "one"] = partial(run, [*command, photo])
+        jobs[network, "folder"] = partial(run, [*command, raw])
+    found: dict[tuple[str, str], list[Cost]] = in_turns(jobs, rounds)
+    rows = []
+    for network, goals in (("report", ("3", "")), ("edge", ("", "300"))):
+        folders, alone = (median(found[network, way]) for way in ("folder", "one"))
+        milliseconds = 1000 * statistics.median(cost.seconds for cost in found[network, "one by one"]) / WARM
+        rows.append(
+            [
+                f"`{network}`",
+                f"{milliseconds:.2f}",
+                f"{1000 * (folders.seconds - alone.seconds) / max(1, count - 1):.2f}",
+                goals[0],
+                f"{count / folders.seconds:,.0f}",
+                goals[1],
+                f"{folders.mebibytes:.0f}",
+            ]
+        )
+    head = [
+        "network",
+        "one after the other, ms",
+        f"each more of a folder, {len(cores)} cores, ms",
+        "goal, at most",
+        "a folder, pictures/s",
+        "goal, at least",
+        "MiB",
+    ]
+    caption = (
+        f"With decoding. One after the other: `classifier(data)` {WARM} times in one thread. The folder: `anteojos "
+        f"predict FOLDER` with {count:,} pictures of 160 px, from the start of the process to its end; the memory is "
+        f"that of all its processes. Median of {rounds} rounds."
+    )
+    return f"{table(head, rows)}\n\n{caption}"
+
+
+def one_by_one(model: Path, photo: Path) -> Cost:
+    """Label a picture again and again; give the seconds."""
+    classifier = Classifier.load(model)
+    data = photo.read_bytes()
+    classifier(data)
+    start = time.perf_counter()
+    for _ in range(WARM):
+        classifier(data)
+    return Cost(time.perf_counter() - start, 0)
+
+
+if __name__ == "__main__":
+    main()
