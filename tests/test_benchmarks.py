@@ -236,12 +236,17 @@ def test_training_from_disk_tells_its_rate_and_how_long_it_waited(tmp_path: Path
     assert 0 <= found["waited"] < 1
 
 
+def make_many(folder: Path, drawn: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `count` pictures of so many drawn faces in `folder`, and go there."""
+    monkeypatch.setattr(many, "DRAWN", drawn)
+    many.make(folder, count)
+    monkeypatch.chdir(folder)
+
+
 def test_copies_of_drawn_faces_are_other_files_of_the_same_pixels_that_verify_accepts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(many, "DRAWN", 20)
-    many.make(tmp_path, 50)
-    monkeypatch.chdir(tmp_path)
+    make_many(tmp_path, drawn=20, count=50, monkeypatch=monkeypatch)
     verify.main()
     table = manifest.read(Path("data/manifest.csv"))
     assert len(table) == table["sha256"].nunique() == 50
@@ -283,9 +288,7 @@ def test_preparing_is_timed_against_plain_loops_keras_and_decoding(tmp_path: Pat
 def test_the_ways_make_the_same_arrays_but_for_the_way_the_face_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(many, "DRAWN", 16)
-    many.make(tmp_path, 16)
-    monkeypatch.chdir(tmp_path)
+    make_many(tmp_path, drawn=16, count=16, monkeypatch=monkeypatch)
     monkeypatch.setattr(ways, "panel_of", lambda image: find_panel(np.asarray(image)))
     for way in ("verify", "preprocess", "plain_verify", "plain_preprocess", "decode"):
         assert ways.main(way) > 0

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count, islice
 
 import numpy as np
@@ -23,6 +23,23 @@ from anteojos.parallel import in_order, spread
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(parallel.SCHEDULER, raising=False)
     monkeypatch.setattr(parallel, "cores", lambda: 2)
+
+
+def most_ahead(function: Callable[[Iterator[int]], Iterator[str]]) -> int:
+    """Hand out 1,000 items; give how many were taken, at the most, beyond those whose results had been given."""
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield number
+
+    most = 0
+    for given, _ in enumerate(function(items())):
+        most = max(most, taken - given)
+    assert taken == 1000
+    return most
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -64,19 +81,7 @@ def test_one_core_does_one_item_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_only_a_few_items_are_under_way_at_once() -> None:
-    taken = 0
-
-    def items() -> Iterator[int]:
-        nonlocal taken
-        for number in range(1000):
-            taken += 1
-            yield number
-
-    most = 0
-    for given, _ in enumerate(in_order(str, items(), total=1000, description="")):
-        most = max(most, taken - given)
-    assert taken == 1000
-    assert 2 <= most <= 4 * 2 + 1
+    assert 2 <= most_ahead(lambda items: in_order(str, items, total=1000, description="")) <= 4 * 2 + 1
 
 
 def test_an_error_comes_where_its_result_would_and_stops_the_rest() -> None:
@@ -170,19 +175,7 @@ def test_arrays_of_any_size_come_whole_from_the_other_processes(monkeypatch: pyt
 
 
 def test_only_a_few_items_are_taken_before_their_results_are_wanted() -> None:
-    taken = 0
-
-    def items() -> Iterator[int]:
-        nonlocal taken
-        for number in range(1000):
-            taken += 1
-            yield number
-
-    most = 0
-    for given, _ in enumerate(spread(int, str, items(), total=1000, description="")):
-        most = max(most, taken - given)
-    assert taken == 1000
-    assert most <= 16 * (2 * 2 + 1)
+    assert most_ahead(lambda items: spread(int, str, items, total=1000, description="")) <= 16 * (2 * 2 + 1)
 
 
 def test_an_error_in_another_process_comes_through_and_leaves_none_behind() -> None:

@@ -119,8 +119,9 @@ def in_child(work: Callable[[Callable[[Any], None]], Result], hear: Callable[[An
             match receiver.recv():
                 case "told", told:
                     hear(told)
-                case "done", result:
-                    return result  # type: ignore[no-any-return]
+                case "done", done:
+                    result: Result = done
+                    return result
                 case "error", error:
                     raise error
         raise InputError(

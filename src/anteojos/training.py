@@ -349,14 +349,13 @@ def batch_of(
     """
     images, targets, weights = [], [], []
     for share in shares:
-        mine, moved = (rows[share], moves[share] if moves is not None else None)
-        weights.append(np.ones(len(mine), np.float32))
-        if not len(mine):
-            mine, moved, weights[-1] = rows[:1], moves[:1] if moves is not None else None, np.zeros(1, np.float32)
-        first = pictures.first[mine].astype(np.float32)
+        counts = share.start < share.stop
+        here = share if counts else slice(0, 1)
+        first = pictures.first[rows[here]].astype(np.float32)
         targets.append(np.stack((first, 1 - first), axis=1)[:, :outputs])
-        read = pictures.images[mine]
-        images.append(read if moved is None else augmentation.vary(read, moved))
+        weights.append(np.full(len(first), counts, np.float32))
+        read = pictures.images[rows[here]]
+        images.append(read if moves is None else augmentation.vary(read, moves[here]))
     if isinstance(pictures.images.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         # Else the process would seem to hold, and in the end would hold, all that it has ever read.
         pictures.images.base.madvise(mmap.MADV_DONTNEED)
