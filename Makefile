@@ -39,7 +39,7 @@ repro: setup  ## run what has changed of the pipeline: pictures, training, score
 	dvc --wait-for-lock repro $(ARGS)
 	@$(TEAM).reproduced --record
 
-test: setup  ## run all tests (20 minutes)
+test: setup  ## run all tests (25 minutes)
 	python -m pytest $(ARGS)
 
 lint: setup  ## ruff, format check and mypy

@@ -1,4 +1,4 @@
-"""Verify and prepare many pictures by threads and on a Dask cluster of as many, and write the table.
+"""Verify and prepare many pictures by processes here and on a Dask cluster of as many, and write the table.
 
 `python benchmarks/cluster.py` starts a scheduler and workers of one thread each on this machine, so that what differs
 is what it costs to send pictures and results about. `--pictures 2000` sets how many are drawn.
@@ -38,17 +38,17 @@ def main() -> None:
         draw(folder, pictures)
         address = stack.enter_context(cluster(Path(name)))
         made: set[tuple[bytes, ...]] = set()
-        ways = {"threads": "", "cluster": address}
+        ways = {"here": "", "cluster": address}
         # Before the clock runs: a worker imports what it needs with the first picture.
         for way in ways.values():
             run_stages(folder, way)
         costs = in_turns({way: partial(run_both, folder, ways[way], made) for way in ways}, ROUNDS)
         if len(made) != 1:
-            raise RuntimeError("the cluster has made other bytes than threads")
+            raise RuntimeError("the cluster has made other bytes than processes here")
 
     rows = []
     for way, words in (
-        ("threads", f"{WORKERS} threads, here"),
+        ("here", f"{WORKERS} processes, here"),
         ("cluster", f"{WORKERS} workers of one thread, beside it"),
     ):
         by_stage = {stage: median([cost[stage] for cost in costs[way]]) for stage in STAGES}
@@ -63,7 +63,7 @@ def main() -> None:
         )
     ratio = [
         sum(there[stage].seconds for stage in STAGES) / sum(here[stage].seconds for stage in STAGES)
-        for here, there in zip(costs["threads"], costs["cluster"], strict=True)
+        for here, there in zip(costs["here"], costs["cluster"], strict=True)
     ]
     head = ["", *(f"`{stage}`, s" for stage in STAGES), "pictures/s, both", "memory of the stage, MiB"]
     caption = (
