@@ -22,7 +22,7 @@ from anteojos.classifier import Classifier
 from anteojos.params import Network, Params
 from anteojos.recipes import RECIPES
 from measure import Cost, in_turns, median, run, table
-from readme import BENCHMARKS, write_part
+from readme import BENCHMARKS, record, write_part
 
 SIZE = 160
 WARM = 200  # pictures, in a process that has labelled one
@@ -124,6 +124,8 @@ def warm(folder: Path, raw: Path, photo: Path, cores: list[int], rounds: int) ->
     rows = []
     for network, goals in (("report", ("3", "")), ("edge", ("", "300"))):
         folders, alone = (median(found[network, way]) for way in ("folder", "one"))
+        if network == "report":  # the slower of the two
+            record("label", {"label_per_second": count / folders.seconds})
         milliseconds = 1000 * statistics.median(cost.seconds for cost in found[network, "one by one"]) / WARM
         rows.append(
             [

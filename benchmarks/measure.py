@@ -18,7 +18,7 @@ from typing import TypeVar
 import psutil
 
 MIB = 2**20
-_EVERY = 0.02  # seconds between two looks at a command's memory
+_EVERY = 0.05  # seconds between two looks at a command's memory, each of which takes it some milliseconds
 
 Result = TypeVar("Result")
 
@@ -27,7 +27,8 @@ Result = TypeVar("Result")
 class Cost:
     """What a command took: `seconds` from start to end, and at most so many `mebibytes` in memory at once.
 
-    The memory is the resident set of the process and all of its children together; what they share counts each time.
+    The memory is that of the process and all of its children together, in proportional set size (PSS): a page that
+    several processes share counts once.
     """
 
     seconds: float
@@ -43,7 +44,7 @@ def run(command: Sequence[str | Path], folder: Path | None = None, **environment
         ) as process:
             watched, most = psutil.Process(process.pid), 0
             while process.poll() is None:
-                most = max(most, _resident(watched))
+                most = max(most, _memory(watched))
                 time.sleep(_EVERY)
         seconds = time.perf_counter() - start
         if process.returncode:
@@ -52,12 +53,12 @@ def run(command: Sequence[str | Path], folder: Path | None = None, **environment
     return Cost(seconds, most / MIB)
 
 
-def _resident(process: psutil.Process) -> int:
+def _memory(process: psutil.Process) -> int:
     total = 0
     with suppress(psutil.NoSuchProcess):
         for each in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
-                total += each.memory_info().rss
+                total += each.memory_full_info().pss
     return total
 
 

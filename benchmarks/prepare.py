@@ -23,7 +23,7 @@ from PIL import Image
 import many
 from anteojos import duplicates, images
 from measure import Cost, in_turns, median, run, table
-from readme import BENCHMARKS, write_part
+from readme import BENCHMARKS, record, write_part
 
 ONCE = 100_000  # pictures from which one round has to do
 LARGE = (4000, 3000)  # px, a photograph as a telephone takes it
@@ -33,6 +33,7 @@ WAYS = Path(__file__).with_name("ways.py")
 # Ours, and what it is compared with.
 VERIFY = {"ours": "verify", "a": "plain_verify", "c": "decode"}
 PREPROCESS = {"ours": "preprocess", "a": "plain_preprocess", "b": "keras", "c": "decode"}
+STAGES = (VERIFY["ours"], PREPROCESS["ours"])
 NAMES = {
     "verify": "`verify`",
     "preprocess": "`preprocess`",
@@ -71,6 +72,9 @@ def main() -> None:
         photographs(options.photographs, options.rounds),
         near_pairs(options.hashes, options.rounds),
     ]
+    largest = results[max(results)]
+    rates_of = {f"{way}_per_second": max(results) / median(largest[way, len(cores)]).seconds for way in STAGES}
+    record("prepare", rates_of)
     write_part("prepare", "python benchmarks/prepare.py", "\n\n".join(parts), page=BENCHMARKS)
 
 
@@ -130,7 +134,7 @@ def memory(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) ->
     """Write the memory for each number of pictures, and whether the time grows with their number."""
     head = [f"on {cores} cores", *(f"{count:,}: MiB" for count in results), "goal, at most", "time for each more"]
     rows = []
-    for way in ("verify", "preprocess"):
+    for way in STAGES:
         costs = {count: median(runs[way, cores]) for count, runs in results.items()}
         counts = list(costs)
         # Each step from a number to the next: what each picture more takes, so that the start does not count.
@@ -138,7 +142,7 @@ def memory(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) ->
         growth = f"{steps[-1] / steps[0]:.2f} (goal: 0.9 to 1.1)" if len(steps) > 1 else ""
         rows.append([NAMES[way], *(f"{cost.mebibytes:.0f}" for cost in costs.values()), "300", growth])
     caption = (
-        "The resident memory of all processes together; pages that they share count each time. The last column is what "
+        "The memory of all processes together; a page that several share counts once. The last column is what "
         "each picture more takes in the last step from a number to the next, through what it takes in the first."
     )
     return f"{table(head, rows)}\n\n{caption}"

@@ -78,3 +78,9 @@ def test_an_index_with_some_of_the_columns_is_read(tmp_path: Path) -> None:
         {"file": "test/1.jpg", "label": ""},
         {"file": "test/2.jpg", "label": "1"},
     ]
+
+
+def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("file,split,label,width\na.jpg,test,,160\n")
+    table = manifest.read(tmp_path / "manifest.csv", ("file", "label"))
+    assert table.to_dict("records") == [{"file": "a.jpg", "label": ""}]

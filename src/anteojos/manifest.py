@@ -1,5 +1,6 @@
 """The manifest: the one list of the pipeline's pictures, a table with a row for each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +13,16 @@ COLUMNS = ("file", "split", "label", "width", "height", "mode", "bytes", "sha256
 INDEX = ("file", "label", "width", "height", "panel")
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read a manifest, or an index.csv with some of its columns; an unknown label is ""."""
+def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a manifest, or an index.csv with some of its columns; an unknown label is "".
+
+    Of very many pictures, only the `columns` that are needed should be held in memory.
+    """
     # A checksum of digits alone is text too; of no pictures at all, pandas could not tell what `panel` is.
     types = dict.fromkeys(("file", "split", "label", "mode", "sha256", "dhash"), str)
-    return pd.read_csv(path, dtype={**types, "panel": bool}, keep_default_na=False)
+    return pd.read_csv(
+        path, dtype={**types, "panel": bool}, keep_default_na=False, usecols=None if columns is None else list(columns)
+    )
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -18,7 +18,7 @@ SAMPLES_PER_CLASS = 4
 def main() -> None:
     """Run the stage."""
     params = Params.load()
-    table = manifest.read(Path("data/manifest.csv"))
+    table = manifest.read(Path("data/manifest.csv"), ("split", *manifest.INDEX))
     for split in SPLITS:
         rows = table[table["split"] == split]
         with replacing(Path("data/processed", split)) as folder:
