@@ -207,9 +207,8 @@ def test_the_command_looks_at_the_border_it_is_told_to(tmp_path: Path, capsys: p
     # 15 of 80 px are 30 of 160.
     assert main(["audit", str(tmp_path), "--fail", "--border", "30"]) == 0
     assert main(["audit", str(tmp_path), "--fail", "--border", "40"]) == 4
-    with pytest.raises(SystemExit, match="2"):
-        main(["audit", str(tmp_path), "--border", "73"])
-    assert "73 is not from 4 to 72" in capsys.readouterr().err
+    assert main(["audit", str(tmp_path), "--border", "73"]) == 2
+    assert "73 is not in the range 4<=x<=72" in capsys.readouterr().err
 
 
 def test_the_command_looks_at_the_face_alone_where_it_is_told_to(tmp_path: Path) -> None:
@@ -257,10 +256,6 @@ def test_the_command_says_what_is_wrong_with_a_folder(tmp_path: Path, capsys: py
 
 
 def test_help_waits_for_no_numpy() -> None:
-    code = (
-        "import sys, anteojos.cli\n"
-        "try: anteojos.cli.main(['audit', '--help'])\n"
-        "except SystemExit: print('numpy' in sys.modules)"
-    )
+    code = "import sys, anteojos.cli\nanteojos.cli.main(['audit', '--help'])\nprint('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

@@ -239,7 +239,7 @@ def test_the_example_in_the_docstring_works(model: Path, tmp_path: Path, monkeyp
     Card(("glasses", "noglasses"), ("con lentes", "sin lentes"), "panel", SEEN).attach(copy)
     Image.new("RGB", (80, 60), (220, 220, 220)).save("photo.jpg")
     (example,) = doctest.DocTestFinder(recurse=False).find(classifier_module.Classifier, globs=vars(classifier_module))
-    assert doctest.DocTestRunner().run(example) == (0, 5)
+    assert doctest.DocTestRunner().run(example) == (0, 6)
 
 
 def test_labelling_needs_no_tensorflow() -> None:

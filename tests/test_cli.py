@@ -1,16 +1,25 @@
 """The command `anteojos`."""
 
+import contextlib
 import csv
 import io
+import json
+import os
+import pty
+import re
+import shlex
 import subprocess
 import sys
+import termios
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from anteojos import parallel
-from anteojos.cli import main
+from anteojos.cli import command, main
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -72,9 +81,8 @@ def test_the_threshold_moves_the_label(
 ) -> None:
     main(["predict", "--model", str(model), "--threshold", "0", str(bright_and_dark[1])])
     assert rows(capsys.readouterr().out)[0]["label"] == "bright"
-    with pytest.raises(SystemExit, match="2"):
-        main(["predict", "--model", str(model), "--threshold", "1.1", str(bright_and_dark[1])])
-    assert "1.1 is not from 0 to 1" in capsys.readouterr().err
+    assert main(["predict", "--model", str(model), "--threshold", "1.1", str(bright_and_dark[1])]) == 2
+    assert "1.1 is not in the range 0<=x<=1" in capsys.readouterr().err
 
 
 def test_why_a_label_should_not_be_relied_on_stands_in_a_column(
@@ -92,8 +100,7 @@ def test_why_a_label_should_not_be_relied_on_stands_in_a_column(
 
 
 def test_the_uncertain_probabilities_are_given_from_low_to_high(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["predict", "--uncertain", "0.8", "0.2", "x.jpg"])
+    assert main(["predict", "--uncertain", "0.8", "0.2", "x.jpg"]) == 2
     assert "--uncertain: 0.8 is above 0.2" in capsys.readouterr().err
 
 
@@ -108,3 +115,171 @@ def test_python_m_anteojos_is_the_command(model: Path, bright_and_dark: tuple[Pa
     command = [sys.executable, "-m", "anteojos", "predict", "--model", str(model), str(bright_and_dark[0])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert rows(done.stdout)[0]["label"] == "bright"
+
+
+def predict(model: Path, *arguments: str | Path, **options: Any) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "anteojos", "predict", "--model", str(model), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def on_terminal(*command: str | Path, **environment: str) -> str:
+    """Run a command on a terminal of its own; give what it shows there."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    variables = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=variables):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # which ends what comes from a terminal
+            while piece := os.read(ours, 2**16):
+                shown += piece
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_nothing_but_the_table_is_written_into_a_pipe(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    done = predict(model, *bright_and_dark * 30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(rows(done.stdout)) == 60
+
+
+def test_json_lines_have_a_value_for_each_column(
+    model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"n\xffo.jpg")
+    done = predict(model, "--format", "jsonl", bright_and_dark[0], tmp_path / name)
+    read, missing = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 3
+    assert (read["label"], read["warning"], read["error"]) == ("bright", "", "")
+    assert 0.5 < read["probability"] < 1
+    assert missing == {
+        "file": str(tmp_path / name),
+        "label": "",
+        "probability": None,
+        "warning": "",
+        "error": "No such file or directory",
+    }
+
+
+@pytest.mark.parametrize("between", ["\n", "\0"])
+def test_pictures_are_listed_on_standard_input(model: Path, bright_and_dark: tuple[Path, Path], between: str) -> None:
+    done = predict(model, "-", input=between.join(map(str, bright_and_dark)) + between)
+    assert [row["file"] for row in rows(done.stdout)] == list(map(str, bright_and_dark))
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "labels.csv"
+    output.write_text("before")
+
+    def fail(self: object, data: object, **_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    arguments = ["predict", "--model", str(model), "--output", str(output), *map(str, bright_and_dark)]
+    with monkeypatch.context() as patch:
+        patch.setattr("anteojos.classifier.Classifier.__call__", fail)
+        assert main(arguments) == 1
+    assert output.read_text() == "before"
+    assert main(arguments) == 0
+    assert [row["label"] for row in rows(output.read_text())] == ["bright", "dark"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bright.png", "dark.jpg", "labels.csv"]
+
+
+def test_people_on_a_terminal_get_a_table_and_a_bar_from_50_pictures_on(
+    model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "anteojos", "predict", "--model", model]
+    hostile = tmp_path / "a\x1b]0;gotcha\x07b.jpg"
+    shown = on_terminal(*command, *bright_and_dark, hostile)
+    head, bright, _, missing = shown.splitlines()
+    assert head.split() == ["file", "label", "probability"]
+    assert bright.split()[:2] == [str(bright_and_dark[0]), "bright"]
+    assert "a\\x1b]0;gotcha\\x07b.jpg" in missing
+    assert "\x1b[31mNo such file or directory\x1b[0m" in missing
+    assert "\x1b" not in on_terminal(*command, *bright_and_dark, hostile, NO_COLOR="1")
+    assert "predict:" not in on_terminal(*command, *bright_and_dark * 24)
+    many = on_terminal(*command, *bright_and_dark * 25)
+    assert re.search(r"predict: .*50/50", many)
+    assert "predict:" not in on_terminal(*command, "--quiet", *bright_and_dark * 25)
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    command = f"{sys.executable} -m anteojos predict --model '{model}' - | head -n 1"
+    listed = "\n".join(map(str, bright_and_dark * 2000))
+    done = subprocess.run(["sh", "-c", command], input=listed, capture_output=True, text=True)
+    assert done.stdout == "file,label,probability,warning,error\n"
+    assert done.stderr == ""
+
+
+def test_a_folder_without_pictures_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert main(["predict", "--model", str(model), str(tmp_path)]) == 1
+    assert f"anteojos: {tmp_path}: no pictures there\nPictures are named *.bmp" in capsys.readouterr().err
+
+
+def test_a_sheet_shows_as_many_pictures_of_each_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label, grey in (("cats", 200), ("dogs", 60)):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for number in range(9):
+            Image.new("RGB", (50, 100), (grey + number, grey, grey)).save(tmp_path / "pets" / label / f"{number}.png")
+    sheet = tmp_path / "sheet.png"
+    assert main(["show", "6", str(tmp_path / "pets"), "--output", str(sheet)]) == 0
+    assert capsys.readouterr().out == f"Wrote {sheet}.\n"
+    with Image.open(sheet) as image:
+        colors = {color for _, color in image.getcolors(10**6)}
+    # The first, the middle and the last of each.
+    assert {(grey + number, grey, grey) for grey in (200, 60) for number in (0, 4, 8)} <= colors
+    assert (201, 200, 200) not in colors
+
+
+def test_a_sheet_names_what_can_not_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"")
+    sheet = tmp_path / "sheet.png"
+    assert main(["show", "6", str(tmp_path), "--output", str(sheet)]) == 3
+    assert sheet.exists()
+    assert main(["show", "6", str(tmp_path / "none"), "--output", str(sheet)]) == 1
+    assert "none: no such folder" in capsys.readouterr().err
+
+
+def test_a_split_is_that_of_the_pipeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw/train/glasses").mkdir(parents=True)
+    Image.new("RGB", (50, 50), (1, 2, 3)).save("data/raw/train/glasses/1.png")
+    assert main(["show", "1"]) == 0
+    with Image.open("contact-sheet.png") as image:
+        assert (1, 2, 3) in {color for _, color in image.getcolors(10**6)}
+
+
+def test_every_command_has_its_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in command.commands:
+        assert main([name, "--help"]) == 0
+        assert f"  anteojos {name}" in capsys.readouterr().out.partition("Examples:")[2].replace('eval "$(', "  ")
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"anteojos {version('anteojos')}\n"
+    assert main(["predikt"]) == 2
+    assert "No such command 'predikt'" in capsys.readouterr().err
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    script = tmp_path / "completion.bash"
+    script.write_text(
+        subprocess.run(
+            [sys.executable, "-m", "anteojos", "completion", "bash"], capture_output=True, text=True, check=True
+        ).stdout
+    )
+    (tmp_path / "anteojos").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m anteojos "$@"\n')
+    (tmp_path / "anteojos").chmod(0o755)
+    code = f"""
+    PATH={shlex.quote(str(tmp_path))}:$PATH; . {shlex.quote(str(script))}
+    completed() {{
+      COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+      _anteojos_completion anteojos
+      echo "${{COMPREPLY[@]}}"
+    }}
+    completed anteojos au; completed anteojos predict --thr; completed anteojos completion ''
+    """
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["audit", "--threshold", "bash zsh fish"]

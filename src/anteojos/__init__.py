@@ -1,1 +1,31 @@
-"""Faces with and without glasses: a pipeline, a model and a command."""
+"""Tell faces with glasses from faces without: the trained model as people use it, and the pipeline that trains it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anteojos.classifier import Classifier, Prediction
+    from anteojos.errors import InputError
+    from anteojos.face import cut_face
+    from anteojos.images import PictureError
+
+__all__ = ["Classifier", "InputError", "PictureError", "Prediction", "cut_face"]
+
+_MODULES = {
+    "Classifier": "classifier",
+    "InputError": "errors",
+    "PictureError": "images",
+    "Prediction": "classifier",
+    "cut_face": "face",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Not before it is asked for: a stage or `anteojos --help` need not wait for the others' imports.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'anteojos' has no attribute {name!r}")
+    return getattr(import_module(f"anteojos.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -38,7 +38,8 @@ class Classifier:
     Threads may share it. Pickled, it is the model's bytes and the card.
 
     >>> from pathlib import Path
-    >>> classifier = Classifier.load(Path("models/model.tflite"))
+    >>> from anteojos import Classifier
+    >>> classifier = Classifier.load("models/model.tflite")
     >>> classifier("photo.jpg").label
     'glasses'
     >>> data = Path("photo.jpg").read_bytes()
@@ -72,13 +73,15 @@ class Classifier:
         self._idle.append(interpreter)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: str | Path) -> Self:
         """Read a model.tflite. Raises InputError where there is none or it is not one of anteojos."""
+        path = Path(path)
         try:
             return cls(path.read_bytes(), Card.read(path))
         except OSError as error:
             raise InputError(
-                f"{path}: {error.strerror}", advice="Train a model with `dvc repro`, or bring one with `dvc pull`."
+                f"{path}: {error.strerror}",
+                advice="Train a model with `dvc repro` or bring one with `dvc pull`, in the checkout; or name another.",
             ) from error
         except (ValueError, RuntimeError) as error:
             raise InputError(

@@ -1,183 +1,308 @@
 """The command `anteojos`."""
 
-import argparse
-import csv
+import errno
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, get_args
 
+import click
+
+# NumPy, Pillow and LiteRT are imported where they are used, so that --help need not wait for them.
 from anteojos.errors import InputError
 
-if TYPE_CHECKING:
-    from anteojos.classifier import Classifier
+UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
+Shell = Literal["bash", "zsh", "fish"]
+_EXISTING = click.Path(path_type=Path, allow_dash=False)
+_PROBABILITY = click.FloatRange(0, 1)
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order in which they stand here, not by the alphabet."""
+        return list(self.commands)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; give its exit code.
-
-    0, 1 for wrong input, 3 where `predict` could not read a picture, 4 where `audit --fail` found a leak.
-    """
-    parser = argparse.ArgumentParser(prog="anteojos", description="Tells faces with glasses from faces without.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    predict = commands.add_parser("predict", help="label pictures", description="Label pictures; writes CSV.")
-    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of pictures")
-    predict.add_argument("--model", type=Path, default=Path("models/model.tflite"), help="default: %(default)s")
-    predict.add_argument(
-        "--threshold",
-        type=_probability,
-        default=0.5,
-        help="probability from which a picture counts as the first class, default: %(default)s",
-    )
-    predict.add_argument(
-        "--uncertain",
-        action=_FromLowToHigh,
-        nargs=2,
-        type=_probability,
-        default=(0.2, 0.8),
-        metavar=("LOW", "HIGH"),
-        help="probabilities between which a picture is warned of as uncertain, default: 0.2 0.8",
-    )
-    _add_audit(commands)
-    options = parser.parse_args(arguments)
+    """Run the command; give its exit code, as `anteojos --help` lists them."""
+    # https://no-color.org: any value but an empty one.
+    color = False if os.environ.get("NO_COLOR") else None
     try:
-        if options.command == "audit":
-            return _audit(options)
-        return _predict(options.paths, options.model, options.threshold, options.uncertain)
+        done = command.main(arguments, prog_name="anteojos", standalone_mode=False, color=color)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        _say("interrupted")
+        return INTERRUPTED
     except InputError as error:
-        print(f"anteojos: {error}", file=sys.stderr)
+        _say(str(error))
         return 1
+    except OSError as error:
+        if error.errno == errno.EPIPE or not error.strerror:
+            raise
+        # A full disk, a folder that can't be written: the machine's matter.
+        _say(f"{error.filename or 'writing'}: {error.strerror}")
+        return 1
+    return done if isinstance(done, int) else 0
 
 
-def _predict(paths: Sequence[Path], model: Path, threshold: float, uncertain: tuple[float, float]) -> int:
-    # Here, so that --help need not wait for NumPy, Pillow and LiteRT.
-    from anteojos import parallel
+def _say(words: str) -> None:
+    click.echo(f"{click.style('anteojos:', fg='red', bold=True)} {words}", err=True, color=_colored(sys.stderr))
+
+
+def _colored(stream: Any) -> bool:
+    return bool(stream.isatty() and not os.environ.get("NO_COLOR"))
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Drop what C++ code prints to stderr: LiteRT tells everyone that it has found its own kernels."""
+    stderr = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  anteojos predict photo.jpg
+  anteojos audit holidays/ --picture leak.png
+  anteojos report --against main
+
+\b
+Exit codes:
+  0    all went well
+  1    wrong input, such as a model that is not there
+  2    wrong arguments
+  3    a picture could not be read
+  4    `audit --fail` found a leak
+  130  interrupted""",
+)
+@click.version_option(package_name="anteojos", message="anteojos %(version)s")
+def command() -> None:
+    """Tell faces with glasses from faces without, or what else a model was trained on."""
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  anteojos predict photo.jpg
+  anteojos predict holidays/ --output labels.csv
+  find . -name '*.jpg' -print0 | anteojos predict - --format jsonl
+  anteojos predict holidays/ --threshold 0.9 --uncertain 0.1 0.9
+
+A picture that can't be read is a row with its error; the exit code is then 3.""",
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="PATH...")
+@click.option(
+    "--model",
+    type=_EXISTING,
+    default="models/model.tflite",
+    show_default=True,
+    help="The trained model, with its card.",
+)
+@click.option(
+    "--threshold",
+    type=_PROBABILITY,
+    default=0.5,
+    show_default=True,
+    help="Probability from which a picture counts as the first class.",
+)
+@click.option(
+    "--uncertain",
+    type=_PROBABILITY,
+    nargs=2,
+    default=(0.2, 0.8),
+    show_default=True,
+    metavar="LOW HIGH",
+    help="Probabilities between which a picture is warned of as uncertain.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl"]),
+    help="How labels are written.  [default: table on a terminal, else csv]",
+)
+@click.option("-o", "--output", type=_EXISTING, help="Write to this file, whole or not at all.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+def predict(
+    paths: tuple[Path, ...],
+    model: Path,
+    threshold: float,
+    uncertain: tuple[float, float],
+    form: Literal["table", "csv", "jsonl"] | None,
+    output: Path | None,
+    quiet: bool,
+) -> int:
+    """Label pictures.
+
+    PATH is a picture, a folder of pictures, or - for a list of them on standard input: a line each, or with NUL between
+    them, as `find -print0` writes it.
+
+    Written are file, label, the probability of the first class, a warning where the label should not be relied on, and
+    the error where a picture can't be read.
+    """
+    if uncertain[0] > uncertain[1]:
+        raise click.BadParameter(f"{uncertain[0]} is above {uncertain[1]}", param_hint="--uncertain")
+    from anteojos import labelling
     from anteojos.classifier import Classifier
 
-    label = partial(_label, Classifier.load(model), threshold, uncertain)
-    pictures = list(_pictures(paths))
-    # On a terminal, the table itself shows how far it is.
-    description = "" if len(pictures) == 1 or sys.stdout.isatty() else "predict"
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(("file", "label", "probability", "warning", "error"))
-    unreadable = False
-    rows = parallel.spread(_read, label, pictures, total=len(pictures), description=description)
-    for path, (*row, error) in zip(pictures, rows, strict=True):
-        table.writerow((path, *row, error))
-        unreadable = unreadable or bool(error)
-    return 3 if unreadable else 0
-
-
-def _read(path: Path) -> bytes | OSError:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        return error
-
-
-def _label(
-    classifier: "Classifier", threshold: float, uncertain: tuple[float, float], data: bytes | OSError
-) -> tuple[str, str, str, str]:
-    """Give what is written of a picture: its label, probability and warning, or what is wrong with it."""
-    from anteojos.images import PictureError
-
-    if isinstance(data, OSError):
-        return "", "", "", data.strerror or str(data)
-    try:
-        found = classifier(data, threshold=threshold, uncertain=uncertain)
-    except PictureError as error:
-        return "", "", "", str(error)
-    return found.label, f"{found.probability:.4f}", found.warning, ""
-
-
-def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files among `paths` and, sorted, the pictures in the folders among them."""
-    from anteojos.images import is_picture
-
-    for path in paths:
-        if path.is_dir():
-            yield from (file for file in sorted(path.rglob("*")) if file.is_file() and is_picture(file))
-        else:
-            yield path
-
-
-class _FromLowToHigh(argparse.Action):
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
-        low, high = values
-        if low > high:
-            raise argparse.ArgumentError(self, f"{low} is above {high}")
-        setattr(namespace, self.dest, (low, high))
-
-
-def _probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return value
-
-
-def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    audit = commands.add_parser(
-        "audit",
-        help="ask whether labels can be told from the pictures' border",
-        description="Ask whether the labels of pictures can be told where what they are about is not: from their "
-        "border, and from what their files give away.",
+    with _without_remarks():
+        classifier = Classifier.load(model)
+    pictures = list(labelling.find(paths))
+    if not pictures:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no pictures there",
+            advice=f"Pictures are named *{', *'.join(labelling.FORMATS)}.",
+        )
+    on_terminal = output is None and sys.stdout.isatty()
+    rows = labelling.label(
+        pictures, classifier, threshold, uncertain, progress=not quiet and len(pictures) >= labelling.MANY
     )
-    audit.add_argument(
-        "folder",
-        type=Path,
-        metavar="FOLDER",
-        help="holds a folder of pictures for each of two classes, or train/ and validate/ that do",
+    written = labelling.write(
+        rows,
+        form or ("table" if on_terminal else "csv"),
+        output,
+        width=max(len(labelling.shown(picture)) for picture in pictures),
+        color=on_terminal and _colored(sys.stdout),
     )
-    audit.add_argument(
-        "--crop",
-        choices=("panel", "none"),
-        default="none",
-        help="panel: look at the face cut out of its canvas, default: %(default)s",
-    )
-    audit.add_argument(
-        "--border",
-        type=_from_to(4, 72),
-        default=22,
-        help="width of the border in 160ths of a picture's, default: %(default)s",
-    )
-    audit.add_argument(
-        "--size",
-        type=_from_to(32, 1024),
-        default=160,
-        help="px, width and height that pictures are brought to first, default: %(default)s",
-    )
-    audit.add_argument("--picture", type=Path, metavar="PNG", help="draw there where in the border the label is")
-    audit.add_argument("--fail", action="store_true", help="exit with code 4 if the label can be told from the border")
+    return UNREADABLE if written.unreadable else 0
 
 
-def _audit(options: argparse.Namespace) -> int:
+@command.command(
+    short_help="Ask whether labels can be told from the pictures' border.",
+    epilog="""\b
+Examples:
+  anteojos audit holidays/
+  anteojos audit data/raw --crop panel --picture leak.png
+  anteojos audit holidays/ --fail && dvc repro""",
+)
+@click.argument("folder", type=_EXISTING)
+@click.option(
+    "--crop",
+    type=click.Choice(["panel", "none"]),
+    default="none",
+    show_default=True,
+    help="panel: look at the face cut out of its canvas.",
+)
+@click.option(
+    "--border",
+    type=click.IntRange(4, 72),
+    default=22,
+    show_default=True,
+    help="Width of the border in 160ths of a picture's.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(32, 1024),
+    default=160,
+    show_default=True,
+    help="Width and height, in px, that pictures are brought to first.",
+)
+@click.option("--picture", type=_EXISTING, metavar="PNG", help="Draw there where in the border the label is.")
+@click.option("--fail", is_flag=True, help="Exit with code 4 if the label can be told from the border.")
+def audit(
+    folder: Path, crop: Literal["panel", "none"], border: int, size: int, picture: Path | None, fail: bool
+) -> int:
+    """Ask whether the labels of pictures can be told where what they are about is not.
+
+    That is from their border, and from what their files give away. FOLDER holds a folder of pictures for each of two
+    classes, or train/ and validate/ that do.
+    """
     from anteojos import labelled, leak, leak_sheet
     from anteojos.outputs import replacing
 
-    files, labels = labelled.find(options.folder)
+    files, labels = labelled.find(folder)
     first, names = leak.two_classes(labels)
     chosen = leak.sample(len(files))
-    pictures, facts = labelled.read([files[row] for row in chosen], options.size, options.crop)
-    found = leak.probes(pictures, first[chosen], facts, border=options.border)
-    print(f"{'':16}  accuracy  chance  p value  pictures  verdict")
+    pictures, facts = labelled.read([files[row] for row in chosen], size, crop)
+    found = leak.probes(pictures, first[chosen], facts, border=border)
+    click.echo(f"{'':16}  accuracy  chance  p value  pictures  verdict")
     for name, probe in found.items():
         figures = f"{probe.accuracy:8.3f}  {probe.chance:6.3f}  {probe.p_value:7.3f}  {probe.n:8,}"
-        print(f"{name:16}  {figures}  {probe.verdict}")
-    for paragraph in leak.explain(found, names, options.border, options.crop, str(options.picture or "")):
-        print(f"\n{paragraph}")
-    if options.picture:
-        with replacing(options.picture) as path:
-            leak_sheet.draw(pictures, first[chosen], names, found["border"], options.border).save(path, "PNG")
-    return 4 if options.fail and found["border"].verdict == "leak" else 0
+        click.echo(f"{name:16}  {figures}  {probe.verdict}")
+    for paragraph in leak.explain(found, names, border, crop, str(picture or "")):
+        click.echo(f"\n{paragraph}")
+    if picture:
+        with replacing(picture) as path:
+            leak_sheet.draw(pictures, first[chosen], names, found["border"], border).save(path, "PNG")
+    return LEAK if fail and found["border"].verdict == "leak" else 0
 
 
-def _from_to(low: int, high: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
-        return value
+@command.command(
+    short_help="Draw some pictures on a sheet, to look at them.",
+    epilog="""\b
+Examples:
+  anteojos show 20
+  anteojos show 12 validate --output validate.png
+  anteojos show 40 holidays/""",
+)
+@click.argument("n", type=click.IntRange(1, 1000), metavar="N")
+@click.argument("place", type=_EXISTING, default="train")
+@click.option(
+    "-o", "--output", type=_EXISTING, default="contact-sheet.png", show_default=True, help="Where the sheet is drawn."
+)
+def show(n: int, place: Path, output: Path) -> int:
+    """Draw N pictures of a split or a folder on a sheet, to look at data before training.
 
-    return number
+    PLACE is a split, train (the default), validate or test, as data/raw has it, or any folder. As many are taken of
+    each folder in it, spread evenly over its pictures.
+    """
+    from anteojos import contact_sheet
+    from anteojos.outputs import replacing
+
+    # `train` is the split, and ./train a folder.
+    split = Path("data/raw", place)
+    folder = split if str(place) in ("train", "validate", "test") and split.is_dir() else place
+    sheet, unreadable = contact_sheet.of_folder(folder, n)
+    with replacing(output) as path:
+        sheet.save(path, "PNG")
+    click.echo(f"Wrote {output}.")
+    return UNREADABLE if unreadable else 0
+
+
+@command.command(
+    short_help="Write what the pipeline found as one HTML page.",
+    epilog="""\b
+Examples:
+  anteojos report
+  anteojos report --against main --output review.html""",
+)
+@click.option(
+    "-o", "--output", type=_EXISTING, default="report.html", show_default=True, help="Where the page is written."
+)
+@click.option("--against", metavar="REVISION", help="A branch, tag or commit to compare parameters and metrics with.")
+def report(output: Path, against: str | None) -> None:
+    """Write what the pipeline in this folder found as one HTML page, to look at and to send."""
+    from anteojos import report as page
+
+    page.write(Path.cwd(), output, against)
+    click.echo(f"Wrote {output}.")
+
+
+@command.command(
+    short_help="Print the script for a shell's completion.",
+    epilog="""\b
+Examples:
+  eval "$(anteojos completion bash)"          # in ~/.bashrc
+  eval "$(anteojos completion zsh)"           # in ~/.zshrc
+  anteojos completion fish > ~/.config/fish/completions/anteojos.fish""",
+)
+@click.argument("shell", type=click.Choice(get_args(Shell)))
+def completion(shell: Shell) -> None:
+    """Print the script that makes a shell complete this command."""
+    from click.shell_completion import get_completion_class
+
+    known = get_completion_class(shell)
+    assert known is not None
+    click.echo(known(command, {}, "anteojos", "_ANTEOJOS_COMPLETE").source())

@@ -1,0 +1,26 @@
+"""`import anteojos`, as programs do it."""
+
+import subprocess
+import sys
+
+import pytest
+
+import anteojos
+
+
+def test_the_package_gives_what_programs_need_of_it() -> None:
+    from anteojos import classifier, errors, face, images
+
+    assert anteojos.Classifier is classifier.Classifier
+    assert anteojos.Prediction is classifier.Prediction
+    assert anteojos.PictureError is images.PictureError
+    assert anteojos.InputError is errors.InputError
+    assert anteojos.cut_face is face.cut_face
+    assert set(anteojos.__all__) == set(dir(anteojos))
+    with pytest.raises(AttributeError, match="no attribute 'Detector'"):
+        anteojos.Detector  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_else_yet() -> None:
+    code = "import sys, anteojos; print([m for m in ('numpy', 'PIL', 'ai_edge_litert') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
