@@ -18,7 +18,7 @@ TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test lint check-reproduced fsck remote push check-committed compare gate note resolve release
-.PHONY: experiments crossvalidate shortcut duration bench clean
+.PHONY: report experiments crossvalidate shortcut duration bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -65,6 +65,9 @@ check-committed: setup  ## fail unless dvc.lock and the metrics are up to date a
 
 compare: setup  ## write what differs from BASE (main): metrics, parameters and plots, to comparison/
 	@$(TEAM).compare "$$BASE"
+
+report: setup  ## write report.html, one page of what the pipeline found; AGAINST=main compares with that branch
+	@PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
 
 gate: setup  ## fail if the accuracy fell by more than its interval against BASE (main), or the label leaks
 	@$(TEAM).gate "$$BASE"

@@ -284,9 +284,9 @@ Examples:
 @click.option("--against", metavar="REVISION", help="A branch, tag or commit to compare parameters and metrics with.")
 def report(output: Path, against: str | None) -> None:
     """Write what the pipeline in this folder found as one HTML page, to look at and to send."""
-    from anteojos import report as page
+    from anteojos.team import report as page
 
-    page.write(Path.cwd(), output, against)
+    page.write(output, against)
     click.echo(f"Wrote {output}.")
 
 

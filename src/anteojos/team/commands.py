@@ -45,7 +45,7 @@ def succeeds(*command: str) -> bool:
     return True
 
 
-def revision(base: str) -> str:
+def revision(base: str, given_as: str = "BASE=") -> str:
     """Give the name by which git and DVC know the commit `base`: itself, or its first digits where it is a checksum.
 
     "" where `base` is what git calls no commit at all, 40 zeros: GitHub and GitLab compare a new branch with that.
@@ -57,7 +57,7 @@ def revision(base: str) -> str:
         short = git("rev-parse", "--short", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
     except InputError:
         raise InputError(
-            f"BASE={base}: no such commit in this clone; expected a branch, a tag or a checksum",
-            advice="`git fetch origin` brings the branches of the others, to be called origin/NAME: BASE=origin/main.",
+            f"{given_as}{base}: no such commit in this clone; expected a branch, a tag or a checksum",
+            advice=f"`git fetch origin` brings the others' branches, to be called origin/NAME: {given_as}origin/main.",
         ) from None
     return short if re.fullmatch("[0-9a-f]{40}", base) else base
