@@ -150,6 +150,10 @@ def _drawn(chart: dict[str, Any]) -> str:
     encoding = chart.get("encoding", {})
     if "color" in encoding:
         encoding["color"] = {"value": "#6f42c1"}
+    if "facet" in chart:
+        chart["facet"]["column"]["header"] = None
+    # Letters may be wider where the page is read than where it was drawn.
+    chart["padding"] = {"left": 10, "top": 5, "right": 60, "bottom": 5}
     chart["config"] = {"background": "white", "font": "sans-serif"}
     svg: str = vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=_VEGA_LITE)
     return svg

@@ -1,0 +1,35 @@
+"""Debian's Chromium, to look at pages as people do."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("Chromium is not installed; Debian and Ubuntu: apt install chromium")
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not work for root.
+        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=os.getuid() != 0)
+        yield browser
+        browser.close()
+
+
+def opened(browser: Browser, file: Path, width: int, scheme: str, said: list[str]) -> Page:
+    """Open a file; what its console says and what it asks for from elsewhere goes to `said`."""
+    # axe-core is a script, which the page itself allows none of.
+    page = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True, offline=True
+    ).new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    address = file.absolute().as_uri()
+    page.on("request", lambda request: request.url.startswith((address, "data:")) or said.append(request.url))
+    page.goto(address)
+    return page

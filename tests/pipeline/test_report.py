@@ -1,0 +1,113 @@
+"""The report: one page, for everybody, that tells what the pipeline found."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.browser import chromium, opened
+from tests.project import Project
+
+pytestmark = pytest.mark.pipeline
+__all__ = ["chromium"]
+
+
+@pytest.fixture(scope="module")
+def page(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    small_project.must("anteojos", "report", "--output", str(path))
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_can_be_read_on_any_screen_by_anybody(chromium: Browser, page: Path, width: int, scheme: str) -> None:
+    said: list[str] = []
+    shown = opened(chromium, page, width, scheme, said)
+    assert said == []
+    pictures = shown.evaluate("[...document.images].map(image => [image.naturalWidth, image.alt.length])")
+    assert len(pictures) == 4 + 5 + 4
+    assert all(across > 0 and described > 5 for across, described in pictures)
+    assert shown.evaluate("document.scrollingElement.scrollWidth") == width
+    # The visible text, as a person gets to see it.
+    text = shown.inner_text("body")
+    for heading in ("What it was trained on", "Can the label be told", "How good it is", "The test set", "Environment"):
+        assert heading in text
+    found = Axe().run(shown).response
+    assert len(found["passes"]) > 20
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+    paper = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(13, 17, 23)")
+    shown.emulate_media(media="print")
+    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not shown.is_visible("nav")
+    shown.context.close()
+
+
+def test_the_page_allows_no_script_and_no_network(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in text
+    assert "<script" not in text
+    assert re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*", text) == []
+
+
+def test_the_figures_are_those_of_the_metrics(small_project: Project, page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    evaluate = json.loads((small_project.path / "metrics/evaluate.json").read_text())
+    for of in evaluate.values():
+        cells = f"<td>{of['n']}</td><td>{of['accuracy']:.3f}</td><td>{of['accuracy_low']:.3f} to"
+        assert cells in text
+    assert f"labels {evaluate['validate']['accuracy']:.3f} of 8 validation pictures rightly" in text
+    assert "Not up to date" not in text
+    assert text.count("✓ right") + text.count("✗ is") == 4
+    assert text.count("✗ is") == round(4 * (1 - evaluate["test"]["accuracy"]))
+
+
+def test_the_same_outputs_give_the_same_bytes(project: Project, page: Path) -> None:
+    project.must("anteojos", "report")
+    assert (project.path / "report.html").read_bytes() == page.read_bytes()
+    assert str(project.path).encode() not in page.read_bytes()
+
+
+def test_names_from_outside_do_not_become_markup(project: Project) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    params = project.path / "params.yaml"
+    told = yaml.safe_load(params.read_text())
+    told["dataset"]["classes"][0]["name"] = hostile
+    params.write_text(yaml.safe_dump(told))
+    project.must("anteojos", "report")
+    text = (project.path / "report.html").read_text(encoding="utf-8")
+    assert hostile not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    # The classes' names are on the pictures that the stages draw.
+    assert "<strong>Not up to date.</strong>" in text
+    assert re.search(r"made\s+from: [\w, ]*preprocess", text)
+
+
+def test_parameters_and_metrics_are_compared_with_another_branch(project: Project) -> None:
+    project.must("git", "checkout", "--quiet", "-b", "stricter")
+    project.set("predict.threshold", 0.0)
+    project.repro()
+    project.must("make", "--old-file", ".venv/installed", "report", "AGAINST=main")
+    text = (project.path / "report.html").read_text(encoding="utf-8")
+    row = r'<tr class="differs"><th scope="row"><code>{}</code></th><td>{}</td><td>{}</td><td>{}</td></tr>'
+    assert re.search(row.format("predict.threshold", r"0\.000", r"0\.500", r"-0\.5"), text)
+    assert re.search(row.format(r"predict\.predicted\.glasses", "4", r"\d", r"\+\d"), text)
+    assert "compared with main" in text
+    done = project.run("anteojos", "report", "--against", "mian")
+    assert done.returncode == 1
+    assert "--against mian: no such commit" in done.stderr
+
+
+def test_outputs_that_are_missing_are_named(project: Project) -> None:
+    (project.path / "metrics/evaluate.json").unlink()
+    (project.path / "data/predictions.csv").unlink()
+    (project.path / "report.html").write_text("before")
+    done = project.run("anteojos", "report")
+    assert done.returncode == 1
+    assert "  metrics/evaluate.json\n  data/predictions.csv\nRun `make repro`" in done.stderr
+    assert (project.path / "report.html").read_text() == "before"
