@@ -20,6 +20,7 @@ from PIL import Image
 
 from anteojos import parallel
 from anteojos.cli import command, main
+from tests.conftest import ROOT
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -283,3 +284,12 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     """
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["audit", "--threshold", "bash zsh fish"]
+
+
+def test_the_reference_names_every_command_and_option() -> None:
+    page = (ROOT / "docs/reference/command.md").read_text(encoding="utf-8")
+    for name, each in command.commands.items():
+        assert f"| `anteojos {name}" in page
+        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        options = {max(option.opts, key=len) for option in each.params if option.param_type_name == "option"}
+        assert set(re.findall(r"^\| `(--\w+)", section, re.MULTILINE)) == options
