@@ -409,11 +409,22 @@ def test_a_size_that_differs_by_over_a_tenth_is_warned_of(
     assert capsys.readouterr().err == line * odd
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "Thumbs.db", "glasses/a.heic", "glasses/jpg"])
+@pytest.mark.parametrize("name", ["notes.txt", "Thumbs.db", "glasses/jpg"])
 def test_a_file_that_is_no_picture_is_warned_of(raw: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     put(raw / "train" / name, b"anything")
     assert warned() == {"not_pictures": 1}
     assert capsys.readouterr().err == f"warning (not_pictures): train/{name}: no picture, passed over\n"
+
+
+@pytest.mark.parametrize(("name", "format_"), [("IMG_0001.HEIC", "HEIC"), ("a.avif", "AVIF"), ("a.nef", "NEF")])
+def test_a_picture_in_a_format_that_is_not_read_is_named_with_what_to_do(
+    raw: Path, capsys: pytest.CaptureFixture[str], name: str, format_: str
+) -> None:
+    put(raw / "train/glasses" / name, b"anything")
+    assert warned() == {"not_pictures": 1}
+    assert capsys.readouterr().err == (
+        f"warning (not_pictures): train/glasses/{name}: {format_} is not read, passed over; convert it to JPEG or PNG\n"
+    )
 
 
 def on_canvas(seed: int) -> Image.Image:

@@ -283,6 +283,12 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
     assert refusal(data) == f"not a picture ({len(data):,} bytes)"
 
 
+@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")])
+def test_a_telephones_format_is_named_with_what_to_do(brand: bytes, name: str) -> None:
+    data = b"\0\0\0\x20ftyp" + brand + bytes(90)
+    assert refusal(data) == f"{name}, which is not read; convert it to JPEG or PNG"
+
+
 @pytest.mark.parametrize("format_", ["PPM", "TGA", "ICO", "PCX", "EPS", "ICNS", "JPEG2000"])
 def test_formats_beyond_the_list_are_refused(format_: str) -> None:
     data = encoded(texture(32, 32), format_)

@@ -15,6 +15,7 @@ import pytest
 
 from anteojos import kaggle
 from anteojos.errors import InputError
+from tests.conftest import ROOT
 from tests.kaggle_server import (
     API,
     HANDLE,
@@ -69,6 +70,7 @@ class Machine:
         outcome_file = self.home / "outcome.json"
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "src"),  # the code beside these tests
             "HOME": str(self.home),
             "KAGGLEHUB_CACHE": str(self.cache),
             **self.variables,
@@ -196,6 +198,17 @@ def test_without_a_token_a_forbidden_dataset_asks_for_one(server: KaggleServer, 
 
     assert "no one without a token" in message
     assert "KAGGLE_USERNAME and KAGGLE_KEY" in message
+
+
+@pytest.mark.parametrize("place", ["Downloads/kaggle.json", "kaggle.json"])
+def test_a_token_in_the_wrong_place_is_pointed_at(server: KaggleServer, machine: Machine, place: str) -> None:
+    server.status = 403
+    (machine.home / "Downloads").mkdir()
+    (machine.home / place).write_text(json.dumps({"username": USER, "key": SECRET}))
+
+    message = machine.download().message
+
+    assert f"There is a token in ~/{place}, where it is not looked for: move it to ~/.kaggle/kaggle.json." in message
 
 
 def test_a_missing_version_is_reported(server: KaggleServer, machine: Machine) -> None:

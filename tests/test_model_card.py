@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from anteojos import model_card
-from anteojos.params import Params
+from anteojos.params import SPLITS, ClassLabel, Params
 from tests.conftest import ROOT
 
 PARAMS = Params.load(ROOT / "params.yaml")
@@ -30,11 +30,11 @@ METRICS: dict[str, Any] = {
 }
 
 
-def card(metrics: dict[str, Any] | None = None, crop: Any = "panel", **dataset: Any) -> str:
+def card(metrics: dict[str, Any] | None = None, crop: Any = "panel", network: Any = "report", **dataset: Any) -> str:
     return model_card.write(
         replace(PARAMS.dataset, **dataset),
         replace(PARAMS.preprocess, crop=crop),
-        "report",
+        network,
         7,
         {**METRICS, **(metrics or {})},
     )
@@ -89,6 +89,23 @@ def test_source_and_licence_are_said_as_far_as_they_are_known(dataset: dict[str,
     text = card(**dataset)
     assert said in text
     assert ("knows no photographs" in text) == (dataset["source"] == "sample")
+
+
+def test_of_other_classes_nothing_is_said_about_glasses() -> None:
+    classes = tuple(ClassLabel(name, name) for name in ("mask", "nomask"))
+    counts = {split: {"mask": 3, "nomask": 3} for split in SPLITS}
+    for verdict in ("leak", "none"):
+        audit = {"border": {**PROBE, "verdict": verdict}}
+        own = {"source": "archive", "archive": "faces", "classes": classes, "expected": counts}
+        text = card({"verify": counts, "audit": audit}, **own)
+        assert text.startswith("# mask or nomask\n")
+        assert "glasses" not in text
+        assert "lentes" not in text
+
+
+def test_a_network_made_for_glasses_is_said_to_be() -> None:
+    assert "`edge` sees only the band of the face where glasses can be" in card(network="edge")
+    assert "where glasses can be" not in card()
 
 
 def test_where_the_archive_lies_is_not_said() -> None:

@@ -304,10 +304,27 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
         f"{path} is wrong in 4 places\n"
         "  preprocess.crop: found 'face'; input should be 'panel' or 'none'\n"
         "  train.epochs: found 0; input should be greater than or equal to 1\n"
-        "  predict.treshold: is no parameter; found 0.5; remove it or correct its name\n"
+        "  predict.treshold: is no parameter; found 0.5; did you mean predict.threshold?\n"
         "  hats: is no parameter; found 1; remove it or correct its name\n"
         f"Correct {path} and run `dvc repro` again."
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "correction"),
+    [
+        ("train__epoch", 5, "did you mean train.epochs?"),
+        ("dataset__class", 5, "did you mean dataset.classes?"),
+        ("trian", {}, "did you mean train?"),
+        ("train__colour", 5, "remove it or correct its name"),
+        ("dataset__classes", [{"fodler": "a", "folder": "a", "name": "a"}, {"folder": "noglasses", "name": "b"}], None),
+    ],
+)
+def test_an_unknown_parameter_comes_with_the_one_that_it_is_most_like(
+    tmp_path: Path, key: str, value: Any, correction: str | None
+) -> None:
+    (problem,) = problems_of(tmp_path, **{key: value})
+    assert problem.endswith(f"; {correction or 'remove it or correct its name'}")
 
 
 def test_one_problem_is_one_place(tmp_path: Path) -> None:
@@ -369,7 +386,10 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     with pytest.raises(InputError) as caught:
         Params.load(path)
-    assert str(caught.value) == f"{path}: No such file or directory\nRun in the folder that holds dvc.yaml."
+    assert str(caught.value) == (
+        f"{path}: No such file or directory\n"
+        "Run it in the checkout of anteojos, the folder that holds dvc.yaml: `cd` there first."
+    )
 
 
 def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dvclive import Live
 from PIL import Image
 
 from anteojos import environment
-from anteojos.params import Params
+from anteojos.params import SPLITS, Params
 from anteojos.recipes import RECIPES, Recipe
 from anteojos.stages import train
 from anteojos.training import Epoch, Scores
@@ -138,9 +138,28 @@ def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> N
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-3:] == [
         "params.yaml is wrong in 1 place",
-        "  predict.treshold: is no parameter; found 0.4; remove it or correct its name",
+        "  predict.treshold: is no parameter; found 0.4; did you mean predict.threshold?",
         "Correct params.yaml and run `dvc repro` again.",
     ]
+
+
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
+def test_every_stage_run_in_another_folder_says_where_to_run_it(tmp_path: Path, stage: str) -> None:
+    failed = run_stage(stage, tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-2:] == [
+        "params.yaml: No such file or directory",
+        "Run it in the checkout of anteojos, the folder that holds dvc.yaml: `cd` there first.",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_drawn_faces_under_other_names_are_warned_of(tmp_path: Path) -> None:
+    classes = [{"folder": name, "name": name} for name in ("mask", "nomask")]
+    params(tmp_path, classes=classes, expected={split: {"mask": 1, "nomask": 1} for split in SPLITS})
+    assert "sample, which draws glasses for mask and none for nomask" in run_stage("fetch", tmp_path).stderr
+    params(tmp_path)
+    assert run_stage("fetch", tmp_path).stderr == ""
 
 
 @pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "evaluate", "predict"])

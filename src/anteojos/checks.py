@@ -18,6 +18,8 @@ from anteojos.params import SPLITS, Dataset, Split
 _ODD_SIZE = 0.1
 # px to which a large picture is made smaller before its panel is looked for, and its hash made from 9 × 8 of it.
 _HASHED = 160
+# Suffixes of pictures that no decoder here takes, of telephones, cameras and scanners.
+_NOT_READ = {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".pdf", ".svg"}
 # Where pictures of unknown label are counted; no class's folder can be named so.
 NOT_KNOWN = "not known"
 
@@ -58,7 +60,7 @@ def find_pictures(folder: Path, labels: Sequence[str], findings: Findings) -> li
         for parts in _files_below(folder, split):
             file = "/".join(parts)
             if not images.is_picture(parts[-1]):
-                findings.warnings["not_pictures"].append(f"{file}: no picture, passed over")
+                findings.warnings["not_pictures"].append(f"{file}: {_why_no_picture(file)}")
                 continue
             match parts[1:-1]:
                 case (label,) if label in labels:
@@ -70,6 +72,13 @@ def find_pictures(folder: Path, labels: Sequence[str], findings: Findings) -> li
                         f"{file}: in no class's folder, expected {' or '.join(f'{split}/{label}/' for label in labels)}"
                     )
     return found
+
+
+def _why_no_picture(file: str) -> str:
+    suffix = os.path.splitext(file)[1].lower()  # noqa: PTH122
+    if suffix in _NOT_READ:
+        return f"{suffix[1:].upper()} is not read, passed over; convert it to JPEG or PNG"
+    return "no picture, passed over"
 
 
 def _files_below(folder: Path, split: str) -> list[tuple[str, ...]]:

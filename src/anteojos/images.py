@@ -47,6 +47,13 @@ Image.preinit()
 # warnings.catch_warnings is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+# The brands, after "ftyp" in the first bytes of a file, of formats that people take for pictures like any other.
+_OF_TELEPHONES = {
+    brand: name
+    for name, brands in {"HEIC": (b"heic", b"heix", b"heim", b"mif1", b"msf1"), "AVIF": (b"avif", b"avis")}.items()
+    for brand in brands
+}
+
 # What turns a picture upright, by the Orientation that its EXIF data give.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -127,7 +134,7 @@ def decode(data: bytes, size: int | None = None) -> Picture:
                 image.draft(None, (_ROOM * size, _ROOM * size))
             return _decoded(image, width, height)
     except UnidentifiedImageError:
-        raise PictureError(f"not a picture ({len(data):,} bytes)") from None
+        raise PictureError(_not_read(data)) from None
     except Image.DecompressionBombError:
         raise PictureError(f"too large: more than {MAX_PIXELS:,} pixels") from None
     except _DAMAGE as error:
@@ -135,6 +142,13 @@ def decode(data: bytes, size: int | None = None) -> Picture:
             raise
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
         raise PictureError(f"{reason} picture ({len(data):,} bytes: {error})") from error
+
+
+def _not_read(data: bytes) -> str:
+    """Say what bytes are that no decoder takes; telephones keep their photographs in formats that are not read."""
+    if data[4:8] == b"ftyp" and data[8:12] in _OF_TELEPHONES:
+        return f"{_OF_TELEPHONES[data[8:12]]}, which is not read; convert it to JPEG or PNG"
+    return f"not a picture ({len(data):,} bytes)"
 
 
 def decoded(image: Image.Image) -> Picture:

@@ -19,6 +19,8 @@ CREDENTIALS = "KAGGLE_USERNAME and KAGGLE_KEY, KAGGLE_API_TOKEN, or a file in ~/
 WITHOUT_KAGGLE = (
     "Or do without Kaggle: `dataset.source: sample` in params.yaml draws pictures, `dvc pull` gets stored ones."
 )
+# Where browsers and people put the file that Kaggle gives, and its client does not look.
+MISPLACED = (Path("~/Downloads/kaggle.json"), Path("~/kaggle.json"), Path("kaggle.json"))
 TRY_AGAIN = "Wait some minutes, then run `dvc repro` again."
 
 # What the client lets through where it cannot unpack what it has downloaded; a ValueError is its "Unsupported archive
@@ -138,13 +140,20 @@ def _refused(handle: str, error: requests.HTTPError) -> InputError:
             )
         case 401 | 403:
             headline = "Kaggle gives it to no one without a token, or not at all"
-            advice = f"Make a token in the settings at Kaggle and put it in {CREDENTIALS}. Can you open {page}?"
+            advice = f"{_where_to_get_a_token()} Can you open {page}?"
         case 404:
             headline = "there is no such dataset or version"
             advice = f"Look for it at {page} and correct `dataset.kaggle` in params.yaml."
         case _:
             headline, advice = "Kaggle could not answer", TRY_AGAIN
     return InputError(f"Kaggle dataset {handle}: {headline}", [answer], f"{advice}\n{WITHOUT_KAGGLE}")
+
+
+def _where_to_get_a_token() -> str:
+    for path in MISPLACED:
+        if path.expanduser().is_file():
+            return f"There is a token in {path}, where it is not looked for: move it to ~/.kaggle/kaggle.json."
+    return f"Make a token in the settings at Kaggle and put it in {CREDENTIALS}."
 
 
 def _unreachable(handle: str, error: requests.RequestException) -> InputError:

@@ -1,4 +1,4 @@
-"""Can the label be told where there are no glasses? What else than the face could a network learn, and how well?
+"""Can the label be told without the face? What else than the face could a network learn, and how well?
 
 Each probe asks a ridge regression to tell the class of every picture from one thing alone, having seen all pictures but
 that one. Labels dealt out anew at random show how often it would do as well by luck.

@@ -43,7 +43,7 @@ def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int,
         "",
         "## Limits",
         "",
-        *_limits(dataset, preprocess, metrics),
+        *_limits(dataset, preprocess, network, metrics),
         "",
     ]
     return "\n".join(lines)
@@ -78,7 +78,7 @@ def _counts(dataset: Dataset, verify: Metrics) -> list[str]:
 def _audit(audit: Metrics) -> str:
     border = audit["border"]
     found = (
-        f"From the border of the pictures alone, where no glasses are, {border['accuracy']:.3f} of {border['n']} "
+        f"From the border of the pictures alone, without their middle, {border['accuracy']:.3f} of {border['n']} "
         f"labels are told rightly (chance {border['chance']:.3f}, p = {border['p_value']:.3f})."
     )
     leaks = ", ".join(name for name, probe in audit.items() if probe["verdict"] == "leak")
@@ -98,7 +98,7 @@ def _scores(evaluate: Metrics) -> list[str]:
     return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *rows]
 
 
-def _limits(dataset: Dataset, preprocess: Preprocess, metrics: Mapping[str, Metrics]) -> list[str]:
+def _limits(dataset: Dataset, preprocess: Preprocess, network: Network, metrics: Mapping[str, Metrics]) -> list[str]:
     limits = [
         f"- Trained on {sum(metrics['verify']['train'].values())} pictures of one source: on faces of another camera, "
         "another crop or other people expect less than the table says.",
@@ -106,6 +106,8 @@ def _limits(dataset: Dataset, preprocess: Preprocess, metrics: Mapping[str, Metr
     ]
     if any(score["accuracy_low"] <= 0.5 for score in metrics["evaluate"].values()):
         limits.append("- An interval above reaches 0.5 or less: there the model cannot be told from tossing a coin.")
+    if network == "edge":
+        limits.append("- The network `edge` sees only the band of the face where glasses can be: eyes and nose.")
     if preprocess.crop == "none":
         limits.append("- It has seen the whole picture, with all that is around the face.")
     if dataset.source == "sample":

@@ -1,7 +1,9 @@
 """params.yaml as frozen dataclasses; a wrong or unknown key is an error that names it."""
 
+import difflib
 import json
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -14,6 +16,7 @@ from anteojos.errors import InputError
 Split = Literal["train", "validate", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 TEST_LABELS = "test_labels.csv"  # beside the splits' folders: file,label for test pictures in no class's folder
+GLASSES = ("glasses", "noglasses")  # the classes that the drawn faces show, and that the network `edge` is made for
 Crop = Literal["panel", "none"]
 Network = Literal["report", "sigmoid", "deep", "dropout", "edge"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
@@ -23,6 +26,9 @@ Pixels = Annotated[int, Field(ge=32, le=1024)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 # Folder names become paths and column values: no separators, no hidden folders, no leading dash.
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)]
+
+# What is most often wrong where there is no params.yaml.
+ELSEWHERE = "Run it in the checkout of anteojos, the folder that holds dvc.yaml: `cd` there first."
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -161,7 +167,7 @@ class Params:
             # As JSON, because in pydantic's strict mode only JSON may turn lists into tuples and maps into dataclasses.
             text = json.dumps(values, default=str)
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror}", advice="Run in the folder that holds dvc.yaml.") from error
+            raise InputError(f"{path}: {error.strerror}", advice=ELSEWHERE) from error
         except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
             # PyYAML lets Python's own errors through: the date 2024-13-45 is a ValueError, `!!bool maybe` a KeyError.
             raise InputError(f"{path} is not YAML", [" ".join(str(error).split())]) from error
@@ -192,11 +198,26 @@ def _problem(detail: Any) -> str:
         case "value_error":
             return str(message)
         case "unexpected_keyword_argument":
-            return f"{key}: is no parameter; found {detail['input']!r}; remove it or correct its name"
+            return f"{key}: is no parameter; found {detail['input']!r}; {_correction(detail['loc'])}"
         case "missing":
             return f"{key}: is missing"
         case _:
             return f"{key}: found {detail['input']!r}; {message[0].lower()}{message[1:]}"
+
+
+def _correction(place: tuple[str | int, ...]) -> str:
+    """Say what to do about the unknown parameter at `place`: the name that it is most like, if it is like one."""
+    *sections, name = place
+    kind: Any = Params
+    for section in sections:
+        kind = next((field.type for field in fields(kind) if field.name == section), None) if _has_keys(kind) else None
+    known = [field.name for field in fields(kind)] if _has_keys(kind) else []
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {'.'.join(map(str, (*sections, *close)))}?" if close else "remove it or correct its name"
+
+
+def _has_keys(kind: Any) -> bool:
+    return isinstance(kind, type) and is_dataclass(kind)
 
 
 def _listed(names: Any) -> str:

@@ -222,7 +222,7 @@ def test_dag_and_artifacts_are_there_to_see(project: Project) -> None:
     for artifact in artifacts.values():
         assert artifact["type"] == "model"
         assert artifact["desc"]
-        assert "glasses" in artifact["labels"]
+        assert "image-classification" in artifact["labels"]
         project.must("dvc", "get", ".", artifact["path"], "--out", "got")
         assert (project.path / "got").read_bytes() == (project.path / artifact["path"]).read_bytes()
         (project.path / "got").unlink()

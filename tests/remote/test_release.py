@@ -28,10 +28,10 @@ def test_a_version_brings_exactly_the_bytes_that_were_released(
             commit(project, "Longer")
         output = project.must(*MAKE, f"VERSION={version}")
         TRIED["pushes"] += 1
-        assert f"git push origin HEAD glasses@{version}" in output
+        assert f"git push origin HEAD classifier@{version}" in output
         released[version] = (project.path / "models/model.tflite").read_bytes()
     assert released["v1.0.0"] != released["v1.1.0"]
-    shown = project.must("gto", "show", "glasses", "--json")
+    shown = project.must("gto", "show", "classifier", "--json")
     assert shown.index('"v1.1.0"') < shown.index('"v1.0.0"')
 
     # As the repository is reached by those who have no clone of it: its branch, its tags and the remote.
@@ -40,17 +40,17 @@ def test_a_version_brings_exactly_the_bytes_that_were_released(
     empty = Project(tmp_path / "empty", s3.environment)
     empty.path.mkdir()
     for version, model in released.items():
-        empty.must("dvc", "artifacts", "get", str(origin), "glasses", "--rev", version, "--out", f"{version}.tflite")
+        empty.must("dvc", "artifacts", "get", str(origin), "classifier", "--rev", version, "--out", f"{version}.tflite")
         TRIED["pulls"] += 1
         assert sha256((empty.path / f"{version}.tflite").read_bytes()).digest() == sha256(model).digest()
-    empty.must("dvc", "get", str(origin), "models/README.md", "--rev", "glasses@v1.0.0")
+    empty.must("dvc", "get", str(origin), "models/README.md", "--rev", "classifier@v1.0.0")
     card = (empty.path / "README.md").read_text()
     assert "| train | 6 | 6 |" in card
     assert "1 epochs, seed 1" in card
     assert "95 % interval" in card
-    failed = empty.run("dvc", "artifacts", "get", str(origin), "glasses", "--rev", "v9.0.0")
+    failed = empty.run("dvc", "artifacts", "get", str(origin), "classifier", "--rev", "v9.0.0")
     assert failed.returncode != 0
-    assert "Unable to find artifact 'glasses @ v9.0.0'" in failed.stderr
+    assert "Unable to find artifact 'classifier @ v9.0.0'" in failed.stderr
 
 
 def test_what_keeps_a_model_from_being_released_is_said_all_at_once(project: Project) -> None:
@@ -70,7 +70,7 @@ def test_what_keeps_a_model_from_being_released_is_said_all_at_once(project: Pro
 
 def test_a_version_is_given_once(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
-    project.must("git", "tag", "glasses@v1.0.0")
+    project.must("git", "tag", "classifier@v1.0.0")
     failed = project.run(*MAKE, "VERSION=v1.0.0")
     assert failed.returncode != 0
-    assert "glasses@v1.0.0 is there already" in failed.stderr
+    assert "classifier@v1.0.0 is there already" in failed.stderr

@@ -1,4 +1,4 @@
-"""Ask of the arrays that the network will see whether the label can be told where there are no glasses."""
+"""Ask of the arrays that the network will see whether the label can be told without the face."""
 
 import sys
 from dataclasses import asdict

@@ -11,7 +11,7 @@ from pathlib import Path
 from anteojos import archive, drawing, kaggle
 from anteojos.errors import InputError
 from anteojos.outputs import replacing
-from anteojos.params import SPLITS, TEST_LABELS, Dataset, Params
+from anteojos.params import GLASSES, SPLITS, TEST_LABELS, Dataset, Params
 from anteojos.processes import end_with_parent
 from anteojos.stages import run
 
@@ -36,6 +36,13 @@ def bring(dataset: Dataset, folder: Path) -> None:
             expected: dict[str, dict[str, int]] = {
                 split: {label: dataset.expected[split][label] for label in dataset.labels} for split in SPLITS
             }
+            if dataset.labels != GLASSES:
+                first, second = dataset.labels
+                print(
+                    f"warning: dataset.source is sample, which draws glasses for {first} and none for {second}, "
+                    "whatever they are called. For pictures of your own set dataset.source: archive.",
+                    file=sys.stderr,
+                )
             draw(folder, dataset, expected)
         case "kaggle":
             archive.import_folder(kaggle.download(dataset.kaggle), folder, max_bytes=dataset.max_bytes)

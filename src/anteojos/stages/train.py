@@ -17,7 +17,7 @@ from anteojos import environment, manifest, tf_config, training
 from anteojos.card import Card, Seen
 from anteojos.errors import InputError
 from anteojos.outputs import replacing, write_json
-from anteojos.params import Params, Train
+from anteojos.params import GLASSES, Params, Train
 from anteojos.recipes import Recipe, recipe_for
 from anteojos.stages import run
 
@@ -31,6 +31,12 @@ def main() -> None:
     dataset, recipe = params.dataset, recipe_for(params.train)
     folders = Path("data/processed/train"), Path("data/processed/validate")
     train, validate = (load(folder, dataset.labels[0]) for folder in folders)
+    if params.train.network == "edge" and dataset.labels != GLASSES:
+        print(
+            f"warning: train.network is edge, which is made for glasses and sees no more than eyes and nose; for "
+            f"{' and '.join(dataset.labels)}, which it may not be able to tell apart, try report or deep.",
+            file=sys.stderr,
+        )
     checkpoint = CHECKPOINTS / f"{checkpoint_key(folders, params.train, recipe)}.npz"
 
     train_by = partial(

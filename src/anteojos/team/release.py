@@ -8,7 +8,7 @@ from anteojos.errors import InputError
 from anteojos.team.commands import dvc, git, run, succeeds
 
 # The artifact of dvc.yaml that is released.
-ARTIFACT = "glasses"
+ARTIFACT = "classifier"
 MODEL_CARD = "models/README.md"
 
 
