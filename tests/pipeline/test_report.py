@@ -4,9 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser
 
 from tests.browser import chromium, opened
@@ -111,3 +113,14 @@ def test_outputs_that_are_missing_are_named(project: Project) -> None:
     assert done.returncode == 1
     assert "  metrics/evaluate.json\n  data/predictions.csv\nRun `make repro`" in done.stderr
     assert (project.path / "report.html").read_text() == "before"
+
+
+def test_the_pictures_of_the_readme_are_taken_anew(chromium: Browser, project: Project) -> None:
+    project.must("anteojos", "report")
+    for name, size in (("report", (1280, 1600)), ("report-phone", (360, 800))):
+        (project.path / f"docs/{name}.jpg").unlink()
+        project.must("python", "benchmarks/screenshots.py")
+        with Image.open(project.path / f"docs/{name}.jpg") as image:
+            assert image.size == size
+            # In the light a page is mostly white, in the dark mostly not.
+            assert (np.asarray(image.convert("L")).mean() > 128) == (name == "report")
