@@ -26,15 +26,14 @@ help:  ## list the targets
 setup: .venv/installed  ## make .venv from requirements.lock, if it is not there or is older (2 minutes)
 
 .venv/installed: requirements.lock
-	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("anteojos needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
-	@echo "Setting up .venv from requirements.lock; this takes about 2 minutes and 2 GB of disk."
-	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@command -v "$(PYTHON)" > /dev/null || { echo "anteojos needs Python 3.11, 3.12 or 3.13; there is no $(PYTHON). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("anteojos needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
+	@"$(PYTHON)" -P src/anteojos/team/install.py
 	@test ! -e .git || .venv/bin/python -m anteojos.team.hook
 	@touch .venv/installed
 
 repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
+	@$(TEAM).ready
 	@$(TEAM).fsck --quick
 	dvc --wait-for-lock repro $(ARGS)
 	@$(TEAM).reproduced --record

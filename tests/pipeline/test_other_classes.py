@@ -1,0 +1,111 @@
+"""Pictures of two other classes need no other code: dataset.source, dataset.classes and dataset.expected are all."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from anteojos.drawing import draw_face
+from tests.project import Project, check_out, commit
+
+pytestmark = pytest.mark.pipeline
+
+COUNTS = {"train": 12, "validate": 6, "test": 4}  # of each class
+ABOUT_GLASSES = re.compile("glasses|lentes|anteojos(?!`)", re.IGNORECASE)
+
+
+def draw_masks(folder: Path) -> None:
+    """Draw faces with a mask over mouth and nose, and as many without, in the folders of the splits."""
+    rng = np.random.default_rng(1)
+    for split, count in COUNTS.items():
+        for number in range(2 * count):
+            label = ("mask", "nomask")[number % 2]
+            face = draw_face(rng, False, 96)
+            if label == "mask":
+                ImageDraw.Draw(face).polygon([(26, 54), (70, 54), (64, 76), (48, 81), (32, 76)], (150, 200, 230))
+            (folder / split / label).mkdir(parents=True, exist_ok=True)
+            # Not packed: a picture with a plain mask would take fewer bytes, which the audit sees.
+            face.save(folder / split / label / f"{number}.bmp")
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """A checkout that has run on faces with and without masks, and what the run said."""
+    folder = tmp_path_factory.mktemp("masks")
+    draw_masks(folder / "faces")
+    project = check_out(folder / "a project")
+    for key, value in {
+        "dataset.source": "archive",
+        "dataset.archive": "../faces",
+        "dataset.classes": [{"folder": "mask", "name": "con barbijo"}, {"folder": "nomask", "name": "sin barbijo"}],
+        "dataset.expected": {split: {"mask": count, "nomask": count} for split, count in COUNTS.items()},
+        # For the time that it takes.
+        "preprocess.size": 48,
+        "train.network": "sigmoid",
+        "train.rescale": True,
+    }.items():
+        project.set(key, value)
+    (project.path / "dvc.lock").unlink()
+    commit(project, "Masks")
+    done = project.run("dvc", "repro")
+    assert done.returncode == 0, done.stderr
+    return project, done.stdout + done.stderr
+
+
+def test_the_whole_pipeline_learns_two_other_classes(masks: tuple[Project, str]) -> None:
+    project, _ = masks
+    metrics = {
+        name: json.loads((project.path / f"metrics/{name}.json").read_text())
+        for name in ("verify", "audit", "evaluate", "predict")
+    }
+    assert metrics["verify"]["train"] == {"mask": 12, "nomask": 12}
+    assert metrics["audit"]["border"]["verdict"] == "none"
+    assert metrics["evaluate"]["test"]["n"] == 8
+    assert metrics["evaluate"]["test"]["accuracy"] >= 0.75
+    assert set(metrics["predict"]["predicted"]) == {"mask", "nomask"}
+    confusion = csv.DictReader((project.path / "metrics/plots/confusion.csv").read_text().splitlines())
+    assert {row["actual"] for row in confusion} == {"con barbijo", "sin barbijo"}
+
+
+def test_the_command_labels_pictures_with_the_other_classes(masks: tuple[Project, str]) -> None:
+    project, _ = masks
+    rows = list(csv.DictReader(io.StringIO(project.must("anteojos", "predict", "../faces/test", PYTHONPATH="src"))))
+    assert len(rows) == 8
+    right = [row["label"] == Path(row["file"]).parent.name for row in rows]
+    assert sum(right) >= 6
+
+
+def test_nothing_that_is_written_or_said_speaks_of_glasses(masks: tuple[Project, str]) -> None:
+    project, said = masks
+    written = [*project.path.glob("metrics/**/*.json"), *project.path.glob("metrics/**/*.csv")]
+    card = (project.path / "models/README.md").read_text()
+    assert card.startswith("# con barbijo or sin barbijo\n")
+    for text in (card, (project.path / "data/predictions.csv").read_text(), *(file.read_text() for file in written)):
+        assert ABOUT_GLASSES.findall(text) == []
+    # DVC shows the command of each stage, which has the package's name.
+    lines = [line for line in said.splitlines() if not line.startswith(("> ", "Adding", "\tgit add"))]
+    assert [line for line in lines if ABOUT_GLASSES.search(line)] == []
+
+
+def test_a_label_that_leaks_is_told_of_by_the_other_classes_names(masks: tuple[Project, str]) -> None:
+    project, _ = masks
+    for file in (project.path.parent / "faces").rglob("*/mask/*.bmp"):
+        with Image.open(file) as face:
+            ImageDraw.Draw(face).rectangle((0, 0, 96, 8), "navy")
+            face.save(file)
+    project.must("dvc", "repro", "--force", "fetch")
+    said = project.run("dvc", "repro", "audit").stderr
+    assert "con barbijo and sin barbijo are told apart" in said
+    assert ABOUT_GLASSES.findall(said) == []
+
+
+def test_a_network_made_for_glasses_says_so(masks: tuple[Project, str]) -> None:
+    project, _ = masks
+    project.set("train.network", "edge")
+    project.set("train.epochs", 1)
+    assert "train.network is edge, which is made for glasses" in project.run("dvc", "repro", "train").stderr
