@@ -21,6 +21,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from anteojos import images
 from anteojos.images import PictureError, crop_to_panel, decode, difference_hash, find_panel, is_picture, prepare
+from tests.pages import undocumented
 
 Box = tuple[int, int, int, int]
 
@@ -287,6 +288,8 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
 def test_a_telephones_format_is_named_with_what_to_do(brand: bytes, name: str) -> None:
     data = b"\0\0\0\x20ftyp" + brand + bytes(90)
     assert refusal(data) == f"{name}, which is not read; convert it to JPEG or PNG"
+    if name == "HEIC":
+        assert undocumented("A format that is not read", refusal(data), 1) == []
 
 
 @pytest.mark.parametrize("format_", ["PPM", "TGA", "ICO", "PCX", "EPS", "ICNS", "JPEG2000"])

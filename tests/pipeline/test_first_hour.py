@@ -1,6 +1,7 @@
 """What goes wrong in a new user's first hour says what it is and what to do next; docs/reference/errors.md lists it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from anteojos.team import install
 from tests.conftest import ROOT
+from tests.pages import ERRORS, undocumented
 from tests.pipeline.test_faults import contents, make, small_disk
 from tests.project import Project
 
@@ -66,7 +68,11 @@ def test_a_python_that_is_too_old_or_too_new_is_named(new: Project, version: tup
     other.chmod(0o755)
     said = refused(new, "PYTHON=./other python")
     assert "anteojos needs Python 3.11, 3.12 or 3.13; ./other python is {}.{}. Name another:".format(*version) in said
+    assert undocumented("Python is too old, too new, or not there", said) == []
     assert not (new.path / ".venv").exists()
+
+
+AT_ONCE = ("A 32-bit Python", "No module venv", ".venv is a link")  # headings of the page of errors
 
 
 def test_all_that_keeps_the_environment_from_being_set_up_is_said_at_once(new: Project, tmp_path: Path) -> None:
@@ -80,7 +86,8 @@ def test_all_that_keeps_the_environment_from_being_set_up_is_said_at_once(new: P
     assert "The environment cannot be set up:\n" in said
     assert f"  {python} is a 32-bit Python, for which there is no TensorFlow: make PYTHON=… names a 64-bit" in said
     assert f"  {python} has no module venv: on Debian and Ubuntu, apt install python{version}-venv\n" in said
-    assert "  .venv is a link to " in said
+    for heading in AT_ONCE:
+        assert undocumented(heading, said) == []
     assert (tmp_path / "used by others/file").exists()
 
 
@@ -88,13 +95,13 @@ def test_a_full_disk_is_told_of_before_anything_is_installed(new: Project) -> No
     with small_disk(new.path, 5000):
         said = refused(new)
         assert f"{new.path} has 0.0 GB free, .venv takes 2.6 GB: make room" in said
+        assert undocumented("No room for the environment", said) == []
         assert not (new.path / ".venv").exists()
 
 
 def test_without_a_network_setup_says_so_and_the_next_one_begins_anew(new: Project) -> None:
     said = refused(new, **NO_INDEX)
-    assert "The package index cannot be reached. Check the network; behind a proxy set HTTPS_PROXY" in said
-    assert "Then run the same command again." in said
+    assert undocumented("No network", said) == []
     # What stands half-made in .venv is no reason to refuse.
     assert "cannot be set up" not in refused(new, **NO_INDEX, PIP_NO_INDEX="1")
 
@@ -126,6 +133,14 @@ def test_what_pip_says_is_followed_by_the_next_step(said: str) -> None:
     assert install.next_step(said).startswith(PIP_SAID[said])
 
 
+def test_the_next_steps_are_those_of_the_page_of_errors() -> None:
+    full, changed = (
+        install.next_step(said) for said in ("[Errno 28] No space left on device", "DO NOT MATCH THE HASHES")
+    )
+    assert undocumented("No room for the environment", f"{full}\nThen run the same command again.", 1) == []
+    assert undocumented("What was downloaded is not what was expected", changed) == []
+
+
 def test_setup_installs_from_wheels_and_never_compiles(new: Project, tmp_path: Path) -> None:
     source = tmp_path / "only as source"
     source.mkdir()
@@ -133,7 +148,7 @@ def test_setup_installs_from_wheels_and_never_compiles(new: Project, tmp_path: P
     (new.path / "requirements.lock").write_text(f"compiled==1.0 --hash=sha256:{'0' * 64}\n")
     said = refused(new, **{**NO_INDEX, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": source.as_uri()})
     assert "No matching distribution found for compiled==1.0" in said
-    assert "The index has no such package for this machine and this Python, if it can be reached at all." in said
+    assert undocumented("No package for this machine", said) == []
 
 
 def test_a_wrong_key_is_named_before_dvc_has_removed_an_output(project: Project, small_project: Project) -> None:
@@ -142,17 +157,11 @@ def test_a_wrong_key_is_named_before_dvc_has_removed_an_output(project: Project,
     params.write_text(text.replace("  epochs: ", "  epoch: ").replace("  border: 22\n", ""))
     failed = project.run(*make(project, "repro"))
     assert failed.returncode != 0
-    assert failed.stderr.startswith(
-        "params.yaml is wrong in 3 places\n"
-        "  audit.border: is missing\n"
-        "  train.epochs: is missing\n"
-        "  train.epoch: is no parameter; found 1; did you mean train.epochs?\n"
-        "Correct params.yaml and run `dvc repro` again.\n"
-    )
+    assert undocumented("A wrong key in params.yaml", failed.stderr) == []
     assert contents(project) == contents(small_project)
     # DVC's own word for it; what it has removed comes back.
     alone = project.run("dvc", "repro")
-    assert "failed to reproduce 'audit': Parameters 'audit.border' are missing from 'params.yaml'." in alone.stderr
+    assert undocumented("A wrong key in params.yaml", alone.stderr, 1) == []
     params.write_text(text)
     assert "ran" not in project.repro().values()
     assert contents(project) == contents(small_project)
@@ -169,14 +178,14 @@ def test_a_download_without_git_is_told_from_a_clone(project: Project) -> None:
     shutil.rmtree(project.path / ".git")
     failed = project.run(*command)
     assert failed.returncode != 0
-    assert f"{project.path} is no git repository" in failed.stderr
-    assert "Clone the repository instead (git clone URL)" in failed.stderr
+    assert undocumented("No git repository", failed.stderr) == []
     assert "is not a git repository" in project.run("dvc", "repro").stderr
 
 
 def test_dvc_and_the_command_are_there_once_the_environment_is_activated(project: Project) -> None:
     without = {"PATH": "/usr/bin:/bin"}
-    assert "dvc: not found" in project.run("sh", "-c", "dvc status", **without).stderr
+    said = project.run("sh", "-c", "dvc status", **without).stderr
+    assert undocumented("dvc or anteojos is not found", said) == []
     make(project, "repro")
     activated = project.run("bash", "-c", "source .venv/bin/activate && dvc status && anteojos --help", **without)
     assert (activated.returncode, activated.stderr) == (0, "")
@@ -184,9 +193,11 @@ def test_dvc_and_the_command_are_there_once_the_environment_is_activated(project
 
 def test_dvc_in_another_folder_says_where_it_looked(project: Project, tmp_path: Path) -> None:
     outside = Project(tmp_path).run("dvc", "repro")
-    assert "you are not inside of a DVC repository" in outside.stderr
+    assert undocumented("Not in the checkout", outside.stderr, 0) == []
     inside = Project(project.path / "docs").run("dvc", "repro")
-    assert f"'{project.path}/docs/dvc.yaml' does not exist" in inside.stderr
+    assert undocumented("Not in the checkout", inside.stderr, 1) == []
+    stage = Project(tmp_path).run("python", "-m", "anteojos.stages.fetch")
+    assert undocumented("Not in the checkout", stage.stderr, 2) == []
 
 
 def test_a_dataset_in_another_layout_is_told_what_was_found_and_expected(project: Project, tmp_path: Path) -> None:
@@ -195,17 +206,16 @@ def test_a_dataset_in_another_layout_is_told_what_was_found_and_expected(project
     project.set("dataset.source", "archive")
     project.set("dataset.archive", "../faces")
     failed = project.run("dvc", "repro")
-    assert (
-        "fetch: ../faces: no folder in it holds train/ and validate/\n"
-        "  expected train/ and validate/, each with a folder of pictures for each of dataset.classes, beside one "
-        "another, at any depth\n"
-        "  found training/\n"
-    ) in failed.stderr
-    assert "  found val/\n" in failed.stderr
+    assert undocumented("A data set in another layout", failed.stderr) == []
 
 
 def test_a_command_in_another_folder_says_what_it_misses(project: Project, tmp_path: Path) -> None:
-    elsewhere = Project(tmp_path)
-    assert (
-        "anteojos: models/model.tflite: No such file or directory" in elsewhere.run("anteojos", "predict", "a").stderr
-    )
+    failed = Project(tmp_path).run("anteojos", "predict", "a", PYTHONPATH=str(project.path / "src"))
+    assert undocumented("No model in this folder", failed.stderr) == []
+
+
+def test_every_error_of_the_page_is_tried_by_a_test() -> None:
+    headings = set(re.findall(r"^### (.+)$", ERRORS.read_text(encoding="utf-8"), re.MULTILINE))
+    tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").glob("**/*.py"))
+    named = re.findall(r'undocumented\(\s*"([^"]+)"', tests)
+    assert {*named, *AT_ONCE} == headings

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ COUNTS = {"train": 12, "validate": 6, "test": 4}  # of each class
 ABOUT_GLASSES = re.compile("glasses|lentes|anteojos(?!`)", re.IGNORECASE)
 
 
-def draw_masks(folder: Path) -> None:
+def draw_masks(folder: Path, counts: Mapping[str, int] = COUNTS) -> None:
     """Draw faces with a mask over mouth and nose, and as many without, in the folders of the splits."""
     rng = np.random.default_rng(1)
-    for split, count in COUNTS.items():
+    for split, count in counts.items():
         for number in range(2 * count):
             label = ("mask", "nomask")[number % 2]
             face = draw_face(rng, False, 96)
