@@ -33,8 +33,6 @@ ELSEWHERE = {
     "make bench": "tests/test_benchmarks.py",
     "uv pip compile": "no test: it needs the index, and changes the lock",
 }
-# Written on another branch.
-STILL_TO_COME = {"how-to/model-in-a-program.md", "reference/command.md"}
 # What is measured on pictures that are not part of the repository, and everything that takes the same targets.
 MEASURED = "ARCHIVE="
 KAGGLE = re.compile(r"[\w-]+/[\w-]+/versions/\d+")
@@ -174,8 +172,7 @@ def test_the_page_about_clusters_works_on_one(checkout: Project, tmp_path: Path)
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    dead = [link for link in links(page) if not leads_somewhere(page, link)]
-    assert set(dead) <= (STILL_TO_COME if page.name == "index.md" else set())
+    assert [link for link in links(page) if not leads_somewhere(page, link)] == []
 
 
 def test_every_page_of_the_docs_is_linked_from_their_index_and_the_index_from_readme() -> None:
