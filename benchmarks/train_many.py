@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -92,8 +92,9 @@ def train(folder: Path, network: str) -> None:
     waited, started = 0.0, 0.0
     ahead = training.ahead
 
-    def watched(batches: Iterator[training.Batch]) -> Iterator[training.Batch]:
+    def watched(batches: Iterable[Callable[[], training.Batch]]) -> Iterator[training.Batch]:
         nonlocal waited, started
+        training.ahead = ahead  # those of validate come after
         coming = ahead(batches)
         yield next(coming)
         started = time.perf_counter()

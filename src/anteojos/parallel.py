@@ -71,7 +71,7 @@ def in_order(
         ThreadPoolExecutor(workers) as executor,
         _bar(total, description) as bar,
     ):
-        for result in _in_turn(executor, function, items, 4 * workers):
+        for result in in_turn(executor, function, items, 4 * workers):
             yield result
             bar.update()
 
@@ -81,7 +81,7 @@ def _bar(total: int, description: str) -> "tqdm[Any]":
     return tqdm(total=total, desc=description, unit="", disable=None if description else True)
 
 
-def _in_turn(
+def in_turn(
     executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in their order, with at most `most` of them under way or waiting."""
@@ -146,7 +146,7 @@ def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> 
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, fork, initializer=_become_worker, initargs=(function, slots)) as executor:
         given = zip(cycle(range(len(slots))), batches)
-        for slot, packed, ends in _in_turn(executor, _work_through, given, under_way):
+        for slot, packed, ends in in_turn(executor, _work_through, given, under_way):
             arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
             yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a process of our own
 

@@ -8,17 +8,18 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from anteojos import augmentation, tf_config
+from anteojos import augmentation, parallel, tf_config
 from anteojos.errors import InputError
 from anteojos.outputs import ZIP_EPOCH, replacing
 from anteojos.params import Network
@@ -51,6 +52,9 @@ with _silent():
 # Sums are split among the threads, and so depend in their last bits on how many there are: always as many, whatever the
 # number of processors, for the same bytes from a laptop and a server. With one processor 8 take a tenth longer than 1.
 tf.config.threading.set_intra_op_parallelism_threads(8)
+
+# Threads that make batches while the network is trained on another.
+_MOST_AHEAD = 4
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -219,13 +223,13 @@ def _train(
     step, score = on_batches(learn), on_batches(look)
     rng = np.random.default_rng(seed)
 
-    def batches_of(pictures: Pictures, order: Rows, vary: bool) -> Iterator[Batch]:
+    def batches_of(pictures: Pictures, order: Rows, vary: bool) -> Iterator[Callable[[], Batch]]:
         amounts = recipe.augmentation if vary else None
         for start in range(0, len(order), recipe.batch_size):
             rows = order[start : start + recipe.batch_size]
             # For all machines, so that each draws the same; it moves only the pictures that are its own.
             moves = augmentation.draw_transforms(len(rows), size, amounts, rng) if amounts else None
-            yield batch_of(pictures, rows, outputs, distribution.shares(strategy, len(rows)), moves)
+            yield partial(batch_of, pictures, rows, outputs, distribution.shares(strategy, len(rows)), moves)
 
     # With the state of dropout's random numbers.
     state = [*network.variables, *optimizer.variables]
@@ -240,7 +244,7 @@ def _train(
         epoch = Epoch(
             number,
             mean_over(ahead(batches_of(train, shuffled, vary=True)), step),
-            mean_over(batches_of(validate, in_order, vary=False), score),
+            mean_over(ahead(batches_of(validate, in_order, vary=False)), score),
         )
         if not np.isfinite([epoch.train.loss, epoch.validate.loss]).all():
             raise InputError(
@@ -362,13 +366,11 @@ def batch_of(
     return Batch(len(rows), images, targets, weights)
 
 
-def ahead(data: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield the batches of `data`, each made in a thread of its own while the one before it is used."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, data, None)
-        while batch := coming.result():
-            coming = thread.submit(next, data, None)
-            yield batch
+def ahead(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
+    """Yield what each of `batches` gives, in their order, made by threads while those before it are used."""
+    threads = min(parallel.cores(), _MOST_AHEAD)
+    with ThreadPoolExecutor(threads) as executor:
+        yield from parallel.in_turn(executor, lambda batch: batch(), batches, threads + 1)
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
