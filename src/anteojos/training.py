@@ -53,8 +53,8 @@ with _silent():
 # number of processors, for the same bytes from a laptop and a server. With one processor 8 take a tenth longer than 1.
 tf.config.threading.set_intra_op_parallelism_threads(8)
 
-# Threads that make batches while the network is trained on another.
-_MOST_AHEAD = 4
+# Threads that make batches while the network is trained on another; each has its batch in memory.
+_MOST_AHEAD = 16
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
