@@ -38,8 +38,8 @@ repro: setup  ## run what has changed of the pipeline: pictures, training, score
 	dvc --wait-for-lock repro $(ARGS)
 	@$(TEAM).reproduced --record
 
-test: setup  ## run all tests (25 minutes)
-	python -m pytest $(ARGS)
+test: setup  ## run all tests (20 minutes)
+	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff, format check and mypy
 	ruff check

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from anteojos import parallel
+from anteojos import threads
 from anteojos.cli import command, main
 from tests.conftest import ROOT
 
@@ -65,7 +65,7 @@ def test_a_picture_that_cannot_be_read_is_a_row_and_not_the_end(
 def test_many_pictures_are_labelled_in_several_processes_in_the_order_given(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    monkeypatch.setattr(threads, "cores", lambda: 2)
     pictures = [bright_and_dark[number % 3 % 2] for number in range(100)]
     missing = str(bright_and_dark[0].parent / "missing.jpg")
     assert main(["predict", "--model", str(model), *map(str, pictures), missing]) == 3

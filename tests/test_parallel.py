@@ -15,14 +15,15 @@ import numpy as np
 import psutil
 import pytest
 
-from anteojos import parallel
-from anteojos.parallel import in_order, spread
+from anteojos import parallel, threads
+from anteojos.parallel import spread
+from anteojos.threads import in_order
 
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(parallel.SCHEDULER, raising=False)
-    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    monkeypatch.setattr(threads, "cores", lambda: 2)
 
 
 def most_ahead(function: Callable[[Iterator[int]], Iterator[str]]) -> int:
@@ -68,7 +69,7 @@ def test_two_cores_do_two_items_at_once() -> None:
 
 
 def test_one_core_does_one_item_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "cores", lambda: 1)
+    monkeypatch.setattr(threads, "cores", lambda: 1)
     under_way = threading.Lock()
 
     def alone(number: int) -> int:
@@ -154,7 +155,7 @@ def test_work_is_spread_over_two_processes_and_comes_back_in_order() -> None:
 
 @pytest.mark.parametrize(("workers", "total"), [(1, 100), (2, 10)])
 def test_one_core_or_few_items_take_no_other_process(monkeypatch: pytest.MonkeyPatch, workers: int, total: int) -> None:
-    monkeypatch.setattr(parallel, "cores", lambda: workers)
+    monkeypatch.setattr(threads, "cores", lambda: workers)
     done = list(spread(int, lambda number: (number, os.getpid()), range(total), total=total, description=""))
     assert done == [(number, os.getpid()) for number in range(total)]
 
@@ -201,8 +202,8 @@ def test_one_who_stops_early_leaves_no_process_behind() -> None:
 
 WORK_FOR_A_DAY = """
 import os, time
-from anteojos import parallel
-parallel.cores = lambda: 2
+from anteojos import parallel, threads
+threads.cores = lambda: 2
 def work(number):
     os.write(1, f"{os.getpid()}{os.linesep}".encode())
     time.sleep(0.1)
@@ -229,8 +230,8 @@ def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signal
 
 
 def test_the_cores_are_those_that_the_process_is_bound_to() -> None:
-    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from anteojos import parallel; "
-    command = [sys.executable, "-c", code + "print(parallel.cores())"]
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from anteojos import threads; "
+    command = [sys.executable, "-c", code + "print(threads.cores())"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
 
 
@@ -254,4 +255,4 @@ def test_a_container_s_limit_counts(
         (root / group / "cpu.max").write_text(limit + "\n")
     own = root / "own"
     own.write_text("0::/pod/box\n")
-    assert parallel.allowed_by(own, root) == (sys.maxsize if cores == 64 else cores)
+    assert threads.allowed_by(own, root) == (sys.maxsize if cores == 64 else cores)

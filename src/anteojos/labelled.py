@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from anteojos import images, parallel
+from anteojos import images, threads
 from anteojos.errors import InputError
 from anteojos.params import Crop
 
@@ -55,7 +55,7 @@ def read(files: Sequence[Path], size: int, crop: Crop) -> tuple[list[images.Pixe
         except images.PictureError as error:
             return f"{file}: {error}"
 
-    looks = list(parallel.in_order(look_at, files, total=len(files), description="reading"))
+    looks = list(threads.in_order(look_at, files, total=len(files), description="reading"))
     problems = [look for look in looks if isinstance(look, str)]
     if problems:
         raise InputError("pictures that can't be read", problems, "Mend them or take them out.")

@@ -1,4 +1,4 @@
-"""The same work on many pictures, in order and in bounded memory: on all cores here, or on a cluster."""
+"""The same work on many pictures, in order and in bounded memory: by one process a core here, or on a cluster."""
 
 import gc
 import mmap
@@ -6,16 +6,12 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from itertools import accumulate, cycle, islice, pairwise
-from pathlib import Path
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
+from anteojos import threads
 from anteojos.processes import end_with_parent
 
 Item = TypeVar("Item")
@@ -34,70 +30,6 @@ _function: Callable[[Any], Any]
 _slots: list[mmap.mmap]
 
 
-def cores() -> int:
-    """Give how many cores this process may use: those that it is bound to, or fewer where a container is held to less.
-
-    A fraction of a core counts as one.
-    """
-    bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, min(bound, allowed_by(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))))
-
-
-def allowed_by(group: Path, tree: Path) -> int:
-    """Give how many cores a control group (version 2) and those above it may use, rounded up; sys.maxsize where all.
-
-    `group` is the file that names it, /proc/self/cgroup, and `tree` is where groups have their folders.
-    """
-    try:
-        place = tree / group.read_text(encoding="ascii").partition("::")[2].strip().strip("/")
-        files = [path for folder in (place, *place.parents) if (path := folder / "cpu.max").is_file()]
-        limits = [path.read_text(encoding="ascii").split() for path in files]
-    except OSError:
-        return sys.maxsize
-    return min((-(-int(quota) // int(period)) for quota, period in limits if quota != "max"), default=sys.maxsize)
-
-
-def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], *, total: int, description: str
-) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in the order of `items`, worked out here by one thread a core.
-
-    Threads serve where most of the work lets go of Python's lock for milliseconds, as LiteRT does; for less, see
-    `spread`. Only a few items are under way at once, so that memory does not grow with `total`. A terminal gets a
-    progress bar with the `description` unless that is empty, a log file none.
-    """
-    workers = cores()
-    with (
-        ThreadPoolExecutor(workers) as executor,
-        _bar(total, description) as bar,
-    ):
-        for result in in_turn(executor, function, items, 4 * workers):
-            yield result
-            bar.update()
-
-
-def _bar(total: int, description: str) -> "tqdm[Any]":
-    # None: tqdm looks whether it writes to a terminal.
-    return tqdm(total=total, desc=description, unit="", disable=None if description else True)
-
-
-def in_turn(
-    executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int
-) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in their order, with at most `most` of them under way or waiting."""
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(executor.submit(function, item))
-            if len(waiting) > most:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
 def spread(
     read: Callable[[Item], Given],
     work: Callable[[Given], Result],
@@ -114,7 +46,7 @@ def spread(
     is called: both `work` and what it takes and gives have to be picklable, and it should be a function of a module, a
     `functools.partial` or a method of one. Raises InputError where the cluster can't do it.
 
-    Only a few items are under way at once, as by `in_order`.
+    Only a few items are under way at once, as by `threads.in_order`.
     """
     address = os.environ.get(SCHEDULER, "")
     results: Iterator[Result]
@@ -122,11 +54,11 @@ def spread(
         from anteojos import cluster
 
         results = cluster.in_order(address, work, map(read, items))
-    elif cores() == 1 or total <= _BATCH:
+    elif threads.cores() == 1 or total <= _BATCH:
         results = map(work, map(read, items))
     else:
         results = _in_processes(lambda item: work(read(item)), items)
-    with _bar(total, description) as bar:
+    with threads.bar(total, description) as bar:
         for result in results:
             yield result
             bar.update()
@@ -134,7 +66,7 @@ def spread(
 
 def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield `function(item)` for each item, in their order, worked out by one process a core."""
-    workers = cores()
+    workers = threads.cores()
     under_way = 2 * workers
     # Pages that processes share: through a pipe, a picture would take half as long as all that is done to it. One slot
     # for each batch under way and the one that is being taken over; what is not written to takes no memory.
@@ -146,7 +78,7 @@ def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> 
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, fork, initializer=_become_worker, initargs=(function, slots)) as executor:
         given = zip(cycle(range(len(slots))), batches)
-        for slot, packed, ends in in_turn(executor, _work_through, given, under_way):
+        for slot, packed, ends in threads.in_turn(executor, _work_through, given, under_way):
             arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
             yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a process of our own
 

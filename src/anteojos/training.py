@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from anteojos import augmentation, parallel, tf_config
+from anteojos import augmentation, tf_config, threads
 from anteojos.errors import InputError
 from anteojos.outputs import ZIP_EPOCH, replacing
 from anteojos.params import Network
@@ -368,9 +368,9 @@ def batch_of(
 
 def ahead(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
     """Yield what each of `batches` gives, in their order, made by threads while those before it are used."""
-    threads = min(parallel.cores(), _MOST_AHEAD)
-    with ThreadPoolExecutor(threads) as executor:
-        yield from parallel.in_turn(executor, lambda batch: batch(), batches, threads + 1)
+    workers = min(threads.cores(), _MOST_AHEAD)
+    with ThreadPoolExecutor(workers) as executor:
+        yield from threads.in_turn(executor, lambda batch: batch(), batches, workers + 1)
 
 
 def save_keras(network: keras.Model, path: Path) -> None:

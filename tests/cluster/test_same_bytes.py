@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from distributed import Client
 
-from anteojos import images, parallel
+from anteojos import images, parallel, threads
 from anteojos.classifier import Classifier
 from anteojos.cluster import MOST_BYTES, MOST_PICTURES, batches
 from tests.cluster.conftest import Dask
@@ -127,7 +127,7 @@ def classifiers_held(dask: Dask) -> list[int]:
 
 def test_processes_here_label_to_the_bit_as_one_does(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(parallel.SCHEDULER, raising=False)
-    monkeypatch.setattr(parallel, "cores", lambda: 5)
+    monkeypatch.setattr(threads, "cores", lambda: 5)
     classifier = Classifier.load(model)
     pictures = np.random.default_rng(0).integers(0, 256, (500, 48, 48, 3), dtype=np.uint8)
     found = parallel.spread(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anteojos import attention, figures, manifest, parallel, scores
+from anteojos import attention, figures, manifest, scores, threads
 from anteojos.classifier import Classifier
 from anteojos.images import Pixels
 from anteojos.outputs import replacing, write_json
@@ -127,7 +127,7 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
         wrong = answer["label"] != answer["predicted"]
         return figures.Cell(attention.colour(picture, drops), caption_of(answer, params), wrong)
 
-    cells = list(parallel.in_order(looked_at, answers, total=len(answers), description="where the network looked"))
+    cells = list(threads.in_order(looked_at, answers, total=len(answers), description="where the network looked"))
     title = f"Where the network looked: right answers ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
     return figures.contact_sheet(
         title,

@@ -20,7 +20,7 @@ from dvc.repo import Repo
 from dvc.utils import dict_sha256
 from dvc.utils.serialize import load_yaml
 
-from anteojos import parallel
+from anteojos import threads
 from anteojos.errors import InputError
 from anteojos.outputs import LEFT
 from anteojos.stages import alone, remove_left, restore_from_git
@@ -166,7 +166,7 @@ def outputs_known(repo: Any, in_cache: set[str]) -> dict[Path, str]:
 
 def differing(files: dict[Path, str], description: str) -> list[Path]:
     """Give the files whose MD5 is another than that beside them."""
-    found = parallel.in_order(md5, files, total=len(files), description=description)
+    found = threads.in_order(md5, files, total=len(files), description=description)
     return [path for path, sum in zip(files, found, strict=True) if sum != files[path].removesuffix(".dir")]
 
 
