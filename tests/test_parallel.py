@@ -229,6 +229,26 @@ def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signal
     assert said.count("Traceback") == (1 if sent == signal.SIGINT else 0)
 
 
+LEFT_BEHIND = """
+import multiprocessing, os, time
+from anteojos.processes import end_with_parent
+def work():
+    while os.getppid() == multiprocessing.parent_process().pid:
+        time.sleep(0.01)
+    os.write(1, b"left behind")
+    end_with_parent()
+    os.write(1, b", and goes on")
+multiprocessing.get_context("fork").Process(target=work).start()
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes outlive others elsewhere")
+def test_a_process_ends_at_once_where_the_other_was_gone_before_it_could_ask_to_be_told() -> None:
+    command = [sys.executable, "-c", LEFT_BEHIND]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60).stdout == "left behind"
+
+
 def test_the_cores_are_those_that_the_process_is_bound_to() -> None:
     code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from anteojos import threads; "
     command = [sys.executable, "-c", code + "print(threads.cores())"]
