@@ -15,12 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 import measure
 from anteojos.params import Network, Precision
 from readme import BENCHMARKS, write_part
-from train_many import write_pictures
+from train_many import read_pictures, write_pictures
 
 PICTURES = 2048
 VALIDATE = 256
@@ -108,10 +106,7 @@ def train(folder: Path, network: str, way: str, precision: str) -> None:
     [chosen] = [known for known in get_args(Precision) if known == precision]
     # Rescaled, for on pixels up to 255 the loss of `report` is in the hundreds, and so is what rounding does to it.
     recipe = replace(RECIPES[name], epochs=EPOCHS, batch_size=BATCH_SIZE, precision=chosen, rescale=True)
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    first = np.arange(len(images)) % 2 == 0
-    pictures = training.Pictures(images, first)
-    validate = training.Pictures(np.array(images[:VALIDATE]), first[:VALIDATE])
+    pictures, validate = read_pictures(folder / "images.npy", VALIDATE)
     ends: list[float] = []
     came_to = [
         training.train(pictures, validate, name, recipe, 1, lambda _: ends.append(time.perf_counter()))
@@ -119,7 +114,7 @@ def train(folder: Path, network: str, way: str, precision: str) -> None:
     ]
     history = came_to[0][1]
     found = {
-        "pictures_per_second": len(images) / (ends[-1] - ends[-2]),
+        "pictures_per_second": len(pictures.images) / (ends[-1] - ends[-2]),
         "loss": history[0].train.loss,
         "accuracy": history[-1].validate.accuracy,
         "same": len({b"".join(weights.tobytes() for weights in trained.get_weights()) for trained, _ in came_to}) == 1,

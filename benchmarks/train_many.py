@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 import measure
 from anteojos.params import Network
 from readme import BENCHMARKS, record, write_part
+
+if TYPE_CHECKING:
+    from anteojos import training
 
 SIZE = 160
 VALIDATE = 40
@@ -81,14 +84,22 @@ def write_pictures(path: Path, count: int) -> None:
             array.write(noise[row % len(noise)].tobytes())
 
 
+def read_pictures(path: Path, validate: int) -> "tuple[training.Pictures, training.Pictures]":
+    """Give the pictures that `write_pictures` wrote, by memory map, and the first `validate` of them in memory."""
+    from anteojos import training
+
+    images = np.load(path, mmap_mode="r")
+    first = np.arange(len(images)) % 2 == 0
+    return training.Pictures(images, first), training.Pictures(np.array(images[:validate]), first[:validate])
+
+
 def train(folder: Path, network: str) -> None:
     """Train for an epoch, and leave in `folder` what came of it."""
     from anteojos import training
     from anteojos.recipes import RECIPES
 
     [name] = [known for known in get_args(Network) if known == network]
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    first = np.arange(len(images)) % 2 == 0
+    pictures, validate = read_pictures(folder / "images.npy", VALIDATE)
     waited, started = 0.0, 0.0
     ahead = training.ahead
 
@@ -107,13 +118,11 @@ def train(folder: Path, network: str) -> None:
             yield batch
 
     training.ahead = watched
-    pictures = training.Pictures(images, first)
-    validate = training.Pictures(np.array(images[:VALIDATE]), first[:VALIDATE])
     seconds: list[float] = []
     recipe = replace(RECIPES[name], epochs=1)
     training.train(pictures, validate, name, recipe, 1, lambda _: seconds.append(time.perf_counter() - started))
     found = {
-        "pictures_per_second": (len(images) - recipe.batch_size) / seconds[0],
+        "pictures_per_second": (len(pictures.images) - recipe.batch_size) / seconds[0],
         "waited": waited / seconds[0],
     }
     (folder / "found.json").write_text(json.dumps(found))
