@@ -24,6 +24,11 @@ def drawn(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
     return np.asarray(sheet).astype(np.int16)
 
 
+def width_of_note(sheet: npt.NDArray[np.int16]) -> int:
+    """Give how far the note under the pictures reaches, px."""
+    return int(np.flatnonzero((sheet[-36:] < 128).any(axis=(0, 2))).max())
+
+
 def mean_colour(sheet: npt.NDArray[np.int16], row: int, column: int, place: tuple[slice, slice]) -> list[float]:
     """Give the mean colour of a place in a picture, in px of 64, where the sheet shows that picture at 240 px."""
     top, left = 44 + row * (240 + 20 + 16), 16 + column * 256
@@ -86,6 +91,8 @@ def test_where_the_border_tells_nothing_there_are_the_means_alone_and_no_colour(
     assert sheet.shape == (44 + 276 + 36, 16 + 4 * 256, 3)
     assert (np.ptp(sheet[44:284], axis=2) == 0).all()
     assert np.allclose(mean_colour(sheet, 0, 0, LEFT), 255 - 0.6 * (255 - 120), atol=4)
+    # Nor is there a word of what a colour would mean.
+    assert width_of_note(sheet) < width_of_note(drawn(pictures(darker=30))) / 2
 
 
 def test_the_pattern_is_how_much_darker_a_pixel_is_for_what_is_foretold() -> None:

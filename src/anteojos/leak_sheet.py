@@ -31,12 +31,13 @@ def draw(
         cells.append(figures.Cell(_tinted(mean, tint), (f"{name}: mean of {len(inside):,}",)))
         surest = inside[np.argsort(-(labels * scores)[inside], kind="stable")][:examples]
         cells += [figures.Cell(_middle_veiled(images[row], border), (f"{name}: told most surely",)) for row in surest]
+    meaning = f"Colour shows where dark speaks for {names[0]} (red) or for {names[1]} (blue). " if tint.any() else ""
     return figures.contact_sheet(
         f"Told from the border alone: accuracy {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}), "
         + {"leak": "the label leaks", "none": "no leak"}[probe.verdict],
         cells,
         1 + (examples or _EXAMPLES),
-        f"Colour shows where dark speaks for {names[0]} (red) or for {names[1]} (blue). The middle is not looked at.",
+        f"{meaning}The middle is not looked at.",
         side=_SIDE,
     )
 

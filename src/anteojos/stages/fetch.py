@@ -1,14 +1,13 @@
 """Bring the pictures to data/raw: draw them, download them from Kaggle, or unpack an archive."""
 
 import multiprocessing
-import os
 import shutil
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from anteojos import archive, drawing, kaggle
+from anteojos import archive, drawing, kaggle, threads
 from anteojos.errors import InputError
 from anteojos.outputs import replacing
 from anteojos.params import GLASSES, SPLITS, TEST_LABELS, Dataset, Params
@@ -55,7 +54,7 @@ def draw(folder: Path, dataset: Dataset, expected: dict[str, dict[str, int]]) ->
     if sys.platform != "linux":  # where processes would outlive a stage that is killed
         drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size)
         return
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork"), _in_process) as processes:
+    with ProcessPoolExecutor(threads.cores(), multiprocessing.get_context("fork"), _in_process) as processes:
         drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map)
 
 
