@@ -307,19 +307,17 @@ def test_a_training_broken_off_goes_on_to_the_same_weights_and_history(
     assert [path.name for path in checkpoint.parent.iterdir()] == ["checkpoint.npz"]
 
 
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
-def test_a_damaged_checkpoint_is_named_and_not_taken(
-    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_checkpoint_is_named_and_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     unbroken = train_from(None, "report")
     checkpoint = tmp_path / "checkpoint.npz"
     with pytest.raises(BrokenOffError):
         train_from(checkpoint, "report", until=2)
     content = bytearray(checkpoint.read_bytes())
     content[len(content) // 2] ^= 1
-    wholes = {"flipped": content, "truncated": content[: len(content) // 2], "empty": b""}
-    checkpoint.write_bytes(wholes[damage])
-    assert train_from(checkpoint, "report") == unbroken
-    output = capsys.readouterr()
-    assert f"warning: {checkpoint} is damaged" in output.err
-    assert "going on" not in output.out
+    for damaged in (content, content[: len(content) // 2], b""):
+        checkpoint.write_bytes(damaged)
+        capsys.readouterr()
+        assert train_from(checkpoint, "report") == unbroken
+        output = capsys.readouterr()
+        assert f"warning: {checkpoint} is damaged" in output.err
+        assert "going on" not in output.out

@@ -60,15 +60,22 @@ def weights(project: Project) -> list[np.ndarray]:
     return keras.saving.load_model(project.path / "models/model.keras").get_weights()
 
 
-@pytest.fixture
-def larger(project: Project) -> Project:
+@pytest.fixture(scope="module")
+def trained(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small project of several epochs, whose last batch is smaller and odd, trained on one machine."""
+    project = small_project.copy_to(tmp_path_factory.mktemp("trained") / "a project")
     project.set("train.epochs", 3)
     project.set("train.batch_size", 5)
     project.set("train.network", "deep")
     project.set("train.timeout", 60)
     project.repro()
     return project
+
+
+@pytest.fixture
+def larger(trained: Project, tmp_path: Path) -> Project:
+    """A copy of `trained`, to do anything to."""
+    return trained.copy_to(tmp_path / "a project")
 
 
 def test_two_machines_come_to_the_weights_of_one_and_only_the_chief_writes(larger: Project, tmp_path: Path) -> None:
