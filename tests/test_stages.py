@@ -229,3 +229,16 @@ def test_the_processes_that_draw_end_with_a_fetch_that_is_killed(tmp_path: Path)
     assert drawing
     _, alive = psutil.wait_procs(drawing, timeout=20)
     assert alive == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="draws in one process elsewhere")
+def test_drawing_keeps_to_the_cores_that_it_may_use(tmp_path: Path) -> None:
+    few = {"glasses": 10, "noglasses": 10}
+    params(tmp_path, expected=dict.fromkeys(("train", "validate", "test"), few))
+    one_core = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
+    fetch = subprocess.Popen([*one_core, sys.executable, "-m", "anteojos.stages.fetch"], cwd=tmp_path)
+    most = 0
+    while fetch.poll() is None:
+        most = max(most, len(psutil.Process(fetch.pid).children()))
+        time.sleep(0.01)
+    assert (fetch.returncode, most) == (0, 1)
