@@ -78,9 +78,13 @@ def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> 
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, fork, initializer=_become_worker, initargs=(function, slots)) as executor:
         given = zip(cycle(range(len(slots))), batches)
-        for slot, packed, ends in threads.in_turn(executor, _work_through, given, under_way):
-            arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
-            yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a process of our own
+        try:
+            for slot, packed, ends in threads.in_turn(executor, _work_through, given, under_way):
+                arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
+                yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a process of our own
+        finally:
+            # Without this, Python 3.11.2 may wait for good for what was cancelled (python/cpython#94440).
+            executor.shutdown(cancel_futures=True)
 
 
 def _become_worker(function: Callable[[Item], Result], slots: list[mmap.mmap]) -> None:

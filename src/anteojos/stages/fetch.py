@@ -55,7 +55,11 @@ def draw(folder: Path, dataset: Dataset, expected: dict[str, dict[str, int]]) ->
         drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size)
         return
     with ProcessPoolExecutor(threads.cores(), multiprocessing.get_context("fork"), _in_process) as processes:
-        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map)
+        try:
+            drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map)
+        finally:
+            # Without this, Python 3.11.2 may wait for good for what was cancelled (python/cpython#94440).
+            processes.shutdown(cancel_futures=True)
 
 
 def _in_process() -> None:
