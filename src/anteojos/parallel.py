@@ -2,17 +2,15 @@
 
 import gc
 import mmap
-import multiprocessing
 import os
 import pickle
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import accumulate, cycle, islice, pairwise
 from typing import Any, TypeVar
 
 from anteojos import threads
-from anteojos.processes import end_with_parent
+from anteojos.processes import forked
 
 Item = TypeVar("Item")
 Given = TypeVar("Given")
@@ -75,27 +73,19 @@ def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> 
     batches = iter(lambda: list(islice(items, _BATCH)), [])
     # Forked, they have the function and all that is imported: to start afresh would take them longer than a thousand
     # pictures. Nothing here has started a thread that they would miss.
-    fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, fork, initializer=_become_worker, initargs=(function, slots)) as executor:
+    with forked(workers, partial(_become_worker, function, slots)) as executor:
         given = zip(cycle(range(len(slots))), batches)
-        try:
-            for slot, packed, ends in threads.in_turn(executor, _work_through, given, under_way):
-                arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
-                yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a process of our own
-        finally:
-            # Without this, Python 3.11.2 may wait for good for what was cancelled (python/cpython#94440).
-            executor.shutdown(cancel_futures=True)
+        for slot, packed, ends in threads.in_turn(executor, _work_through, given, under_way):
+            arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
+            yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a process of our own
 
 
 def _become_worker(function: Callable[[Item], Result], slots: list[mmap.mmap]) -> None:
-    """Keep what this process is for, and see that it ends with the one that forked it."""
+    """Keep what this process is for."""
     global _function, _slots
     _function, _slots = function, slots
     # Looking through what it was born with for garbage would make copies of all those pages.
     gc.freeze()
-    # Ctrl-C reaches all; the one that forked them says so, and stops them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
 
 
 def _work_through(given: tuple[int, list[Item]]) -> tuple[int, bytes, list[int]]:

@@ -5,6 +5,31 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+
+@contextmanager
+def forked(workers: int, begin: Callable[[], object] = lambda: None) -> Iterator[ProcessPoolExecutor]:
+    """Give an executor of so many forked processes, which call `begin` first and have all that is imported here.
+
+    None outlives this one. Where it is left with an error or early, what no process has begun is dropped.
+    """
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, fork, initializer=_begin, initargs=(begin,)) as executor:
+        try:
+            yield executor
+        finally:
+            # Without this, Python 3.11.2 may wait for good for what was cancelled (python/cpython#94440).
+            executor.shutdown(cancel_futures=True)
+
+
+def _begin(begin: Callable[[], object]) -> None:
+    # Ctrl-C reaches all; the one that forked them says so, and stops them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+    begin()
 
 
 def end_with_parent() -> None:

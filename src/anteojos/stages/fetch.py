@@ -1,17 +1,14 @@
 """Bring the pictures to data/raw: draw them, download them from Kaggle, or unpack an archive."""
 
-import multiprocessing
 import shutil
-import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from anteojos import archive, drawing, kaggle, threads
 from anteojos.errors import InputError
 from anteojos.outputs import replacing
 from anteojos.params import GLASSES, SPLITS, TEST_LABELS, Dataset, Params
-from anteojos.processes import end_with_parent
+from anteojos.processes import forked
 from anteojos.stages import run
 
 # What Kaggle's sheet prints above the faces, where it is not the folder's name.
@@ -54,18 +51,8 @@ def draw(folder: Path, dataset: Dataset, expected: dict[str, dict[str, int]]) ->
     if sys.platform != "linux":  # where processes would outlive a stage that is killed
         drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size)
         return
-    with ProcessPoolExecutor(threads.cores(), multiprocessing.get_context("fork"), _in_process) as processes:
-        try:
-            drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map)
-        finally:
-            # Without this, Python 3.11.2 may wait for good for what was cancelled (python/cpython#94440).
-            processes.shutdown(cancel_futures=True)
-
-
-def _in_process() -> None:
-    end_with_parent()
-    # Ctrl-C reaches all at once; it is the stage's to say so.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with forked(threads.cores()) as processes:
+        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map)
 
 
 def copy_test_labels(source: Path, target: Path) -> None:
