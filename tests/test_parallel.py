@@ -201,21 +201,27 @@ def test_one_who_stops_early_leaves_no_process_behind() -> None:
     assert not set(psutil.Process().children()) - before
 
 
-WORK_FOR_A_DAY = """
-import os, time
+WORK = """
+import os, sys, time
 from anteojos import parallel, threads
 threads.cores = lambda: 2
 def work(number):
     os.write(1, f"{os.getpid()}{os.linesep}".encode())
-    time.sleep(0.1)
-list(parallel.spread(int, work, range(10**6), total=10**6, description=""))
+    time.sleep(0 if number == 16 else 0.1)
+items = int(sys.argv[1])
+list(parallel.spread(int, work, range(items), total=items, description=""))
 """
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signals) -> None:
+# For a day, and for one and a half seconds, in which one of two processes has nothing left to do.
+@pytest.mark.parametrize(("sent", "items"), [(signal.SIGKILL, 10**6), (signal.SIGINT, 17)])
+def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signals, items: int) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", WORK_FOR_A_DAY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", WORK, str(items)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout
         assert process.stderr
@@ -223,7 +229,11 @@ def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signal
         while len(pids) < 2:
             pids.add(int(process.stdout.readline()))
         workers = [psutil.Process(pid) for pid in pids]
-        process.send_signal(sent)
+        if sent == signal.SIGINT:
+            time.sleep(0.3)
+            os.killpg(process.pid, sent)  # as Ctrl-C does, which reaches all of them
+        else:
+            process.send_signal(sent)
         gone, alive = psutil.wait_procs(workers, timeout=30)
         assert len(gone) == 2, alive
         said = process.stderr.read()
