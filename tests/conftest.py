@@ -12,7 +12,14 @@ from tests.remote.servers import folder, s3, ssh
 
 __all__ = ["ROOT", "folder", "project", "s3", "small_project", "ssh"]
 # What the card of `model` says of its training pictures: those of `bright_and_dark` are like them.
-SEEN = Seen(canvas=0.0, width=(64, 80), height=(60, 60), aspect=(16 / 15, 4 / 3))
+SEEN = Seen(
+    width=(64, 80),
+    height=(60, 60),
+    aspect=(16 / 15, 4 / 3),
+    brightness=(0.05, 0.95),
+    contrast=(0.0, 0.3),
+    sharpness=(0.0, 2.0),
+)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert history[-1].train.accuracy == 1.0
     path = tmp_path_factory.mktemp("model") / "model.tflite"
     training.save_tflite(network, path)
-    Card(("bright", "dark"), ("hell", "dunkel"), "panel", SEEN).attach(path)
+    Card(("bright", "dark"), ("hell", "dunkel"), "none", SEEN, {}).attach(path)
     return path
 
 

@@ -13,6 +13,13 @@ from tests.import_graph import imported_files
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+# Properties of params.Dataset, and the parameters that they are made from.
+DERIVED = {
+    "labels": {"dataset.classes"},
+    "names": {"dataset.classes"},
+    "name": {"dataset.classes"},
+    "counts": {"dataset.drawn", "dataset.expected", "dataset.source"},
+}
 # Sections that stages pass on whole to the library; `dataset` is read key by key.
 WHOLE = ("preprocess", "train")
 
@@ -59,8 +66,8 @@ def parameters_read(path: Path) -> set[str]:
         if isinstance(node, ast.Attribute):
             holder = node.value
             section = holder.attr if isinstance(holder, ast.Attribute) else getattr(holder, "id", "")
-            if section == "dataset" and node.attr in ("labels", "names", "name"):
-                keys.add("dataset.classes")  # which they are another form of
+            if section == "dataset" and node.attr in DERIVED:
+                keys |= DERIVED[node.attr]
             elif node.attr in PARAMS.get(section, ()):
                 keys.add(f"{section}.{node.attr}")
         elif isinstance(node, ast.Call):

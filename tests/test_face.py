@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from anteojos.face import cut_face
 from PIL import Image
 
 from anteojos import drawing
-from anteojos.face import cut_face
 from anteojos.images import PictureError, crop_to_panel
 
 SCENE = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)

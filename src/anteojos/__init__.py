@@ -4,19 +4,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anteojos.classifier import Classifier, Prediction
+    from anteojos.classifier import Classifier, NoFaceError, Prediction
     from anteojos.errors import InputError
-    from anteojos.face import cut_face
+    from anteojos.faces import Face, cut_face
     from anteojos.images import PictureError
 
-__all__ = ["Classifier", "InputError", "PictureError", "Prediction", "cut_face"]
+__all__ = ["Classifier", "Face", "InputError", "NoFaceError", "PictureError", "Prediction", "cut_face"]
 
 _MODULES = {
     "Classifier": "classifier",
+    "Face": "faces",
     "InputError": "errors",
+    "NoFaceError": "classifier",
     "PictureError": "images",
     "Prediction": "classifier",
-    "cut_face": "face",
+    "cut_face": "faces",
 }
 
 

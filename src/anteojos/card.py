@@ -1,11 +1,13 @@
-"""What a model must be told with its pictures, kept inside its file."""
+"""What inference needs beside the network: class names, crop, training statistics and detector, in the model's file."""
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from anteojos.look import Seen
 from anteojos.outputs import ZIP_EPOCH
 
 if TYPE_CHECKING:
@@ -13,42 +15,41 @@ if TYPE_CHECKING:
     from anteojos.params import Crop
 
 _ENTRY = "anteojos.json"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the training pictures were like before they were cropped and resized.
-
-    `canvas` is the share of them in which a face panel stood out of a white canvas. `width` and `height`, in px, and
-    `aspect`, width through height, are from the least to the most.
-    """
-
-    canvas: float
-    width: tuple[int, int]
-    height: tuple[int, int]
-    aspect: tuple[float, float]
+_DETECTOR = "face_detection/"  # folder of the detector's models, and of their licence notice
+_NOTICE = f"{_DETECTOR}NOTICE"
 
 
 @dataclass(frozen=True)
 class Card:
     """The class folders, `labels`, and what people are shown for them, `names`, the first class first; the `crop`.
 
-    `seen` is what a picture can be compared with.
+    `seen` is what the training images were like. `detector` has the models that find faces, by file name, and `notice`
+    their licence notice; both are empty if `crop` is "none".
 
-    It stands in the .tflite file as TensorFlow Lite's metadata keeps its files: in a zip behind the model, which
-    interpreters pass over. Source: TensorFlow Lite metadata, "Associated files".
+    All of it is in the .tflite file as TensorFlow Lite's metadata keeps its files: in a zip behind the network, which
+    interpreters ignore. Source: TensorFlow Lite metadata, "Associated files".
     """
 
     labels: tuple[str, str]
     names: tuple[str, str]
     crop: "Crop"
     seen: Seen
+    detector: Mapping[str, bytes]
+    notice: str = ""
 
     def attach(self, model: Path) -> None:
         """Put the card into a .tflite file."""
+        facts = {"labels": self.labels, "names": self.names, "crop": self.crop, "seen": asdict(self.seen)}
         with zipfile.ZipFile(model, "a") as attached:
-            entry = zipfile.ZipInfo(_ENTRY, ZIP_EPOCH)
-            attached.writestr(entry, json.dumps(asdict(self), ensure_ascii=False, indent=2))
+
+            def write(name: str, data: str | bytes) -> None:
+                attached.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), data)
+
+            write(_ENTRY, json.dumps(facts, ensure_ascii=False, indent=2))
+            for name, data in self.detector.items():
+                write(_DETECTOR + name, data)
+            if self.notice:
+                write(_NOTICE, self.notice + "\n")
 
     @classmethod
     def read(cls, model: Path) -> Self:
@@ -58,16 +59,19 @@ class Card:
         """
         try:
             with zipfile.ZipFile(model) as attached:
-                card = json.loads(attached.read(_ENTRY))
+                facts = json.loads(attached.read(_ENTRY))
+                files = {name: attached.read(name) for name in attached.namelist() if name.startswith(_DETECTOR)}
         except (zipfile.BadZipFile, KeyError) as error:
             raise ValueError(f"no card is attached: {error}") from error
+        notice = files.pop(_NOTICE, b"").decode().rstrip("\n")
         try:
-            seen = card["seen"]
             return cls(
-                tuple(card["labels"]),
-                tuple(card["names"]),
-                card["crop"],
-                Seen(seen["canvas"], tuple(seen["width"]), tuple(seen["height"]), tuple(seen["aspect"])),
+                tuple(facts["labels"]),
+                tuple(facts["names"]),
+                facts["crop"],
+                Seen(**{name: tuple(ends) for name, ends in facts["seen"].items()}),
+                {name.removeprefix(_DETECTOR): data for name, data in files.items()},
+                notice,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"its card is of another version of anteojos: {error}") from error

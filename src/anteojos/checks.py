@@ -1,6 +1,7 @@
 """What a set of pictures must pass before anyone trains on it: layout, labels, wholeness, counts, independence."""
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anteojos import duplicates, images, manifest, parallel
+from anteojos import detector, duplicates, faces, images, manifest, parallel
 from anteojos.errors import InputError
-from anteojos.params import SPLITS, Dataset, Split
+from anteojos.params import SPLITS, Crop, Dataset, Preprocess, Split
 
 # How much a picture's width or height may differ from the median before it is called odd.
 _ODD_SIZE = 0.1
-# px to which a large picture is made smaller before its panel is looked for, and its hash made from 9 × 8 of it.
-_HASHED = 160
+# px to which a whole image or a face is resized before its hash is made from 9 × 8 of it.
+_HASHED = 72
 # Suffixes of pictures that no decoder here takes, of telephones, cameras and scanners.
-_NOT_READ = {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".pdf", ".svg"}
+_NOT_READ = {".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".pdf", ".svg"}
+MOST_SHOWN = 20  # findings of a kind
 # Where pictures of unknown label are counted; no class's folder can be named so.
 NOT_KNOWN = "not known"
 
@@ -43,7 +45,8 @@ class Findings:
             "not_pictures": [],
             "not_rgb": [],
             "odd_sizes": [],
-            "no_panel": [],
+            "no_face": [],
+            "several_faces": [],
             "duplicates_within_split": [],
         }
     )
@@ -128,14 +131,16 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
     return labelled
 
 
-def examine(folder: Path, found: Sequence[Found], findings: Findings) -> pd.DataFrame:
+def examine(folder: Path, found: Sequence[Found], crop: Crop, findings: Findings) -> pd.DataFrame:
     """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`.
 
-    Raises InputError where the cluster that was to do it can't: see parallel.spread.
+    With the crop "face", faces are searched for. Raises InputError where the cluster that was to do it can't: see
+    parallel.spread.
     """
     # As short as can be: of each of very many pictures, this is all that is held in memory.
-    rows: list[tuple[str | int | bool, ...]] = []
-    facts = parallel.spread(partial(_read, folder), _facts, found, total=len(found), description="verify")
+    rows: list[tuple[str | int | float, ...]] = []
+    facts_of = partial(_facts, crop)
+    facts = parallel.spread(partial(_read, folder), facts_of, found, total=len(found), description="verify")
     for picture, known in zip(found, facts, strict=True):
         if isinstance(known, str):
             findings.problems.append(f"{picture.file}: {known}")
@@ -152,38 +157,50 @@ def _read(folder: Path, picture: Found) -> bytes | str:
         return error.strerror or str(error)
 
 
-def _facts(data: bytes | str) -> tuple[str | int | bool, ...] | str:
+def _facts(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | str:
     """Give what the manifest says of a picture after its label, or as text why its bytes can't be decoded."""
     if isinstance(data, str):
         return data
     try:
-        decoded = images.decode(data, _HASHED)
+        decoded = images.decode(data, _HASHED if crop == "none" else None)
     except images.PictureError as error:
         return str(error)
-    panel = images.crop_to_panel(decoded.image)
+    found = detector.default()(decoded.image) if crop == "face" else []
+    face = faces.largest(found)
+    hashed = faces.align(decoded.image, face.eyes, _HASHED, faces.LOOSE_EYES) if face else decoded.image
     return (
         decoded.width,
         decoded.height,
         decoded.mode,
         len(data),
         hashlib.sha256(data).hexdigest(),
-        f"{images.difference_hash(panel):016x}",
-        panel is not decoded.image,
+        f"{images.difference_hash(hashed):016x}",
+        len(found),
+        *(face.values if face else (math.nan,) * len(manifest.FACE)),
     )
 
 
-def compare(table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings) -> None:
-    """Add to `findings` where the pictures are not what `dataset` expects, or not independent of each other."""
+def compare(
+    table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, preprocess: Preprocess, findings: Findings
+) -> None:
+    """Add to `findings` where the pictures are not what params.yaml expects, or not independent of each other."""
     findings.problems += _wrong_counts(found, dataset)
     for row in table[table["mode"] != "RGB"].itertuples():
         findings.warnings["not_rgb"].append(f"{row.file}: {row.mode}, not RGB")
-    sizes = table[["width", "height"]]
-    odd = ((sizes - sizes.median()).abs() > _ODD_SIZE * sizes.median()).any(axis=1)
-    for row in table[odd].itertuples():
-        findings.warnings["odd_sizes"].append(f"{row.file}: {row.width} × {row.height} px, unlike the rest")
-    if table["panel"].mean() > 0.5:
-        for file in table["file"][~table["panel"].astype(bool)]:
-            findings.warnings["no_panel"].append(f"{file}: unlike the rest, no face panel stands out of a canvas")
+    if preprocess.crop == "none":
+        sizes = table[["width", "height"]]
+        odd = ((sizes - sizes.median()).abs() > _ODD_SIZE * sizes.median()).any(axis=1)
+        for row in table[odd].itertuples():
+            findings.warnings["odd_sizes"].append(f"{row.file}: {row.width} × {row.height} px, unlike the rest")
+    else:
+        no_face = [f"{file}: no face found" for file in table["file"][table["faces"] == 0]]
+        if preprocess.no_face == "whole":
+            findings.warnings["no_face"] += no_face
+        else:
+            more = len(no_face) - MOST_SHOWN
+            findings.problems += no_face[:MOST_SHOWN] + [f"and {more:,} more images without a face"] * (more > 0)
+        for row in table[table["faces"] > 1].itertuples():
+            findings.warnings["several_faces"].append(f"{row.file}: {row.faces} faces, the largest is used")
 
     hashes = np.array([int(dhash, 16) for dhash in table["dhash"]], dtype=np.uint64)
     pairs = duplicates.near_pairs(hashes, dataset.near_duplicate_bits)
@@ -211,7 +228,7 @@ def counts(found: Sequence[Found], dataset: Dataset) -> dict[Split, dict[str, in
 def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
     problems = []
     for split, counted in counts(found, dataset).items():
-        expected = dataset.expected[split]
+        expected = dataset.counts[split]
         if NOT_KNOWN in counted:
             counted, expected = {"": sum(counted.values())}, {"": sum(expected.values())}
         for label, count in counted.items():

@@ -1,39 +1,50 @@
-"""The trained model as people use it: pictures in, probabilities out, without TensorFlow."""
+"""The trained model as people use it: images in, labels out, without TensorFlow."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from anteojos import images, likeness
 from anteojos.card import Card
+from anteojos.detector import Detector
 from anteojos.errors import InputError
+from anteojos.faces import Face, largest, prepare
+from anteojos.lite import LiteModel
 
-# A picture: the path of a file, the bytes of one, one of Pillow's, or an array, uint8 (H, W, 3).
+# An image: the path of a file, the bytes of one, a Pillow image, or an array, uint8 (H, W, 3), RGB.
 Given = str | Path | bytes | Image.Image | images.Pixels
 One = TypeVar("One", bound=Given)
 
 
+class NoFaceError(images.PictureError):
+    """No face was found in an image."""
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """The `label` of a picture and the `probability` of the first class that it comes from.
+    """The label of a face, or of a whole image.
 
-    `warning` says why the label should not be relied on, "" where nothing speaks against it: see likeness.warnings.
+    `label` is the class's folder name, for programs, and `name` its display name, for people. `probability` is that of
+    the label, and `first_class_probability` that of the first class, which the threshold is compared with. `warning`
+    says why the label should not be relied on, "" if nothing speaks against it: see likeness.warnings. `face` is where
+    the face is, None if the whole image was labelled.
     """
 
     label: str
+    name: str
     probability: float
+    first_class_probability: float
     warning: str
+    face: Face | None
 
 
 class Classifier:
-    """A model.tflite with its card: called with pictures, it labels them.
+    """A model.tflite with its card: called with images, it labels their faces.
 
     Threads may share it. Pickled, it is the model's bytes and the card.
 
@@ -45,32 +56,20 @@ class Classifier:
     >>> data = Path("photo.jpg").read_bytes()
     >>> [prediction.probability > 0.5 for prediction in classifier([data, Path("photo.jpg")])]
     [True, True]
+    >>> [face.label for face in classifier.faces("photo.jpg")]
+    ['glasses']
     """
 
     def __init__(self, model: bytes, card: Card) -> None:
         """Take a model that maps uint8 (N, size, size, 3) to float32 (N, 1), the probability of the first class."""
         self.card = card
-        self._model = model
-        self._idle: list[Interpreter] = []
-        with self._interpreter() as interpreter:
-            self._input, self._output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        self.size = int(self._input["shape"][1])
+        self._bytes = model
+        self._model = LiteModel(model)
+        self.size = self._model.shape[0]
 
     def __reduce__(self) -> tuple[type[Self], tuple[bytes, Card]]:
-        """Say to pickle what it is made of."""
-        return type(self), (self._model, self.card)
-
-    @contextmanager
-    def _interpreter(self) -> Iterator[Interpreter]:
-        """Lend an interpreter, for no two threads may use one at once; there come to be as many as work at once."""
-        try:
-            interpreter = self._idle.pop()
-        except IndexError:
-            interpreter = Interpreter(model_content=self._model)
-            interpreter.allocate_tensors()
-        yield interpreter
-        # Not after an error, which may have left anything in it.
-        self._idle.append(interpreter)
+        """Pickle the model's bytes and the card."""
+        return type(self), (self._bytes, self.card)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -86,26 +85,32 @@ class Classifier:
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"{path}: not a model of anteojos ({error})",
-                advice="Name a model.tflite that `dvc repro` made; an older one must be trained anew.",
+                advice="Name a model.tflite that `dvc repro` made; an older one must be trained again.",
             ) from error
 
+    @cached_property
+    def _detector(self) -> Detector:
+        return Detector(self.card.detector)
+
     def probabilities(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Give the probability of the first class, float32 (N,), for prepared pictures, uint8 (N, size, size, 3)."""
+        """Return the probability of the first class, float32 (N,), of prepared images, uint8 (N, size, size, 3)."""
         return np.fromiter(map(self.probability_of_prepared, pictures), np.float32, count=len(pictures))
 
     def probability_of_prepared(self, picture: npt.NDArray[np.uint8]) -> np.float32:
-        """Give the probability of the first class for a prepared picture, uint8 (size, size, 3).
+        """Return the probability of the first class of a prepared image, uint8 (size, size, 3).
 
-        One picture at a time: its probability is then the same to the bit, whatever others are asked for with it.
+        One image at a time: its probability is then the same to the bit, whatever others are asked for with it.
         """
-        with self._interpreter() as interpreter:
-            interpreter.set_tensor(self._input["index"], picture[np.newaxis])
-            interpreter.invoke()
-            return np.float32(interpreter.get_tensor(self._output["index"])[0, 0])
+        return np.float32(self._model(picture)[0][0])
 
     @overload
     def __call__(
-        self, picture: Given, *, threshold: float = 0.5, uncertain: tuple[float, float] = (0.2, 0.8)
+        self,
+        picture: Given,
+        *,
+        threshold: float = 0.5,
+        uncertain: tuple[float, float] = (0.2, 0.8),
+        whole: bool = False,
     ) -> Prediction: ...
     @overload
     def __call__(
@@ -114,6 +119,7 @@ class Classifier:
         *,
         threshold: float = 0.5,
         uncertain: tuple[float, float] = (0.2, 0.8),
+        whole: bool = False,
     ) -> list[Prediction]: ...
 
     def __call__(
@@ -122,39 +128,68 @@ class Classifier:
         *,
         threshold: float = 0.5,
         uncertain: tuple[float, float] = (0.2, 0.8),
+        whole: bool = False,
     ) -> Prediction | list[Prediction]:
-        """Label a picture, treated as the training pictures were, and say where it is unlike them.
+        """Label the largest face of an image; or the whole image, if the model was trained on whole ones.
 
-        `picture` is the path of a file, the bytes of one, one of Pillow's pictures, or uint8 (H, W, 3), RGB; or a list
-        or tuple of these, for which the result is a list in the same order. It is called the first class from a
-        probability of `threshold` on; a probability between the two of `uncertain` is warned of.
+        `picture` is the path of a file, the bytes of one, a Pillow image, or uint8 (H, W, 3), RGB; or a list or tuple
+        of these, for which the result is a list in the same order. The label is the first class from a probability of
+        `threshold` on; a probability between the two of `uncertain` gets a warning. With `whole`, the image is labelled
+        as it is: use it for faces that are cut out already, see `cut_face`.
 
-        Raises PictureError for what is no whole picture, of a list's pictures the first such, and OSError where a file
-        can't be read.
+        Raises NoFaceError if no face is found; PictureError for what is not a whole image, of a list's the first such;
+        OSError if a file can't be read.
         """
         if isinstance(picture, (list, tuple)):
-            return [self(one, threshold=threshold, uncertain=uncertain) for one in picture]
-        found = self._decoded(picture)
-        face = images.crop_to_panel(found.image)
-        prepared = images.prepare(face if self.card.crop == "panel" else found.image, self.size, "none")
-        probability = float(self.probability_of_prepared(prepared))
+            return [self(one, threshold=threshold, uncertain=uncertain, whole=whole) for one in picture]
+        if whole or self.card.crop == "none":
+            return self._labelled(self._decoded(picture, self.size), None, threshold, uncertain)
+        decoded = self._decoded(picture)
+        face = largest(self._detector(decoded.image))
+        if face is None:
+            raise NoFaceError(f"{picture}: no face found" if isinstance(picture, (str, Path)) else "no face found")
+        return self._labelled(decoded, face, threshold, uncertain)
+
+    def faces(
+        self, picture: Given, *, threshold: float = 0.5, uncertain: tuple[float, float] = (0.2, 0.8)
+    ) -> list[Prediction]:
+        """Label each face of an image, from left to right; the list is empty if there is none.
+
+        Arguments and errors are those of a call. Raises InputError if the model was trained on whole images.
+        """
+        if self.card.crop == "none":
+            raise InputError(
+                "this model was trained on whole images (preprocess.crop: none) and finds no faces",
+                advice="Call classifier(picture), which labels the whole image; or train with preprocess.crop: face.",
+            )
+        decoded = self._decoded(picture)
+        return [self._labelled(decoded, face, threshold, uncertain) for face in self._detector(decoded.image)]
+
+    def _labelled(
+        self, decoded: images.Picture, face: Face | None, threshold: float, uncertain: tuple[float, float]
+    ) -> Prediction:
+        prepared = prepare(decoded.image, self.size, face)
+        first = float(self.probability_of_prepared(prepared))
         warnings = likeness.warnings(
             self.card.seen,
-            width=found.width,
-            height=found.height,
-            canvas=face is not found.image,
-            probability=probability,
+            prepared,
+            width=decoded.width,
+            height=decoded.height,
+            face=face,
+            probability=first,
             uncertain=uncertain,
         )
-        return Prediction(self.label(probability, threshold), probability, likeness.in_words(warnings))
+        number = 0 if first >= threshold else 1
+        label, name = self.card.labels[number], self.card.names[number]
+        return Prediction(label, name, (first, 1 - first)[number], first, likeness.in_words(warnings), face)
 
-    def _decoded(self, picture: Given) -> images.Picture:
+    def _decoded(self, picture: Given, size: int | None = None) -> images.Picture:
         match picture:
             case bytes():
-                return images.decode(picture, self.size)
+                return images.decode(picture, size)
             case str() | Path():
                 try:
-                    return images.decode(Path(picture).read_bytes(), self.size)
+                    return images.decode(Path(picture).read_bytes(), size)
                 except images.PictureError as error:
                     raise images.PictureError(f"{picture}: {error}") from None
             case Image.Image():
@@ -163,8 +198,4 @@ class Classifier:
                 return images.decoded(Image.fromarray(picture))
             case np.ndarray():
                 raise images.PictureError(f"array of {picture.dtype} {picture.shape}; expected uint8 (H, W, 3)")
-        raise TypeError(f"{type(picture).__name__}; expected a path, bytes, a picture of Pillow's or an array")
-
-    def label(self, probability: float, threshold: float) -> str:
-        """Give the label that a probability of the first class stands for."""
-        return self.card.labels[0 if probability >= threshold else 1]
+        raise TypeError(f"{type(picture).__name__}; expected a path, bytes, a Pillow image or an array")

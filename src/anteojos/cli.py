@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
 # NumPy, Pillow and LiteRT are imported where they are used, so that --help need not wait for them.
 from anteojos.errors import InputError
+
+if TYPE_CHECKING:
+    from anteojos.labelling import Totals
 
 UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
 Shell = Literal["bash", "zsh", "fish"]
@@ -84,7 +87,7 @@ Exit codes:
   0    all went well
   1    wrong input, such as a model that is not there
   2    wrong arguments
-  3    a picture could not be read
+  3    an image could not be read
   4    `audit --fail` found a leak
   130  interrupted""",
 )
@@ -98,10 +101,11 @@ def command() -> None:
 Examples:
   anteojos predict photo.jpg
   anteojos predict holidays/ --output labels.csv
+  anteojos predict photo.jpg holidays/ --annotate labelled/
   find . -name '*.jpg' -print0 | anteojos predict - --format jsonl
   anteojos predict holidays/ --threshold 0.9 --uncertain 0.1 0.9
 
-A picture that can't be read is a row with its error; the exit code is then 3.""",
+An image that can't be read is a row with its error; the exit code is then 3.""",
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="PATH...")
 @click.option(
@@ -111,12 +115,19 @@ A picture that can't be read is a row with its error; the exit code is then 3.""
     show_default=True,
     help="The trained model, with its card.",
 )
+@click.option("--whole", is_flag=True, help="Label each image as a whole, without searching for faces.")
+@click.option(
+    "--annotate",
+    type=_EXISTING,
+    metavar="DIR",
+    help="Write copies of the images there, with a box and a label for each face.",
+)
 @click.option(
     "--threshold",
     type=_PROBABILITY,
     default=0.5,
     show_default=True,
-    help="Probability from which a picture counts as the first class.",
+    help="Probability of the first class from which it is the label.",
 )
 @click.option(
     "--uncertain",
@@ -125,7 +136,7 @@ A picture that can't be read is a row with its error; the exit code is then 3.""
     default=(0.2, 0.8),
     show_default=True,
     metavar="LOW HIGH",
-    help="Probabilities between which a picture is warned of as uncertain.",
+    help="Warn of probabilities of the first class between these two.",
 )
 @click.option(
     "--format",
@@ -134,49 +145,82 @@ A picture that can't be read is a row with its error; the exit code is then 3.""
     help="How labels are written.  [default: table on a terminal, else csv]",
 )
 @click.option("-o", "--output", type=_EXISTING, help="Write to this file, whole or not at all.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no summary.")
 def predict(
     paths: tuple[Path, ...],
     model: Path,
+    whole: bool,
+    annotate: Path | None,
     threshold: float,
     uncertain: tuple[float, float],
     form: Literal["table", "csv", "jsonl"] | None,
     output: Path | None,
     quiet: bool,
 ) -> int:
-    """Label pictures.
+    """Label the faces in images.
 
-    PATH is a picture, a folder of pictures, or - for a list of them on standard input: a line each, or with NUL between
+    PATH is an image, a folder of images, or - for a list of them on standard input: a line each, or with NUL between
     them, as `find -print0` writes it.
 
-    Written are file, label, the probability of the first class, a warning where the label should not be relied on, and
-    the error where a picture can't be read.
+    Each face is a row: its file, its number in the image from left to right, its box, its label, the probability of
+    that label, and a warning if the label should not be relied on. CSV and JSON lines also have the eyes and the
+    probability of the first class, and name classes by their folder; a table has their display names. An image without
+    a face is a row without a label. A model that was trained on whole images (preprocess.crop: none) labels whole
+    images.
     """
     if uncertain[0] > uncertain[1]:
         raise click.BadParameter(f"{uncertain[0]} is above {uncertain[1]}", param_hint="--uncertain")
     from anteojos import labelling
     from anteojos.classifier import Classifier
+    from anteojos.outputs import replacing
 
     with _without_remarks():
         classifier = Classifier.load(model)
-    pictures = list(labelling.find(paths))
-    if not pictures:
+    found = labelling.find(paths)
+    if not found.files:
+        others = f" ({_files(found.skipped)} of other formats)" if found.skipped else ""
         raise InputError(
-            f"{', '.join(map(str, paths))}: no pictures there",
-            advice=f"Pictures are named *{', *'.join(labelling.FORMATS)}.",
+            f"{', '.join(map(str, paths))}: no images there{others}",
+            advice=f"Images are named *{', *'.join(labelling.FORMATS)}.",
         )
+    copies = labelling.annotated_paths(found.files, annotate) if annotate else []
+    options = labelling.Options(threshold, uncertain, whole, annotate=bool(copies))
+
+    def labelled() -> Iterator[labelling.Labelled]:
+        progress = not quiet and len(found.files) >= labelling.MANY
+        for number, one in enumerate(labelling.label(found.files, classifier, options, progress)):
+            if one.annotated:
+                with replacing(copies[number]) as path:
+                    path.write_bytes(one.annotated)
+            yield one
+
     on_terminal = output is None and sys.stdout.isatty()
-    rows = labelling.label(
-        pictures, classifier, threshold, uncertain, progress=not quiet and len(pictures) >= labelling.MANY
-    )
-    written = labelling.write(
-        rows,
+    totals = labelling.write(
+        labelled(),
         form or ("table" if on_terminal else "csv"),
         output,
-        width=max(len(labelling.shown(picture)) for picture in pictures),
+        width=max(len(labelling.shown(file)) for file in found.files),
         color=on_terminal and _colored(sys.stdout),
     )
-    return UNREADABLE if written.unreadable else 0
+    if not quiet:
+        if on_terminal:
+            click.echo(_summary(totals, by_face=not whole and classifier.card.crop == "face"), err=True)
+        if found.skipped:
+            click.echo(f"Skipped {_files(found.skipped)} of other formats.", err=True)
+    return UNREADABLE if totals.unreadable else 0
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+def _summary(totals: "Totals", by_face: bool) -> str:
+    """Say in a line what was labelled."""
+    parts = [f"{totals.images:,} image{'' if totals.images == 1 else 's'}"]
+    if by_face:
+        parts += [f"{totals.faces:,} face{'' if totals.faces == 1 else 's'}"]
+        parts += [f"{totals.without_face:,} without a face"]
+    return ", ".join([*parts, f"{totals.unreadable:,} unreadable"])
 
 
 @command.command(
@@ -184,16 +228,16 @@ def predict(
     epilog="""\b
 Examples:
   anteojos audit holidays/
-  anteojos audit data/raw --crop panel --picture leak.png
+  anteojos audit data/raw --crop face --picture leak.png
   anteojos audit holidays/ --fail && dvc repro""",
 )
 @click.argument("folder", type=_EXISTING)
 @click.option(
     "--crop",
-    type=click.Choice(["panel", "none"]),
+    type=click.Choice(["face", "none"]),
     default="none",
     show_default=True,
-    help="panel: look at the face cut out of its canvas.",
+    help="face: look at the face, aligned by its eyes.",
 )
 @click.option(
     "--border",
@@ -211,15 +255,13 @@ Examples:
 )
 @click.option("--picture", type=_EXISTING, metavar="PNG", help="Draw there where in the border the label is.")
 @click.option("--fail", is_flag=True, help="Exit with code 4 if the label can be told from the border.")
-def audit(
-    folder: Path, crop: Literal["panel", "none"], border: int, size: int, picture: Path | None, fail: bool
-) -> int:
+def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, picture: Path | None, fail: bool) -> int:
     """Ask whether the labels of pictures can be told where what they are about is not.
 
     That is from their border, and from what their files give away. FOLDER holds a folder of pictures for each of two
     classes, or train/ and validate/ that do.
     """
-    from anteojos import labelled, leak, leak_sheet
+    from anteojos import detector, labelled, leak, leak_sheet
     from anteojos.outputs import replacing
 
     files, labels = labelled.find(folder)
@@ -231,7 +273,8 @@ def audit(
     for name, probe in found.items():
         figures = f"{probe.accuracy:8.3f}  {probe.chance:6.3f}  {probe.p_value:7.3f}  {probe.n:8,}"
         click.echo(f"{name:16}  {figures}  {probe.verdict}")
-    for paragraph in leak.explain(found, names, border, crop, str(picture or "")):
+    shows_faces = found["border"].verdict == "leak" and crop == "none" and detector.show_faces(pictures)
+    for paragraph in leak.explain(found, names, border, crop, shows_faces, str(picture or "")):
         click.echo(f"\n{paragraph}")
     if picture:
         with replacing(picture) as path:

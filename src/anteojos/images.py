@@ -6,22 +6,17 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-if TYPE_CHECKING:
-    # Checking params.yaml takes pydantic, which takes longer to import than a picture to label.
-    from anteojos.params import Crop
-
 Pixels = npt.NDArray[np.uint8]
-Either = TypeVar("Either", Pixels, Image.Image)  # a picture as an array, uint8 (H, W, 3), or as Pillow's, RGB
 
 # Formats by the suffix that their files have. Pillow reads many more; these are the ones people keep photographs in,
 # and each decoder less is one less that hostile bytes can reach.
 FORMATS = {
+    ".avif": "AVIF",
     ".bmp": "BMP",
     ".gif": "GIF",
     ".jpeg": "JPEG",
@@ -36,8 +31,8 @@ MAX_PIXELS = 100_000_000  # a picture of more would take over 300 MB of memory t
 _DECODERS = tuple(sorted(set(FORMATS.values())))
 # The errors that they are known to raise on damaged data.
 _DAMAGE = (OSError, SyntaxError, TypeError, ValueError, EOFError, IndexError, OverflowError, MemoryError)
-# Where a JPEG is decoded smaller, each side is still this many times what is wanted: a panel takes up at least half of
-# it, and is then made smaller by half or more, so that nothing of it depends on how the decoder did it.
+# Where a JPEG is decoded smaller, each side is still this many times what is wanted: it is then made smaller by the
+# resizing, so that little depends on how the decoder did it.
 _ROOM = 4
 
 # Pillow imports its decoders with the first picture. Now: processes that are forked for many have them then.
@@ -47,12 +42,8 @@ Image.preinit()
 # warnings.catch_warnings is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-# The brands, after "ftyp" in the first bytes of a file, of formats that people take for pictures like any other.
-_OF_TELEPHONES = {
-    brand: name
-    for name, brands in {"HEIC": (b"heic", b"heix", b"heim", b"mif1", b"msf1"), "AVIF": (b"avif", b"avis")}.items()
-    for brand in brands
-}
+# The brands of HEIC, after "ftyp" in the first bytes of a file: phones use it, and Pillow cannot read it.
+_HEIC = (b"heic", b"heix", b"heim", b"mif1", b"msf1")
 
 # What turns a picture upright, by the Orientation that its EXIF data give.
 _TURNS = {
@@ -70,21 +61,6 @@ _ON_THE_SIDE = (
     Image.Transpose.TRANSVERSE,
     Image.Transpose.ROTATE_90,
 )
-
-# What counts as white paper. JPEG smears dark edges over it, the more the smaller the file; the brighter level keeps
-# the edge of a panel sharper, so the darker ones are tried only where no panel stands out.
-_WHITES = (236, 224, 212)
-# A row or column belongs to the panel where this share of it is not white. Titles cover less than a fifth of a row.
-_PANEL_SHARE = 0.25
-# A column beside the panel still belongs to it at this share: white walls behind a face leave little else.
-_WALL_SHARE = 0.12
-# A row or column is empty canvas where at most this share of it is not white: the tails of a title's letters reach
-# into the last rows above a panel.
-_EMPTY_SHARE = 0.1
-# A panel's edge is straight: just inside of it at least this share of a row or column is not white.
-_EDGE_SHARE = 0.6
-# A panel takes up at least this share of the picture's width and height: what stands between white stripes is none.
-_PANEL_SIZE = 0.5
 
 
 class PictureError(ValueError):
@@ -117,9 +93,9 @@ def is_picture(name: str | PurePath) -> bool:
 def decode(data: bytes, size: int | None = None) -> Picture:
     """Decode a whole picture to RGB, upright, transparent parts on white; of an animation, the first frame.
 
-    Where `size` says to how many px, width and height, the picture or its face panel will be brought, a JPEG that is at
-    least eight times as wide and high is decoded to a half, a quarter or an eighth, which takes a fraction of the time
-    and memory; never to less than four times `size`.
+    If the whole picture will be resized to `size` px, width and height, a JPEG that is at least eight times as wide and
+    high is decoded to a half, a quarter or an eighth, which takes a fraction of the time and memory; never to less than
+    four times `size`.
 
     Raises PictureError where `data` is empty, no picture, cut short, damaged, or of more than MAX_PIXELS.
     """
@@ -145,9 +121,9 @@ def decode(data: bytes, size: int | None = None) -> Picture:
 
 
 def _not_read(data: bytes) -> str:
-    """Say what bytes are that no decoder takes; telephones keep their photographs in formats that are not read."""
-    if data[4:8] == b"ftyp" and data[8:12] in _OF_TELEPHONES:
-        return f"{_OF_TELEPHONES[data[8:12]]}, which is not read; convert it to JPEG or PNG"
+    """Say what bytes are that no decoder reads."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        return "HEIC, which is not read; convert it to JPEG or PNG"
     return f"not a picture ({len(data):,} bytes)"
 
 
@@ -183,76 +159,8 @@ def encoding(data: bytes) -> str:
         raise PictureError(f"not a picture ({len(data):,} bytes)") from None
 
 
-def find_panel(pixels: Pixels) -> tuple[int, int, int, int] | None:
-    """Find the face panel on the white canvas of a contact sheet's cell.
-
-    `pixels` is uint8 (H, W, 3). The result is (left, top, right, bottom) in px, right and bottom exclusive, or None
-    where there is no canvas. On a canvas, each side of the panel is the picture's own border or has empty paper beyond
-    it, and two sides or more are straight edges with paper beyond, which a head before a white wall has not.
-    """
-    # As pixels.min(axis=2), in a twentieth of the time.
-    darkest = np.minimum(np.minimum(pixels[:, :, 0], pixels[:, :, 1]), pixels[:, :, 2])
-    panels = (_panel_of(darkest < white) for white in _WHITES)
-    return next((panel for panel in panels if panel is not None), None)
-
-
-def _panel_of(ink: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Find the panel, as find_panel does, where `ink`, bool (H, W), says what is no paper."""
-    left, right = _longest_run(_shares(ink, 0) > _PANEL_SHARE)
-    if left == right:
-        return None
-    top, bottom = _longest_run(_shares(ink[:, left:right], 1) > _PANEL_SHARE)
-    if top == bottom:
-        return None
-    # Only now that the rows are known can the columns be told without the title's and the neighbours' share.
-    columns = _shares(ink[top:bottom], 0)
-    left, right = _longest_run(columns > _PANEL_SHARE)
-    while left > 0 and columns[left - 1] > _WALL_SHARE:
-        left -= 1
-    while right < len(columns) and columns[right] > _WALL_SHARE:
-        right += 1
-    rows = _shares(ink[:, left:right], 1)
-    if right - left < _PANEL_SIZE * len(columns) or bottom - top < _PANEL_SIZE * len(rows):
-        return None
-
-    # JPEG smears an edge over 2 px of 160, and the title stands 4 px above the panel.
-    reach = max(2, round(max(ink.shape) / 40))
-    straight = 0
-    for shares, edge in (
-        (columns[::-1], len(columns) - left),
-        (columns, right),
-        (rows[::-1], len(rows) - top),
-        (rows, bottom),
-    ):
-        inside, outside = shares[:edge], shares[edge:]
-        if len(outside) <= reach // 2:
-            continue
-        if outside[:reach].min() > _EMPTY_SHARE:
-            return None
-        straight += int(inside[-reach:].max() >= _EDGE_SHARE)
-    return (left, top, right, bottom) if straight >= 2 else None
-
-
-def crop_to_panel(picture: Either) -> Either:
-    """Cut the face out of the white canvas of a contact sheet's cell.
-
-    `picture` is uint8 (H, W, 3), and the result a view of it, or Pillow's, RGB, and the result a copy of that part. It
-    is `picture` itself where no panel stands out.
-    """
-    panel = find_panel(np.asarray(picture))
-    if panel is None:
-        return picture
-    if isinstance(picture, Image.Image):
-        return picture.crop(panel)
-    left, top, right, bottom = panel
-    return picture[top:bottom, left:right]
-
-
-def prepare(picture: Pixels | Image.Image, size: int, crop: "Crop") -> Pixels:
-    """Make of a decoded picture, uint8 (H, W, 3) or RGB, what the network sees: uint8 (size, size, 3)."""
-    image = _image(picture)
-    if crop == "panel":
-        image = crop_to_panel(image)
+def resize(image: Image.Image, size: int) -> Pixels:
+    """Resize a whole RGB image to what a network sees: uint8 (size, size, 3)."""
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
@@ -284,17 +192,3 @@ def _on_white(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _shares(ink: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.float64]:
-    """Give the mean of bool (H, W) along an axis: as ink.mean(axis), which turns all of it into float64 first."""
-    n = ink.shape[axis]
-    return np.asarray(np.add.reduce(ink.view(np.uint8), axis=axis, dtype=np.uint16 if n < 2**16 else np.uint32) / n)
-
-
-def _longest_run(marked: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """Give start and end, exclusive, of the longest run of True, the first of several; (0, 0) where there is none."""
-    flags = marked.tobytes()
-    longest = max(flags.split(b"\0"))
-    start = flags.index(longest)
-    return start, start + len(longest)

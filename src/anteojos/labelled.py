@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from anteojos import images, threads
+from anteojos import detector, faces, images, threads
 from anteojos.errors import InputError
 from anteojos.params import Crop
 
@@ -41,15 +41,18 @@ def read(files: Sequence[Path], size: int, crop: Crop) -> tuple[list[images.Pixe
     """Read pictures, each cropped and brought to uint8 (size, size, 3), and what their files give away.
 
     The facts are width and height in px, bytes, and what quantisation tables a JPEG has. Raises InputError that names
-    every picture that can't be read.
+    every picture that can't be read, or has no face where `crop` is "face".
     """
 
     def look_at(file: Path) -> tuple[images.Pixels, int, int, int, str] | str:
         try:
             data = file.read_bytes()
-            pixels = images.decode(data).pixels
-            height, width, _ = pixels.shape
-            return images.prepare(pixels, size, crop), width, height, len(data), images.encoding(data)
+            decoded = images.decode(data)
+            face = faces.largest(detector.default()(decoded.image)) if crop == "face" else None
+            if crop == "face" and face is None:
+                return f"{file}: no face found"
+            prepared = faces.prepare(decoded.image, size, face)
+            return prepared, decoded.width, decoded.height, len(data), images.encoding(data)
         except OSError as error:
             return f"{file}: {error.strerror}"
         except images.PictureError as error:
@@ -58,7 +61,7 @@ def read(files: Sequence[Path], size: int, crop: Crop) -> tuple[list[images.Pixe
     looks = list(threads.in_order(look_at, files, total=len(files), description="reading"))
     problems = [look for look in looks if isinstance(look, str)]
     if problems:
-        raise InputError("pictures that can't be read", problems, "Mend them or take them out.")
+        raise InputError("images that can't be used", problems, "Correct or remove them.")
     pictures, width, height, size_in_bytes, quantisation = zip(
         *(look for look in looks if not isinstance(look, str)), strict=True
     )

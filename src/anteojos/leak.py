@@ -159,23 +159,26 @@ def scores(features: Floats, labels: Floats) -> Floats:
 
 
 def explain(
-    found: Mapping[str, Probe], names: Sequence[str], border: int, crop: "Crop", picture: str = ""
+    found: Mapping[str, Probe], names: Sequence[str], border: int, crop: "Crop", faces: bool, picture: str = ""
 ) -> tuple[str, ...]:
     """Say in a paragraph what the border's leak means and what to do, and in another what else tells the label.
 
-    `names` are the two classes', `picture` is where the border is drawn. There is no paragraph where nothing was found;
-    the border's, if any, is the first.
+    `names` are the two classes', `faces` says whether the images show faces, `picture` is where the border is drawn.
+    There is no paragraph where nothing was found; the border's, if any, is the first.
     """
     leaks = {name: probe for name, probe in found.items() if probe.verdict == "leak"}
     seen = {name: leaks[name] for name in _PARTS if name in leaks}
     hidden = {name: probe for name, probe in leaks.items() if name not in ("border", *_PARTS)}
     paragraphs = []
     if "border" in leaks:
-        remedy = (
-            "Set `preprocess.crop: panel` in params.yaml: it cuts the face out of its canvas."
-            if crop == "none"
-            else "`preprocess.crop: panel` has left it in: look what it is, and mend the pictures or leave them out."
-        )
+        if crop == "face":
+            remedy = "`preprocess.crop: face` has left it in: find out what it is, and correct or remove those images."
+        elif faces:
+            remedy = (
+                "Set `preprocess.crop: face` in params.yaml: it aligns the faces and crops away what is around them."
+            )
+        else:
+            remedy = "Find out what it is, and crop the images to what they are about, in the same way in both classes."
         paragraphs.append(
             f"The label can be told without the face: from the outer {border} of {SIDE} px alone, "
             f"{' and '.join(names)} are told apart with {_figures(leaks['border'])}"

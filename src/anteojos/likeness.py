@@ -1,51 +1,81 @@
-"""Is a picture like those that a model was trained on? Where it is not, its label is worth less."""
+"""Is an image like those that a model was trained on, and its face one that can be labelled? If not, a warning."""
 
 from typing import Literal, get_args
 
-from anteojos.card import Seen
+from anteojos.faces import Face
+from anteojos.images import Pixels
+from anteojos.look import Look, Range, Seen
 
-Kind = Literal["no_canvas", "size", "uncertain"]
+Kind = Literal["small_face", "turned", "unlike", "size", "uncertain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-# Over twice as small, and what the network sees is mostly made up by the resizing; over twice as large, and most of
-# the picture's detail is gone.
-_FAR_SIZE = 2.0
-# Every picture is squeezed into a square. Networks that are trained to bear it are trained up to 4:3 (C. Szegedy et
-# al., "Going Deeper with Convolutions", 2015).
-_FAR_ASPECT = 4 / 3
+_SMALL_FACE = 40  # px, width of a face's box: of glasses little more than a few pixels is left
+_TURNED = 0.4  # of Face.turn: one eye and one lens are partly hidden
+# An image is unlike the training images if one of its statistics is outside of their range by more than this fraction
+# of the range. Of similar images, a few in a hundred are outside of the range, and hardly any as far as that.
+_FAR = 0.25
+# For whole images, in factors. Over twice as small or large: the resizing invents, or loses, most of the detail. Aspect
+# ratios: networks are commonly trained up to 4:3 (C. Szegedy et al., "Going Deeper with Convolutions", 2015).
+_FAR_SIZE, _FAR_ASPECT = 2.0, 4 / 3
+
+_WORDS = {
+    "brightness": ("darker", "brighter"),
+    "contrast": ("less contrast", "more contrast"),
+    "sharpness": ("more blurred", "sharper"),
+}
 
 
 def warnings(
-    seen: Seen, *, width: int, height: int, canvas: bool, probability: float, uncertain: tuple[float, float]
+    seen: Seen,
+    prepared: Pixels,
+    *,
+    width: int,
+    height: int,
+    face: Face | None,
+    probability: float,
+    uncertain: tuple[float, float],
 ) -> dict[Kind, str]:
-    """Say, by kind and in a few words, why the label of a picture should not be relied on; nothing where it may be.
+    """Return, by kind and in a few words, why the label of an image should not be relied on; nothing if it may be.
 
-    `width` and `height`, in px, are those of the picture as it came, and `canvas` is whether a face panel stood out of
-    a white canvas in it. A canvas is expected where more than half of the training pictures had one. `probability` is
-    that of the first class; between the two of `uncertain`, and not at them, the model does not know.
+    `prepared` is what the network sees, uint8 (size, size, 3); `width` and `height`, in px, are those of the file, and
+    `face` is where the face is in it, None if the whole image is labelled. `probability` is that of the first class;
+    between the two of `uncertain`, and not at them, the label is uncertain.
     """
     found: dict[Kind, str] = {}
-    if seen.canvas > 0.5 and not canvas:
-        found["no_canvas"] = "no canvas"
-    if (
-        _is_far(width, seen.width, _FAR_SIZE)
-        or _is_far(height, seen.height, _FAR_SIZE)
-        or _is_far(width / height, seen.aspect, _FAR_ASPECT)
-    ):
-        trained = f"{_range(seen.width)} × {_range(seen.height)} px"
-        found["size"] = f"{width} × {height} px, trained on {trained}"
+    if face is None:
+        aspect = width / height
+        if not (
+            _within(width, seen.width, _FAR_SIZE)
+            and _within(height, seen.height, _FAR_SIZE)
+            and _within(aspect, seen.aspect, _FAR_ASPECT)
+        ):
+            found["size"] = f"{width} × {height} px, trained on {_range(seen.width)} × {_range(seen.height)} px"
+    else:
+        if face.width < _SMALL_FACE:
+            found["small_face"] = f"small face ({face.width:.0f} px)"
+        if abs(face.turn) > _TURNED:
+            found["turned"] = "turned"
+    look = Look.of(prepared)
+    unlike = [
+        words[value > low]
+        for name, words in _WORDS.items()
+        for value, (low, high) in [(getattr(look, name), getattr(seen, name))]
+        if not low - _FAR * (high - low) <= value <= high + _FAR * (high - low)
+    ]
+    if unlike:
+        found["unlike"] = f"{' and '.join(unlike)} than the training images"
     if uncertain[0] < probability < uncertain[1]:
         found["uncertain"] = "uncertain"
     return found
 
 
 def in_words(found: dict[Kind, str]) -> str:
-    """Put warnings into one line, "" where there are none."""
+    """Put warnings into one line, "" if there are none."""
     return "; ".join(found.values())
 
 
-def _is_far(value: float, trained: tuple[float, float], factor: float) -> bool:
-    return value * factor < trained[0] or value > trained[1] * factor
+def _within(value: float, trained: Range, factor: float) -> bool:
+    return trained[0] / factor <= value <= trained[1] * factor
 
 
 def _range(ends: tuple[int, int]) -> str:

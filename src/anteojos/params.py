@@ -17,7 +17,7 @@ Split = Literal["train", "validate", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 TEST_LABELS = "test_labels.csv"  # beside the splits' folders: file,label for test pictures in no class's folder
 GLASSES = ("glasses", "noglasses")  # the classes that the drawn faces show, and that the network `edge` is made for
-Crop = Literal["panel", "none"]
+Crop = Literal["face", "none"]
 Network = Literal["report", "sigmoid", "deep", "dropout", "edge"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 
@@ -54,6 +54,7 @@ class Dataset:
     test_labels: str | None
     classes: tuple[ClassLabel, ClassLabel]
     expected: dict[Split, dict[str, Annotated[int, Field(ge=0)]]]
+    drawn: Annotated[int, Field(ge=0, le=100_000)] | None
     near_duplicate_bits: Annotated[int, Field(ge=0, le=8)]
     seed: Seed
     size: Pixels
@@ -73,6 +74,13 @@ class Dataset:
     def name(self, label: str) -> str:
         """The name shown to people for a class folder."""
         return self.names[self.labels.index(label)]
+
+    @property
+    def counts(self) -> dict[Split, dict[str, int]]:
+        """The images of each split and class: `expected`, with as many for training as `sample` draws."""
+        if self.source != "sample" or self.drawn is None:
+            return self.expected
+        return {**self.expected, "train": dict.fromkeys(self.labels, self.drawn)}
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -98,6 +106,7 @@ class Preprocess:
 
     size: Pixels
     crop: Crop
+    no_face: Literal["fail", "whole"]
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anteojos import images, leak, leak_sheet, manifest
+from anteojos import detector, images, leak, leak_sheet, manifest
 from anteojos.errors import InputError
 from anteojos.outputs import replacing, write_json
 from anteojos.params import Params
@@ -32,12 +32,14 @@ def main() -> None:
     )
     stops = audit.on_leak == "fail" and found["border"].verdict == "leak"
     picture = "" if stops else str(PICTURE)
-    paragraphs = leak.explain(found, dataset.names, audit.border, params.preprocess.crop, picture)
+    crop = params.preprocess.crop
+    shows_faces = found["border"].verdict == "leak" and crop == "none" and detector.show_faces(pictures)
+    paragraphs = leak.explain(found, dataset.names, audit.border, crop, shows_faces, picture)
     if stops:
         raise InputError(
             paragraphs[0],
             paragraphs[1:],
-            f"`anteojos audit {RAW} --crop {params.preprocess.crop} --border {audit.border} --picture leak.png` "
+            f"`anteojos audit {RAW} --crop {crop} --border {audit.border} --picture leak.png` "
             "draws it; `audit.on_leak: warn` in params.yaml trains all the same.",
         )
     for paragraph in paragraphs:

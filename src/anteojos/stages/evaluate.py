@@ -103,7 +103,7 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
         figures.Cell(picture_of(mistake), caption_of(mistake, params))
         for mistake in mistakes.head(MOST_MISTAKES).to_dict("records")
     ]
-    note = f"p is the probability of {params.dataset.names[0]}" if cells else "Nothing was labelled wrongly."
+    note = "p is the probability of the label that it was called" if cells else "Nothing was labelled wrongly."
     if len(mistakes) > MOST_MISTAKES:
         note += f"; the {MOST_MISTAKES} most certain mistakes are shown"
     return figures.contact_sheet(f"Mistakes: {', '.join(counted)}", cells, 5, note)
@@ -133,7 +133,7 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
         title,
         cells,
         RIGHT_PER_CLASS,
-        note=f"Full colour: the strongest place of each picture; p is the probability of {params.dataset.names[0]}",
+        note="Full colour: the strongest place of each picture; p is the probability of the label that it was called",
         legend="Orange: with this hidden, the label would be less likely; blue: more likely",
     )
 
@@ -155,7 +155,7 @@ def caption_of(row: dict[Hashable, Any], params: Params) -> tuple[str, str, str]
     return (
         f"{row['split']}: {params.dataset.name(row['label'])}",
         f"called {params.dataset.name(row['predicted'])}",
-        f"p = {row['probability']:.3f}",
+        f"p = {row['probability'] if row['predicted'] == params.dataset.labels[0] else 1 - row['probability']:.3f}",
     )
 
 

@@ -30,7 +30,7 @@ def bring(dataset: Dataset, folder: Path) -> None:
     match dataset.source:
         case "sample":
             expected: dict[str, dict[str, int]] = {
-                split: {label: dataset.expected[split][label] for label in dataset.labels} for split in SPLITS
+                split: {label: dataset.counts[split][label] for label in dataset.labels} for split in SPLITS
             }
             if dataset.labels != GLASSES:
                 first, second = dataset.labels

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from anteojos import figures, likeness, manifest, parallel
-from anteojos.card import Seen
 from anteojos.classifier import Classifier
+from anteojos.faces import Face
 from anteojos.images import Pixels
+from anteojos.look import Seen
 from anteojos.outputs import replacing, write_json
 from anteojos.params import Params
 from anteojos.stages import run
@@ -28,13 +29,15 @@ def main() -> None:
         np.asarray, classifier.probability_of_prepared, pictures, total=len(pictures), description="predict"
     )
     probability = np.fromiter(found, np.float32, count=len(pictures))
-    chosen = np.where(probability >= params.predict.threshold, *params.dataset.labels)
-    warnings = warn(index, probability.tolist(), classifier.card.seen, params)
+    first = probability >= params.predict.threshold
+    chosen = np.where(first, *params.dataset.labels)
+    warnings = warn(index, pictures, probability.tolist(), classifier.card.seen, params)
     predictions = pd.DataFrame(
         {
             "file": index["file"],
             "label": chosen,
-            "probability": probability,
+            "probability": np.where(first, probability, 1 - probability),
+            "first_class_probability": probability,
             "warning": [likeness.in_words(found) for found in warnings],
         }
     )
@@ -55,19 +58,20 @@ def main() -> None:
 
 
 def warn(
-    index: pd.DataFrame, probability: Sequence[float], seen: Seen, params: Params
+    index: pd.DataFrame, pictures: Pixels, probability: Sequence[float], seen: Seen, params: Params
 ) -> list[dict[likeness.Kind, str]]:
-    """Give for each picture of an index what speaks against relying on its label."""
+    """Return for each image of an index what speaks against relying on its label."""
     return [
         likeness.warnings(
             seen,
+            picture,
             width=int(row["width"]),
             height=int(row["height"]),
-            canvas=bool(row["panel"]),
+            face=Face.of([row[name] for name in manifest.FACE]),
             probability=value,
             uncertain=params.predict.uncertain,
         )
-        for row, value in zip(index.to_dict("records"), probability, strict=True)
+        for row, picture, value in zip(index.to_dict("records"), pictures, probability, strict=True)
     ]
 
 
@@ -91,7 +95,7 @@ def draw_test_set(
         )
         for row, prediction in enumerate(predictions.head(MOST_SHOWN).to_dict("records"))
     ]
-    note = f"p is the probability of {params.dataset.names[0]}"
+    note = "p is the probability of the label"
     if (actual != "").any():
         note += "; wrong labels are framed in red"
     if any(warnings):

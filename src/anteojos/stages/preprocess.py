@@ -1,14 +1,15 @@
 """Make of each split's pictures one array of what the network sees."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from anteojos import figures, images, manifest, parallel
+from anteojos import faces, figures, images, manifest, parallel
 from anteojos.outputs import replacing
-from anteojos.params import SPLITS, Dataset, Params, Preprocess
+from anteojos.params import SPLITS, Dataset, Params
 from anteojos.stages import run
 
 RAW = Path("data/raw")
@@ -23,17 +24,16 @@ def main() -> None:
         rows = table[table["split"] == split]
         with replacing(Path("data/processed", split)) as folder:
             folder.mkdir()
-            write_split(rows, folder, params.preprocess, split)
+            write_split(rows, folder, params.preprocess.size, split)
     with replacing(Path("metrics/plots/samples.png")) as path:
         draw_samples(Path("data/processed/train"), params.dataset).save(path)
 
 
-def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, description: str) -> None:
+def write_split(rows: pd.DataFrame, folder: Path, size: int, description: str) -> None:
     """Write the pictures of `rows` to `folder`: images.npy, uint8 (N, size, size, 3), and index.csv, in one order."""
-    shape = (len(rows), preprocess.size, preprocess.size, 3)
-    pictures = parallel.spread(
-        read, partial(prepared, preprocess=preprocess), rows["file"], total=len(rows), description=description
-    )
+    shape = (len(rows), size, size, 3)
+    items = list(zip(rows["file"], rows[list(manifest.FACE)].itertuples(index=False, name=None), strict=True))
+    pictures = parallel.spread(read, partial(prepared, size=size), items, total=len(items), description=description)
     # One after the other, so that only the pictures in use are held in memory. Not into a memory map: a full disk would
     # end the process there without a word.
     with (folder / "images.npy").open("wb") as array:
@@ -43,14 +43,16 @@ def write_split(rows: pd.DataFrame, folder: Path, preprocess: Preprocess, descri
     manifest.write(rows[list(manifest.INDEX)], folder / "index.csv")
 
 
-def read(file: str) -> bytes:
-    """Read a picture of the manifest."""
-    return (RAW / file).read_bytes()
+def read(item: tuple[str, Sequence[float]]) -> tuple[bytes, faces.Face | None]:
+    """Read an image of the manifest; return its bytes and its face."""
+    file, face = item
+    return (RAW / file).read_bytes(), faces.Face.of(face)
 
 
-def prepared(data: bytes, preprocess: Preprocess) -> images.Pixels:
-    """Make of a picture's bytes what the network sees, uint8 (size, size, 3)."""
-    return images.prepare(images.decode(data, preprocess.size).image, preprocess.size, preprocess.crop)
+def prepared(given: tuple[bytes, faces.Face | None], size: int) -> images.Pixels:
+    """Make of an image's bytes what the network sees, uint8 (size, size, 3): the face, or the whole without one."""
+    data, face = given
+    return faces.prepare(images.decode(data, None if face else size).image, size, face)
 
 
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from dvclive import Live
 
-from anteojos import environment, manifest, tf_config, training
-from anteojos.card import Card, Seen
+from anteojos import detector_models, environment, manifest, tf_config, training
+from anteojos.card import Card
 from anteojos.errors import InputError
+from anteojos.look import Look, Seen
 from anteojos.outputs import replacing, write_json
 from anteojos.params import GLASSES, Params, Train
 from anteojos.recipes import Recipe, recipe_for
@@ -61,7 +62,7 @@ def main() -> None:
         training.save_keras(network, path)
     with replacing(Path("models/model.tflite")) as path:
         training.save_tflite(network, path)
-        Card(dataset.labels, dataset.names, params.preprocess.crop, seen(Path("data/processed/train"))).attach(path)
+        card_of(params, train.images).attach(path)
     best = max(history, key=lambda epoch: (epoch.validate.accuracy, -epoch.validate.loss))
     write_json(
         Path("metrics/train.json"),
@@ -112,16 +113,24 @@ def load(folder: Path, first_label: str) -> training.Pictures:
     return training.Pictures(np.load(folder / "images.npy", mmap_mode="r"), (index["label"] == first_label).to_numpy())
 
 
-def seen(folder: Path) -> Seen:
-    """Tell what the pictures of a split were like when they came."""
-    index = manifest.read(folder / "index.csv")
+def card_of(params: Params, pictures: training.Pixels) -> Card:
+    """Return the card of a model that was trained on the training `pictures`, uint8 (N, size, size, 3)."""
+    crop = params.preprocess.crop
+    models, notice = (detector_models.installed(), detector_models.NOTICE) if crop == "face" else ({}, "")
+    return Card(params.dataset.labels, params.dataset.names, crop, seen(pictures), models, notice)
+
+
+def seen(pictures: training.Pixels) -> Seen:
+    """Measure what the training images were like."""
+    index = manifest.read(Path("data/processed/train/index.csv"))
     width, height = index["width"], index["height"]
     aspect = width / height
+    looks = [asdict(Look.of(picture)) for picture in pictures]
     return Seen(
-        canvas=float(index["panel"].mean()),
         width=(int(width.min()), int(width.max())),
         height=(int(height.min()), int(height.max())),
         aspect=(float(aspect.min()), float(aspect.max())),
+        **{name: (min(of := [look[name] for look in looks]), max(of)) for name in looks[0]},
     )
 
 

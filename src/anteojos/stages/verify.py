@@ -3,14 +3,15 @@
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from anteojos import checks, manifest
 from anteojos.errors import InputError
 from anteojos.outputs import replacing, write_json
-from anteojos.params import SPLITS, TEST_LABELS, Params
+from anteojos.params import SPLITS, TEST_LABELS, Params, Preprocess
 from anteojos.stages import run
 
 RAW = Path("data/raw")
-MOST_SHOWN = 20  # warnings of a kind
 ADVICE = {
     False: "Fix the source or change dataset.expected, then run `dvc repro` again.",
     # DVC does not watch what lies outside of the repository.
@@ -20,25 +21,26 @@ ADVICE = {
 
 def main() -> None:
     """Run the stage."""
-    dataset = Params.load().dataset
+    params = Params.load()
+    dataset, preprocess = params.dataset, params.preprocess
     findings = checks.Findings()
     found = checks.find_pictures(RAW, dataset.labels, findings)
     test_labels = RAW / TEST_LABELS
     if test_labels.exists():
         found = checks.add_test_labels(found, test_labels, dataset.labels, findings)
-    table = checks.examine(RAW, found, findings)
-    checks.compare(table, found, dataset, findings)
+    table = checks.examine(RAW, found, preprocess.crop, findings)
+    checks.compare(table, found, dataset, preprocess, findings)
 
     for kind, lines in findings.warnings.items():
-        for line in lines[:MOST_SHOWN]:
+        for line in lines[: checks.MOST_SHOWN]:
             print(f"warning ({kind}): {line}", file=sys.stderr)
-        if len(lines) > MOST_SHOWN:
-            print(f"warning ({kind}): and {len(lines) - MOST_SHOWN:,} more", file=sys.stderr)
+        if len(lines) > checks.MOST_SHOWN:
+            print(f"warning ({kind}): and {len(lines) - checks.MOST_SHOWN:,} more", file=sys.stderr)
     if findings.problems:
         raise InputError(
             f"{RAW} does not match params.yaml",
             findings.problems,
-            ADVICE[dataset.source == "archive"],
+            " ".join([*advice_on_faces(table, preprocess), ADVICE[dataset.source == "archive"]]),
         )
     counts = checks.counts(found, dataset)
     with replacing(Path("data/manifest.csv")) as path:
@@ -52,6 +54,14 @@ def main() -> None:
             "warnings": {kind: len(lines) for kind, lines in findings.warnings.items()},
         },
     )
+
+
+def advice_on_faces(table: pd.DataFrame, preprocess: Preprocess) -> list[str]:
+    """Say what to do about images without a face, if they stop the pipeline: it depends on how many there are."""
+    share = (table["faces"] == 0).mean() if preprocess.crop == "face" and preprocess.no_face == "fail" else 0
+    if share > 0.5:
+        return ["Most images show no face: if they are not meant to, set preprocess.crop: none in params.yaml."]
+    return ["To use images without a face as a whole, set preprocess.no_face: whole in params.yaml."] if share else []
 
 
 if __name__ == "__main__":

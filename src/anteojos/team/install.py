@@ -57,7 +57,8 @@ def main() -> int:
         flush=True,
     )
     subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)  # noqa: S603
-    packages = ("--require-hashes", "-r", str(LOCK))
+    # The lock is complete. Without its override, pip would install a second TensorFlow: see pyproject.toml.
+    packages = ("--require-hashes", "--no-deps", "-r", str(LOCK))
     return pip(*WHEELS, *packages) or pip("--no-deps", "--no-build-isolation", "--editable", ".")
 
 

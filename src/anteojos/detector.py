@@ -1,0 +1,226 @@
+"""Find faces in images of any size with MediaPipe's BlazeFace models, run by LiteRT.
+
+Source: V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from anteojos import threads
+from anteojos.detector_models import FULL_RANGE, SHORT_RANGE, Models, installed
+from anteojos.faces import Face
+from anteojos.lite import LiteModel
+
+Floats = npt.NDArray[np.float64]
+Square = tuple[float, float, float]  # left, top and side, in px of an image
+
+# Grids of anchors by model: pixels between anchors, and anchors at each point.
+_ANCHORS = {SHORT_RANGE: ((8, 2), (16, 6)), FULL_RANGE: ((4, 1),)}
+_LEFT_EYE, _RIGHT_EYE, _NOSE = 2, 3, 4  # rows of a detection, after the corners of its box
+_GREY = (128, 128, 128)  # outside of the image
+
+_CANDIDATE_SCORE = 0.5  # MediaPipe's own threshold
+_SCORE = 0.7  # of a face in the last pass, where it has the size that the model is best at
+_SURE = 0.9  # a face this clear in the whole image: no other margin is tried
+_MARGINS = (0.0, 0.5, 1.0)  # around the whole image, in units of its longer side
+_SAME = 0.3  # intersection over union from which two boxes are of one face, as in MediaPipe
+_ZOOM = 1.8  # side of the square of the last pass, in units of the box's
+_SMALL = 256  # px; in an image that is no larger, faces are too large for tiles
+_TILES_ACROSS = 4  # tiles of the full-range model along the longer side, before overlap
+_OVERLAP = 0.25  # of a tile's side
+_SAMPLE = 20  # images of a data set by which it is told whether it shows faces
+_STEPS = 64  # positions are rounded to a power of 2 of at most this fraction of the distance between the eyes
+
+
+class Detector:
+    """Finds faces. Threads may share it; pickled, it is the bytes of its models.
+
+    >>> from PIL import Image
+    >>> from anteojos.detector import Detector
+    >>> from anteojos.detector_models import installed
+    >>> detector = Detector(installed())
+    >>> [round(face.score, 1) for face in detector(Image.new("RGB", (640, 480)))]
+    []
+    """
+
+    def __init__(self, models: Models) -> None:
+        """Take the bytes of the models SHORT_RANGE and FULL_RANGE, as `installed` returns them."""
+        self._models = dict(models)
+        self._short, self._full = (_Network(models[name], _ANCHORS[name]) for name in (SHORT_RANGE, FULL_RANGE))
+
+    def __reduce__(self) -> tuple[type["Detector"], tuple[Models]]:
+        """Pickle the bytes of the models."""
+        return type(self), (self._models,)
+
+    def __call__(self, image: Image.Image) -> list[Face]:
+        """Return the faces of an RGB image, upright, from left to right.
+
+        Positions are rounded to 1/64 of the distance between the eyes or less, so that the last bits of the network's
+        arithmetic, which differ between processors, change nothing.
+        """
+        candidates = list(self._candidates(image))
+        # Each face is looked at once more at the size at which the model is best: the eyes are found as precisely in a
+        # large photograph as in a tight crop, and what only looked like a face from afar is dropped.
+        found = [self._short(image, _around(points)) for points, _ in _merged(candidates)]
+        kept = [(points, score) for points, score in _merged(found) if score >= _SCORE]
+        return sorted((_face(points, score) for points, score in kept), key=lambda face: face.box)
+
+    def _candidates(self, image: Image.Image) -> Iterator[tuple[Floats, Floats]]:
+        """Yield detections at all sizes: points, float64 (N, 8, 2) in px, and scores, float64 (N,)."""
+        width, height = image.size
+        longer = max(width, height)
+        best = 0.0
+        for margin in _MARGINS:
+            side = longer * (1 + margin)
+            points, scores = self._short(image, ((width - side) / 2, (height - side) / 2, side))
+            yield points, scores
+            best = max(best, scores.max(initial=0.0))
+            if best >= _SURE:
+                break
+        if longer <= _SMALL and best:
+            return
+        # What the full-range model sees of the image, made no larger: tiles are then as many pixels as its input.
+        scale = max(1.0, longer / (_TILES_ACROSS * self._full.size))
+        small = image.resize(
+            (max(1, round(width / scale)), max(1, round(height / scale))), Image.Resampling.BILINEAR, reducing_gap=1.0
+        )
+        squares = list(_tiles(*small.size, self._full.size))
+        with ThreadPoolExecutor(min(threads.cores(), len(squares))) as executor:
+            for points, scores in executor.map(lambda square: self._full(small, square), squares):
+                yield points * np.array((width / small.width, height / small.height)), scores
+
+
+class _Network:
+    """One BlazeFace model with its anchors, on squares of an image."""
+
+    def __init__(self, model: bytes, anchors: Sequence[tuple[int, int]]) -> None:
+        self._run = LiteModel(model)
+        self.size = self._run.shape[0]
+        self._anchors = np.concatenate([_grid(self.size, stride, count) for stride, count in anchors])
+
+    def __call__(self, image: Image.Image, square: Square) -> tuple[Floats, Floats]:
+        """Detect faces in a square of the image: points, float64 (N, 8, 2) in px of the image, and scores (N,).
+
+        The points are the upper left and lower right corner of the box, and six keypoints: the eyes, the left one of
+        the image first, the tip of the nose, the middle of the mouth, and the ears. `square` may reach beyond
+        the image.
+        """
+        left, top, side = square
+        pixels = np.asarray(_view(image, square, self.size), dtype=np.float32) / 127.5 - 1
+        outputs = self._run(pixels)
+        # The two models have their outputs in different order.
+        (boxes, logits) = outputs if outputs[0].shape[1] > 1 else outputs[::-1]
+        scores = 1 / (1 + np.exp(-logits[:, 0].astype(np.float64).clip(-80, 80)))
+        sure = scores >= _CANDIDATE_SCORE
+        points = boxes[sure].astype(np.float64).reshape(-1, 8, 2)
+        anchors = self._anchors[sure][:, np.newaxis]
+        # The first two rows are centre and size of the box.
+        centre, half = points[:, :1] + anchors, points[:, 1:2] / 2
+        points = np.concatenate((centre - half, centre + half, points[:, 2:] + anchors), axis=1)
+        return points * (side / self.size) + (left, top), scores[sure]
+
+
+@cache
+def default() -> Detector:
+    """Return the detector of this process, with the installed models."""
+    return Detector(installed())
+
+
+def _grid(size: int, stride: int, count: int) -> Floats:
+    """Return the anchors of a grid, in px of the model's input: float64 (M, 2), x and y, row by row."""
+    centres = (np.arange(size // stride) + 0.5) * stride
+    points = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
+    return np.repeat(points, count, axis=0)
+
+
+def _tiles(width: int, height: int, size: int) -> Iterator[Square]:
+    """Yield the whole image as one square, then overlapping squares of `size` px that cover it."""
+    longer = max(width, height)
+    yield (width - longer) / 2, (height - longer) / 2, longer
+    if longer > size:
+        yield from ((left, top, size) for top, left in product(_starts(height, size), _starts(width, size)))
+
+
+def _starts(length: int, size: int) -> Iterable[float]:
+    """Return where tiles of `size` px start along `length` px, evenly and with at least the overlap."""
+    if length <= size:
+        return [(length - size) / 2]
+    count = math.ceil((length - size) / (size * (1 - _OVERLAP))) + 1
+    return list(map(float, np.linspace(0, length - size, count)))
+
+
+def _view(image: Image.Image, square: Square, size: int) -> Image.Image:
+    """Resize a square of an RGB image to `size` × `size` px; what is outside of the image is grey."""
+    left, top, side = square
+    box = (max(0.0, left), max(0.0, top), min(image.width, left + side), min(image.height, top + side))
+    # Where the image is in the view, in whole px.
+    x0, x1, y0, y1 = (
+        round((edge - origin) * size / side)
+        for edge, origin in ((box[0], left), (box[2], left), (box[1], top), (box[3], top))
+    )
+    view = Image.new("RGB", (size, size), _GREY)
+    if x1 > x0 and y1 > y0:
+        seen = image.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+        view.paste(seen, (x0, y0))
+    return view
+
+
+def _around(points: Floats) -> Square:
+    """Return the square around a detection in which it is looked at again."""
+    (left, top), (right, bottom) = points[:2].tolist()
+    side = _ZOOM * max(right - left, bottom - top)
+    return (left + right - side) / 2, (top + bottom - side) / 2, side
+
+
+def _merged(detections: Iterable[tuple[Floats, Floats]]) -> Iterator[tuple[Floats, float]]:
+    """Merge detections of one face: yield the mean of their points, (8, 2), weighted by score, and the best score.
+
+    This is MediaPipe's weighted non-maximum suppression. The best come first.
+    """
+    parts = list(detections)
+    if not parts:
+        return
+    points, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
+    order = np.argsort(-scores, kind="stable")
+    points, scores = points[order], scores[order]
+    while len(scores):
+        same = _overlap(points[0], points) > _SAME
+        same[0] = True
+        yield np.average(points[same], axis=0, weights=scores[same]), float(scores[0])
+        points, scores = points[~same], scores[~same]
+
+
+def _overlap(one: Floats, others: Floats) -> Floats:
+    """Return intersection over union of the box of one detection, (8, 2), with those of others, (N, 8, 2)."""
+    corners = np.maximum(one[0], others[:, 0]), np.minimum(one[1], others[:, 1])
+    shared = (corners[1] - corners[0]).clip(0).prod(axis=1)
+    areas = (others[:, 1] - others[:, 0]).prod(axis=1) + (one[1] - one[0]).prod()
+    return np.asarray(shared / (areas - shared))
+
+
+def _face(points: Floats, score: float) -> Face:
+    left, right, nose = (complex(*points[row]) for row in (_LEFT_EYE, _RIGHT_EYE, _NOSE))
+    line = right - left
+    turn = ((nose - (left + right) / 2) / line).real
+    # A power of 2, which is the same for all distances but those next to another power.
+    step = 2.0 ** math.floor(math.log2(abs(line) / _STEPS))
+    rounded = (np.round(points / step) * step).tolist()
+    return Face(
+        box=(*rounded[0], *rounded[1]),
+        eyes=(tuple(rounded[_LEFT_EYE]), tuple(rounded[_RIGHT_EYE])),
+        turn=round(turn, 2),
+        score=round(score, 2),
+    )
+
+
+def show_faces(pictures: Sequence[npt.NDArray[np.uint8]]) -> bool:
+    """Return whether most of `pictures`, uint8 (H, W, 3), show a face, by a sample spread evenly over them."""
+    rows = np.linspace(0, len(pictures) - 1, min(len(pictures), _SAMPLE)).round().astype(int)
+    return 2 * sum(bool(default()(Image.fromarray(pictures[row]))) for row in rows) > len(rows)
