@@ -18,7 +18,7 @@ TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test lint check-reproduced fsck remote push check-committed compare gate note resolve release
-.PHONY: report experiments crossvalidate shortcut duration bench clean
+.PHONY: report experiments crossvalidate shortcut drawn duration bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -80,7 +80,7 @@ resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a
 release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
 	@$(TEAM).release "$(VERSION)"
 
-experiments: setup  ## train the networks with and without the printed label, for SEEDS; write README's table
+experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write README's table
 	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
 crossvalidate: setup  ## train edge in several ways, each on parts of the labelled pictures; write README's table
@@ -89,11 +89,14 @@ crossvalidate: setup  ## train edge in several ways, each on parts of the labell
 shortcut: setup  ## show what the report's network goes by; write README's table
 	python benchmarks/shortcut.py $(MEASURE)
 
+drawn: setup  ## label the images of ARCHIVE by training on the drawn faces alone; write the table in docs
+	python benchmarks/drawn.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
+
 duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
 bench: setup  ## measure speed, memory and what many pictures take; write the tables of benchmarks/README.md (1 hour)
-	for part in machine cold label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
+	for part in machine cold faces label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays
 	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

@@ -121,7 +121,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         train, validate = read(options.archive)
-        labelled = prepare([*train, *validate], "panel")
+        labelled = prepare([*train, *validate], "face")
         arrays = Path(folder, "pictures.npz")
         rng = np.random.default_rng(0)
         views = np.stack([[seen_by_another_camera(picture, rng) for _ in range(VIEWS)] for picture in labelled.images])

@@ -23,7 +23,7 @@ def main() -> None:
     """Train all networks once for each seed, each way, and write how long it took."""
     options = parse_arguments(__doc__)
 
-    train, validate = (prepare(pictures, "panel") for pictures in read(options.archive))
+    train, validate = (prepare(pictures, "face") for pictures in read(options.archive))
     rounds = []
     # TensorFlow's determinism cannot be switched off again, so that each training has a process of its own.
     spawn = multiprocessing.get_context("spawn")

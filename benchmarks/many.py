@@ -38,6 +38,9 @@ def make(folder: Path, count: int) -> None:
         }
         for split in SPLITS
     }
+    params["dataset"]["drawn"] = None
+    # The ways that ours are compared with find no faces.
+    params["preprocess"]["crop"] = "none"
     params["dataset"]["near_duplicate_bits"] = 0  # of so many drawn faces some look alike
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 

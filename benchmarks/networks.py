@@ -1,4 +1,4 @@
-"""Train the networks as DVC experiments, with and without the printed label, and write the table in README.md.
+"""Train the networks as DVC experiments, on whole images and on aligned faces, and write the table in README.md.
 
 `make experiments` calls it; `make experiments ARCHIVE=faces.zip TEST_LABELS=labels.csv SEEDS="1 2 3"` measures other
 pictures than those that params.yaml names.
@@ -17,10 +17,10 @@ import pandas as pd
 from anteojos.params import Crop, Network
 from readme import mean_and_range, write_part
 
-# `edge` looks for eyes where they are on a face that fills the picture: it is not for the sheet with the label.
+# `edge` expects the eyes of an aligned face: it is not for whole images.
 RUNS: list[tuple[Network, Crop]] = [
-    *product(("report", "sigmoid", "deep", "dropout"), ("none", "panel")),
-    ("edge", "panel"),
+    *product(("report", "sigmoid", "deep", "dropout"), ("none", "face")),
+    ("edge", "face"),
 ]
 # What the report itself measured, after 10 epochs, and what it says of its trials.
 REPORT = {
@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test pictures")
     options = parser.parse_args()
 
-    settings: dict[str, Any] = {"train.seed": ",".join(map(str, options.seeds))}
+    # As many drawn faces as the report had images.
+    settings: dict[str, Any] = {"train.seed": ",".join(map(str, options.seeds)), "dataset.drawn": "null"}
     if options.archive:
         # Experiments run in folders of their own, from where a relative path leads elsewhere.
         settings |= {"dataset.source": "archive", "dataset.archive": f"'{options.archive.resolve()}'"}

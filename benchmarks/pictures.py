@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from anteojos import archive, checks, images
+from anteojos import archive, checks, detector, faces, images
 from anteojos.params import Crop, Params
 from anteojos.training import Pictures
 
@@ -28,6 +29,7 @@ def parse_arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
+    parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test images")
     return parser.parse_args()
 
 
@@ -51,10 +53,22 @@ def read(source: Path | None) -> tuple[list[Labelled], list[Labelled]]:
 
 
 def prepare(pictures: list[Labelled], crop: Crop) -> Pictures:
-    """Bring pictures to what a network sees of them."""
+    """Make of images what a network sees of them."""
     size = Params.load().preprocess.size
-    arrays = np.stack([images.prepare(picture.pixels, size, crop) for picture in pictures])
-    return Pictures(arrays, np.array([picture.first for picture in pictures]))
+
+    def prepared(picture: Labelled) -> Pixels:
+        image = Image.fromarray(picture.pixels)
+        return faces.prepare(image, size, face_of(image) if crop == "face" else None)
+
+    return Pictures(np.stack(list(map(prepared, pictures))), np.array([picture.first for picture in pictures]))
+
+
+def face_of(image: Image.Image) -> faces.Face:
+    """Return the largest face of an image."""
+    face = faces.largest(detector.default()(image))
+    if face is None:
+        raise SystemExit("No face was found in one of the images.")
+    return face
 
 
 def name_of(source: Path | None) -> str:

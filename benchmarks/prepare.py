@@ -37,8 +37,8 @@ STAGES = (VERIFY["ours"], PREPROCESS["ours"])
 NAMES = {
     "verify": "`verify`",
     "preprocess": "`preprocess`",
-    "plain_verify": "a plain Pillow loop (a): the same table, with what is not white for a face",
-    "plain_preprocess": "a plain Pillow loop (a): cut to what is not white, resize, into an array",
+    "plain_verify": "a plain Pillow loop (a): the same table",
+    "plain_preprocess": "a plain Pillow loop (a): resize, into an array",
     "keras": "`image_dataset_from_directory` (b)",
     "decode": "decoding alone (c)",
 }
@@ -102,7 +102,7 @@ def rates(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> 
         for way, words in NAMES.items()
     ]
     caption = (
-        "Drawn pictures of 160 px and copies with a changed byte, `crop: panel`. Each way in a process of its own, "
+        "Drawn pictures of 160 px and copies with a changed byte, `crop: none`. Each way in a process of its own, "
         "imports not counted (TensorFlow's takes seconds). The plain loops know one core only."
     )
     return f"{table(head, rows)}\n\n{caption}"
@@ -159,7 +159,7 @@ def photographs(count: int, rounds: int) -> str:
         data.append(file.getvalue())
 
     def brought(size: int | None) -> float:
-        return timed(lambda: [images.prepare(images.decode(each, size).image, SIZE, "panel") for each in data])
+        return timed(lambda: [images.resize(images.decode(each, size).image, SIZE) for each in data])
 
     found = in_turns({"whole": partial(brought, None), "smaller": partial(brought, SIZE)}, rounds)
     whole, smaller = (1000 * statistics.median(found[way]) / count for way in ("whole", "smaller"))

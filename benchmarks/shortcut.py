@@ -8,49 +8,58 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
-from anteojos import images, training
+from anteojos import training
+from anteojos.faces import LOOSE_EYES, Face, align
 from anteojos.recipes import RECIPES
-from pictures import Pixels, name_of, parse_arguments, prepare, read
+from pictures import Pixels, face_of, name_of, parse_arguments, prepare, read
 from readme import mean_and_range, write_part
 
+SIDE = 0.8  # of the square around a face, in units of the shorter side: a sheet of Kaggle's layout has 125 px of 155
+RAISED = 0.1  # how much higher than the middle of the face's box the middle of the square is, in units of half its side
 
-def hide_words(pixels: Pixels) -> Pixels:
-    """Paint all white but the face."""
-    left, top, right, bottom = panel_of(pixels)
+
+def hide_words(pixels: Pixels, face: Face) -> Pixels:
+    """Paint all white but the square around the face."""
+    rows, columns = around(face, pixels)
     changed = np.full_like(pixels, 255)
-    changed[top:bottom, left:right] = pixels[top:bottom, left:right]
+    changed[rows, columns] = pixels[rows, columns]
     return changed
 
 
-def hide_face(pixels: Pixels) -> Pixels:
-    """Paint the face grey."""
-    left, top, right, bottom = panel_of(pixels)
+def hide_face(pixels: Pixels, face: Face) -> Pixels:
+    """Paint the square around the face grey."""
     changed = pixels.copy()
-    changed[top:bottom, left:right] = 128
+    changed[around(face, pixels)] = 128
     return changed
 
 
-def move_face(pixels: Pixels) -> Pixels:
-    """Put the face in the middle of white paper."""
-    left, top, right, bottom = panel_of(pixels)
+def move_face(pixels: Pixels, face: Face) -> Pixels:
+    """Align the face in the middle of white paper."""
+    height, width = pixels.shape[:2]
+    side = round(SIDE * min(height, width))
     changed = np.full_like(pixels, 255)
-    height, width = bottom - top, right - left
-    top_now, left_now = (len(pixels) - height) // 2, (pixels.shape[1] - width) // 2
-    changed[top_now : top_now + height, left_now : left_now + width] = pixels[top:bottom, left:right]
+    top, left = (height - side) // 2, (width - side) // 2
+    square = align(Image.fromarray(pixels), face.eyes, side, LOOSE_EYES)
+    changed[top : top + side, left : left + side] = square
     return changed
 
 
-def panel_of(pixels: Pixels) -> tuple[int, int, int, int]:
-    """Find the face on its paper."""
-    panel = images.find_panel(pixels)
-    if panel is None:
-        raise SystemExit("A picture has no white paper around its face: there is nothing to take away.")
-    return panel
+def around(face: Face, pixels: Pixels) -> tuple[slice, slice]:
+    """Return rows and columns of a square around the face, as large as the pictures of a sheet are."""
+    height, width = pixels.shape[:2]
+    half = SIDE * min(height, width) / 2
+    left, top, right, bottom = face.box
+    across, down = (left + right) / 2, (top + bottom) / 2 - RAISED * half
+    return (
+        slice(max(0, round(down - half)), min(height, round(down + half))),
+        slice(max(0, round(across - half)), min(width, round(across + half))),
+    )
 
 
-SHOWN: dict[str, Callable[[Pixels], Pixels]] = {
-    "as they are": lambda pixels: pixels,
+SHOWN: dict[str, Callable[[Pixels, Face], Pixels]] = {
+    "as they are": lambda pixels, face: pixels,
     "the words painted white": hide_words,
     "the face painted grey": hide_face,
     "no words, and every face in the middle of the paper": move_face,
@@ -62,9 +71,16 @@ def main() -> None:
     options = parse_arguments(__doc__)
 
     to_train, to_validate = read(options.archive)
+    found = [face_of(Image.fromarray(picture.pixels)) for picture in to_validate]
     train, validate = prepare(to_train, "none"), prepare(to_validate, "none")
     shown = {
-        name: prepare([replace(picture, pixels=change(picture.pixels)) for picture in to_validate], "none")
+        name: prepare(
+            [
+                replace(picture, pixels=change(picture.pixels, face))
+                for picture, face in zip(to_validate, found, strict=True)
+            ],
+            "none",
+        )
         for name, change in SHOWN.items()
     }
     accuracies: dict[str, list[float]] = {name: [] for name in SHOWN}

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 RAW = Path("data/raw")
 SIZE = 160
-INK = [255 * (value > 20) for value in range(256)]
 
 
 def decode() -> None:
@@ -43,35 +42,28 @@ def decode_one(file: Path) -> None:
 
 
 def plain_verify() -> None:
-    """Tell of each picture its size, mode, bytes, SHA-256 and the face's difference hash, and write the table."""
+    """Tell of each picture its size, mode, bytes, SHA-256 and difference hash, and write the table."""
     rows = []
     for file in files():
         data = file.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
-            box = panel_of(image)
-            grey = np.asarray(image.crop(box).convert("L").resize((9, 8), Image.Resampling.BOX))
+            grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX))
             dhash = np.packbits(grey[:, :-1] < grey[:, 1:]).tobytes().hex()
-            panel = box != (0, 0, *image.size)
-            rows.append((file, *image.size, image.mode, len(data), hashlib.sha256(data).hexdigest(), dhash, panel))
+            rows.append((file, *image.size, image.mode, len(data), hashlib.sha256(data).hexdigest(), dhash))
     with Path("plain.csv").open("w", encoding="utf-8") as table:
         table.writelines(",".join(map(str, row)) + "\n" for row in rows)
 
 
 def plain_preprocess() -> None:
-    """Cut away the white margin of each picture, resize it and put it into an array on the disk."""
+    """Resize each picture and put it into an array on the disk."""
     pictures = files()
     shape = (len(pictures), SIZE, SIZE, 3)
     array = np.lib.format.open_memmap("plain.npy", mode="w+", dtype=np.uint8, shape=shape)
     for row, file in enumerate(pictures):
         with Image.open(file) as image:
             picture = image.convert("RGB")
-        array[row] = np.asarray(picture.crop(panel_of(picture)).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+        array[row] = np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
     array.flush()
-
-
-def panel_of(image: Image.Image) -> tuple[int, int, int, int] | None:
-    """Find what is not white, the title above the face and all, as the plainest way to leave paper out."""
-    return ImageOps.invert(image.convert("L")).point(INK).getbbox()
 
 
 def keras_reader() -> None:

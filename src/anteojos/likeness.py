@@ -10,7 +10,7 @@ Kind = Literal["small_face", "turned", "unlike", "size", "uncertain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _SMALL_FACE = 40  # px, width of a face's box: of glasses little more than a few pixels is left
-_TURNED = 0.4  # of Face.turn: one eye and one lens are partly hidden
+_TURNED = 0.5  # of Face.turn: one eye and one lens are partly hidden
 # An image is unlike the training images if one of its statistics is outside of their range by more than this fraction
 # of the range. Of similar images, a few in a hundred are outside of the range, and hardly any as far as that.
 _FAR = 0.25
@@ -18,10 +18,11 @@ _FAR = 0.25
 # ratios: networks are commonly trained up to 4:3 (C. Szegedy et al., "Going Deeper with Convolutions", 2015).
 _FAR_SIZE, _FAR_ASPECT = 2.0, 4 / 3
 
+# What is said if a statistic is too low, and if it is too high. A sharper image is no problem.
 _WORDS = {
     "brightness": ("darker", "brighter"),
     "contrast": ("less contrast", "more contrast"),
-    "sharpness": ("more blurred", "sharper"),
+    "sharpness": ("more blurred", ""),
 }
 
 
@@ -60,7 +61,7 @@ def warnings(
         words[value > low]
         for name, words in _WORDS.items()
         for value, (low, high) in [(getattr(look, name), getattr(seen, name))]
-        if not low - _FAR * (high - low) <= value <= high + _FAR * (high - low)
+        if not low - _FAR * (high - low) <= value <= high + _FAR * (high - low) and words[value > low]
     ]
     if unlike:
         found["unlike"] = f"{' and '.join(unlike)} than the training images"

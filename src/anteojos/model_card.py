@@ -6,6 +6,7 @@ Its headings follow M. Mitchell et al., "Model Cards for Model Reporting", 2019,
 from collections.abc import Mapping
 from typing import Any
 
+from anteojos.detector_models import NOTICE
 from anteojos.params import SPLITS, Dataset, Network, Preprocess
 
 Metrics = Mapping[str, Any]
@@ -18,10 +19,11 @@ def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int,
     lines = [
         f"# {first} or {second}",
         "",
-        f"`model.tflite` gives the probability that a face is of the class “{first}” (`{dataset.labels[0]}`), from",
-        f"pictures of {preprocess.size} × {preprocess.size} px; `model.keras` is the same network, to train on.",
+        f"`model.tflite` returns the probability that an image is of the class “{first}” (`{dataset.labels[0]}`), from",
+        f"images of {preprocess.size} × {preprocess.size} px; `model.keras` is the same network, to train on.",
         "Written by the pipeline from its metrics.",
         "",
+        *(_detection(metrics["verify"]) if preprocess.crop == "face" else []),
         "## Data",
         "",
         f"Source: {_source(dataset)}. Licence: {_license(dataset)}",
@@ -75,11 +77,24 @@ def _counts(dataset: Dataset, verify: Metrics) -> list[str]:
     return [f"| split | {' | '.join(columns.values())} |", "|---" * (1 + len(columns)) + "|", *rows]
 
 
+def _detection(verify: Metrics) -> list[str]:
+    warnings = verify["warnings"]
+    return [
+        "## Face detection",
+        "",
+        f"Faces are found and aligned by their eyes before they are labelled. {NOTICE}",
+        "",
+        f"Of the images below, {warnings['no_face']} have no face and are used as a whole, and "
+        f"{warnings['several_faces']} have several faces, of which the largest is used.",
+        "",
+    ]
+
+
 def _audit(audit: Metrics) -> str:
     border = audit["border"]
     found = (
-        f"From the border of the pictures alone, without their middle, {border['accuracy']:.3f} of {border['n']} "
-        f"labels are told rightly (chance {border['chance']:.3f}, p = {border['p_value']:.3f})."
+        f"From the border of the images alone, without their middle, {border['accuracy']:.3f} of {border['n']} labels "
+        f"are predicted correctly (chance {border['chance']:.3f}, p = {border['p_value']:.3f})."
     )
     leaks = ", ".join(name for name, probe in audit.items() if probe["verdict"] == "leak")
     if leaks:
@@ -100,16 +115,17 @@ def _scores(evaluate: Metrics) -> list[str]:
 
 def _limits(dataset: Dataset, preprocess: Preprocess, network: Network, metrics: Mapping[str, Metrics]) -> list[str]:
     limits = [
-        f"- Trained on {sum(metrics['verify']['train'].values())} pictures of one source: on faces of another camera, "
-        "another crop or other people expect less than the table says.",
-        "- One face a picture, upright and cut out as closely as those of the training.",
+        f"- Trained on {sum(metrics['verify']['train'].values())} images of one source: on images of another camera or of "
+        "other people expect less than the table says.",
     ]
+    if preprocess.crop == "face":
+        limits.append("- Faces that are small, strongly turned or covered may not be found, or be labelled wrongly.")
+    else:
+        limits.append("- It has seen whole images, with all that is around their subject.")
     if any(score["accuracy_low"] <= 0.5 for score in metrics["evaluate"].values()):
         limits.append("- An interval above reaches 0.5 or less: there the model cannot be told from tossing a coin.")
     if network == "edge":
         limits.append("- The network `edge` sees only the band of the face where glasses can be: eyes and nose.")
-    if preprocess.crop == "none":
-        limits.append("- It has seen the whole picture, with all that is around the face.")
     if dataset.source == "sample":
-        limits.append("- Drawn faces: it shows that the pipeline works and knows no photographs.")
+        limits.append("- Trained on drawn faces alone: on photographs, expect less than the table says.")
     return limits

@@ -1,0 +1,93 @@
+"""Train on the drawn faces of data/processed alone, label real ones, and write the table in the documentation.
+
+`make drawn ARCHIVE=faces.zip TEST_LABELS=labels.csv` trains the network of params.yaml once for each seed and labels
+all images of the archive, of which none is trained on.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anteojos import archive, checks, images, scores, training
+from anteojos.params import TEST_LABELS, Params
+from anteojos.recipes import recipe_for
+from anteojos.stages.train import load
+from pictures import Labelled, parse_arguments, prepare
+from readme import mean_and_range, write_part
+
+PAGE = Path("docs/explanation/drawn-faces.md")
+
+
+def main() -> None:
+    """Train once for each seed, label the images, and write how many are labelled correctly."""
+    options = parse_arguments(__doc__)
+    params = Params.load()
+    if params.dataset.source != "sample" or options.archive is None:
+        raise SystemExit("Run `make repro` with dataset.source: sample, then name real images: make drawn ARCHIVE=…")
+    splits = {
+        split: prepare(pictures, "face") for split, pictures in read(options.archive, options.test_labels).items()
+    }
+    folders = Path("data/processed/train"), Path("data/processed/validate")
+    train, validate = (load(folder, params.dataset.labels[0]) for folder in folders)
+    columns: dict[str, list[list[float]]] = {split: [] for split in [*splits, "all"]}
+    for seed in options.seeds:
+        of_seed = replace(params.train, seed=seed)
+        network, _ = training.train(
+            train, validate, of_seed.network, recipe_for(of_seed), seed, lambda epoch: None, timeout=of_seed.timeout
+        )
+        found = {split: probabilities(network, pictures.images) for split, pictures in splits.items()}
+        first = np.concatenate([pictures.first for pictures in splits.values()])
+        for split, pictures in splits.items():
+            columns[split].append(measured(pictures.first, found[split]))
+        columns["all"].append(measured(first, np.concatenate(list(found.values()))))
+        print(f"seed {seed}: {columns['all'][-1]}", flush=True)
+    lines = ["| images | n | accuracy | ROC AUC | calibration error |", "|---" * 5 + "|"]
+    for split, rows in columns.items():
+        n = len(splits[split].first) if split in splits else len(first)
+        lines.append(f"| {split} | {n} | {' | '.join(mean_and_range(values) for values in zip(*rows, strict=True))} |")
+    caption = (
+        f"`{params.train.network}`, trained on {len(train.images):,} drawn faces and on no other image, labels the "
+        f"images of `{options.archive.name}`: mean over seeds {', '.join(map(str, options.seeds))}, and the lowest and "
+        "highest."
+    )
+    write_part("drawn", "make drawn", "\n".join([*lines, "", caption]), PAGE)
+
+
+def read(source: Path, test_labels: Path | None) -> dict[str, list[Labelled]]:
+    """Read the labelled images of a zip or folder by split; those of test if their labels are known."""
+    dataset = Params.load().dataset
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        archive.import_dataset(str(source), folder, sha256=None, max_bytes=dataset.max_bytes)
+        findings = checks.Findings()
+        found = checks.find_pictures(folder, dataset.labels, findings)
+        table = test_labels or folder / TEST_LABELS
+        if table.exists():
+            found = checks.add_test_labels(found, table, dataset.labels, findings)
+        by_split: dict[str, list[Labelled]] = {}
+        for picture in found:
+            if picture.label:
+                pixels = images.decode((folder / picture.file).read_bytes()).pixels
+                labelled = Labelled(pixels, picture.label == dataset.labels[0])
+                by_split.setdefault(picture.split, []).append(labelled)
+        return by_split
+
+
+def probabilities(network: training.keras.Model, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return the probability of the first class of prepared images."""
+    parts = np.array_split(pictures, len(pictures) // 32 + 1)
+    return np.concatenate([np.asarray(network(part.astype(np.float32)))[:, 0] for part in parts]).astype(np.float64)
+
+
+def measured(first: npt.NDArray[np.bool_], probability: npt.NDArray[np.float64]) -> list[float]:
+    """Return accuracy, ROC AUC and expected calibration error."""
+    score = scores.score(first, probability, 0.5)
+    error = scores.expected_calibration_error(scores.calibration_curve(first, probability, 10))
+    return [score.accuracy, float(score.roc_auc or 0), error]
+
+
+if __name__ == "__main__":
+    main()
