@@ -115,8 +115,8 @@ def _scores(evaluate: Metrics) -> list[str]:
 
 def _limits(dataset: Dataset, preprocess: Preprocess, network: Network, metrics: Mapping[str, Metrics]) -> list[str]:
     limits = [
-        f"- Trained on {sum(metrics['verify']['train'].values())} images of one source: on images of another camera or of "
-        "other people expect less than the table says.",
+        f"- Trained on {sum(metrics['verify']['train'].values())} images of one source: on images of another camera or "
+        "of other people expect less than the table says.",
     ]
     if preprocess.crop == "face":
         limits.append("- Faces that are small, strongly turned or covered may not be found, or be labelled wrongly.")
