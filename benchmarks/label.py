@@ -79,7 +79,7 @@ def build(name: Network, folder: Path) -> None:
 
     recipe = RECIPES[name]
     network = networks.build(name, SIZE, recipe.rescale)
-    trained = networks.mirrored(network) if recipe.mirrored else network
+    trained = networks.averaged(network, recipe.mirrored)
     training.save_keras(trained, folder / f"{name}.keras")
     dataset = Params.load().dataset
     seen = Seen((SIZE, SIZE), (155, 156), (1.0, 1.04), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0))

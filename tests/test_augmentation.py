@@ -1,5 +1,7 @@
 """Augmentation moves pictures as it is told, and as the seed has it."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -75,6 +77,26 @@ def test_turns_go_both_ways_as_far_as_they_may() -> None:
         np.arctan2(original[1], original[0])
     )
     assert (upright.min(), upright.max()) == pytest.approx((-20, 20), abs=1)
+
+
+def test_half_of_them_lose_detail_down_to_its_lower_limit() -> None:
+    transforms = augmentation.draw_transforms(3000, SIZE, replace(STILL, detail=0.25), np.random.default_rng(0))
+    assert transforms.shape == (3000, 7)
+    side = transforms[:, 6]
+    reduced = side[side < SIZE]
+    assert 1400 < len(reduced) < 1600
+    assert (reduced.min(), reduced.max()) == pytest.approx((0.25 * SIZE, SIZE), abs=1)
+    assert reduced.mean() == pytest.approx(0.625 * SIZE, abs=1)
+
+
+def test_less_detail_blurs_and_leaves_the_rest_in_its_place() -> None:
+    images, as_it_is = pictures(1), [1.0, 0, 0, 0, 1, 0]
+    sharp, blurred = (augmentation.vary(images, np.array([[*as_it_is, side]])) for side in (SIZE, SIZE / 4))
+    assert (sharp == images).all()
+    assert blurred.max() < 180
+    assert blurred.mean() == pytest.approx(images.mean(), rel=0.05)
+    weight = blurred[0, ..., 0] / blurred[0, ..., 0].sum(dtype=float)
+    assert [(weight.sum(axis=axis) * np.arange(SIZE)).sum() for axis in (0, 1)] == pytest.approx([41, 26], abs=0.5)
 
 
 def test_the_seed_decides() -> None:

@@ -54,13 +54,28 @@ def test_dropout_is_deep_with_dropout_before_the_first_two_dense_layers() -> Non
 @pytest.mark.parametrize("size", [32, 160, 400])
 def test_edge_has_as_many_parameters_at_any_size(size: int) -> None:
     model = networks.build("edge", size, rescale=True)
-    assert model.count_params() == 26_822
+    assert model.count_params() == 42_376
     assert model.input_shape == (None, size, size, 3)
-    assert model.output_shape == (None, 1)
+    assert model.output_shape == [(None, 1)] * 3
+
+
+def test_the_towers_of_edge_share_the_first_convolution_and_nothing_after_it() -> None:
+    model = networks.build("edge", 160, rescale=True)
+    towers = [keras.Model(model.inputs, output) for output in model.outputs]
+    names = [{layer.name for layer in tower.layers if layer.trainable_variables} for tower in towers]
+    assert set.intersection(*names) == {"convolution_1", "normalization_1"}
+    assert [sorted(of_tower - {"convolution_1", "normalization_1"}) for of_tower in names] == [
+        [
+            f"tower_{number}_{layer}"
+            for layer in ("convolution_2", "convolution_3", "normalization_2", "normalization_3", "probability")
+        ]
+        for number in (1, 2, 3)
+    ]
+    assert model.get_layer("tower_1_flatten").output.shape == (None, 4 * 10 * 40)
 
 
 def probability_of(model: keras.Model, picture: npt.NDArray[np.float32]) -> float:
-    return float(model(picture[np.newaxis])[0, 0])
+    return float(networks.averaged(model, mirrored=False)(picture[np.newaxis])[0, 0])
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +86,8 @@ def picture() -> npt.NDArray[np.float32]:
 def test_edge_sees_nothing_outside_of_its_band(picture: npt.NDArray[np.float32]) -> None:
     model = networks.build("edge", 160, rescale=True)
     outside, inside = picture.copy(), picture.copy()
-    # 25 to 70 % of the height, 10 to 90 % of the width.
-    outside[:40], outside[112:], outside[:, :16], outside[:, 144:] = 0, 0, 0, 0
+    # 26 to 60 % of the height, 8 to 92 % of the width.
+    outside[:42], outside[96:], outside[:, :13], outside[:, 147:] = 0, 0, 0, 0
     inside[70:80, 70:80] = 0
     assert probability_of(model, outside) == probability_of(model, picture)
     assert probability_of(model, inside) != probability_of(model, picture)
@@ -93,24 +108,32 @@ def test_the_fixed_kernels_of_edge_give_the_slopes_of_grey() -> None:
     model = networks.build("edge", 160, rescale=False)
     slopes = keras.Model(model.inputs, model.get_layer("slopes").output)
     across = np.broadcast_to(np.arange(160, dtype=np.float32)[np.newaxis, :, np.newaxis], (160, 160, 3))
-    middle = np.asarray(slopes(across[np.newaxis]))[0, 20, 40]
-    # Brought to 96 px, a slope of 1 a pixel becomes 160 / 96 a pixel.
-    assert middle == pytest.approx([160 / 96, 0], abs=0.06)
-    turned = np.asarray(slopes(across.transpose(1, 0, 2)[np.newaxis]))[0, 20, 40]
-    assert turned == pytest.approx([0, 160 / 96], abs=0.06)
+    # A slope of 1 per px becomes one of 134 / 82 across and 54 / 34 down: the band is resized from 54 x 134 to 34 x 82.
+    right = np.asarray(slopes(across[np.newaxis]))[0, 16, 40]
+    assert right == pytest.approx([134 / 82, 0], abs=0.06)
+    down = np.asarray(slopes(across.transpose(1, 0, 2)[np.newaxis]))[0, 16, 40]
+    assert down == pytest.approx([0, 54 / 34], abs=0.06)
     assert not any(model.get_layer(name).trainable for name in ("grey", "slopes"))
 
 
 @pytest.mark.parametrize("network", ["report", "edge"])
-def test_mirrored_gives_the_mean_of_a_picture_and_its_mirror_image(
+def test_averaged_gives_the_mean_of_all_outputs_for_an_image_and_its_mirror_image(
     network: Network, picture: npt.NDArray[np.float32]
 ) -> None:
     model = networks.build(network, 160, rescale=True)
-    mirrored = networks.mirrored(model)
-    mean = (probability_of(model, picture) + probability_of(model, picture[:, ::-1])) / 2
-    assert probability_of(model, picture) != pytest.approx(mean, abs=1e-4)
-    assert probability_of(mirrored, picture) == pytest.approx(mean, abs=1e-6)
-    assert mirrored.count_params() == model.count_params()
+    outputs = [keras.tree.flatten(model(shown[np.newaxis])) for shown in (picture, picture[:, ::-1])]
+    first_class = np.array([[float(output[0, 0]) for output in of_image] for of_image in outputs])
+    assert first_class.shape == (2, {"report": 1, "edge": 3}[network])
+    assert len(np.unique(first_class.round(4))) == first_class.size
+    plain, mirrored = networks.averaged(model, mirrored=False), networks.averaged(model, mirrored=True)
+    assert probability_of(plain, picture) == pytest.approx(first_class[0].mean(), abs=1e-6)
+    assert probability_of(mirrored, picture) == pytest.approx(first_class.mean(), abs=1e-6)
+    assert mirrored.count_params() == plain.count_params() == model.count_params()
+
+
+def test_a_network_with_one_output_is_its_own_average() -> None:
+    model = networks.build("report", 160, rescale=False)
+    assert networks.averaged(model, mirrored=False) is model
 
 
 @pytest.mark.parametrize("network", ["report", "deep", "edge"])

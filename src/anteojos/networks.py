@@ -10,10 +10,11 @@ from keras import layers, ops
 from anteojos.errors import InputError
 from anteojos.params import Network, Precision
 
-# What `edge` sees: the band of the face from and to these shares of its height and of its width, brought to so many
-# pixels (down, across), which is what it would be of a picture of 96 px.
-_BAND = (0.25, 0.70, 0.10, 0.90)
-_BAND_SIZE = (43, 77)
+# The part of an aligned face that `edge` sees, as shares of its height and width (top, bottom, left, right), and the
+# size in px (height, width) that it is resized to. Eyes are at 0.42 of the height; glasses are well inside.
+_BAND = (0.26, 0.60, 0.08, 0.92)
+_BAND_SIZE = (34, 82)
+_TOWERS = 3
 _LUMA = (0.299, 0.587, 0.114)  # grey of red, green and blue; source: ITU-R BT.601
 _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8  # of a slope of 1 a pixel it makes 1
 
@@ -39,11 +40,14 @@ def dropout(size: int, rescale: bool) -> keras.Model:
 
 
 def edge(size: int, rescale: bool) -> keras.Model:
-    """Build our network, which looks at the edges around the eyes; 26,822 parameters at any size.
+    """Build our network for aligned faces: the probabilities of three towers; 42,376 parameters at any size.
 
-    The report's networks see light, skin and background as well as glasses, and 104 pictures are too few to tell them
-    which of these matter. This one is shown the band of the face that glasses can be in, in grey, and of that its
-    edges, each divided by how strong edges are around it: light and contrast fall away, the frame stays.
+    The networks of the report see light, skin and background as well as glasses, and 104 images are too few to learn
+    which of these matter. This network sees only the band around the eyes, in grey, as edges divided by the mean
+    strength of the edges nearby. So it depends little on light and contrast.
+
+    The towers share this input and the first convolution. Each has its own loss, and `averaged` gives the mean of their
+    probabilities, which varies less between seeds than one tower does.
     """
     images, *scaling = _input(size, rescale)
     top, bottom, left, right = (round(share * size) for share in _BAND)
@@ -51,7 +55,7 @@ def edge(size: int, rescale: bool) -> keras.Model:
     for layer in scaling:
         band = layer(band)
     band = _fixed(band, np.reshape(_LUMA, (1, 1, 3, 1)), "grey")
-    # Not by the layer Resizing, after which Keras takes a call that does not say so for one of training.
+    # Not the layer Resizing: with it, Keras takes a call without `training` for a training step.
     band = ops.image.resize(band, _BAND_SIZE)
 
     slopes = _fixed(band, np.stack((_SOBEL, _SOBEL.T), axis=-1)[:, :, np.newaxis, :], "slopes")
@@ -61,18 +65,8 @@ def edge(size: int, rescale: bool) -> keras.Model:
     floor = 2 / 255 if rescale else 2
     features = ops.concatenate((slopes, strength), axis=-1) / (around + floor)
 
-    for number, filters in enumerate((16, 32, 64), start=1):
-        features = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolution_{number}")(features)
-        # Pooled first, there is a quarter left to do for the two that follow.
-        features = _pool(number)(features)
-        features = layers.BatchNormalization(momentum=0.9, name=f"normalization_{number}")(features)
-        features = layers.Activation("relu", name=f"relu_{number}")(features)
-        if number > 1:
-            features = layers.SpatialDropout2D(0.2, name=f"dropout_{number}")(features)
-    # Where an edge is matters, so that no pooling over the whole band takes the place of this.
-    features = layers.Flatten(name="flatten")(features)
-    probability = _output(1, "sigmoid", "probability")(features)
-    return keras.Model(images, probability, name="edge")
+    features = _block(features, 1, 16)
+    return keras.Model(images, [_tower(features, number) for number in range(1, _TOWERS + 1)], name="edge")
 
 
 NETWORKS: dict[Network, Callable[[int, bool], keras.Model]] = {
@@ -89,10 +83,10 @@ def build(
 ) -> keras.Model:
     """Build `network` for float32 pictures (N, size, size, 3) of pixels 0 to 255, which `rescale` brings into [0, 1].
 
-    It gives float32 (N, 2), a probability for each class, or (N, 1), that of the first class. Its weights, float32, are
-    drawn from Keras's global seed. Inside it computes with `precision`, Keras's dtype policy; where `synchronized`, it
-    normalises over the pictures of all replicas. Raises InputError where its layers leave nothing of a picture that
-    small.
+    It gives float32 (N, 2), a probability for each class, or (N, 1), that of the first class; `edge` gives a list of
+    (N, 1), one for each tower. Its weights, float32, are drawn from Keras's global seed. Inside it computes with
+    `precision`, Keras's dtype policy; where `synchronized`, it normalises over the pictures of all replicas. Raises
+    InputError where its layers leave nothing of a picture that small.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
@@ -113,14 +107,18 @@ def build(
     return built
 
 
-def mirrored(network: keras.Model) -> keras.Model:
-    """Give the network that gives the mean of what `network` makes of pictures and of their mirror images.
+def averaged(network: keras.Model, mirrored: bool) -> keras.Model:
+    """Return the network whose output is the mean of the outputs of `network`, and of those for the mirror images too.
 
-    It has the weights of `network`, not a copy of them.
+    It shares the weights of `network`. A network with one output is returned as it is, unless `mirrored`.
     """
     images = keras.Input(network.input_shape[1:], name="images")
-    probabilities = layers.Average(name="mean")([network(images), network(ops.flip(images, axis=2))])
-    return keras.Model(images, probabilities, name=f"{network.name}_mirrored")
+    outputs = keras.tree.flatten(network(images))
+    if mirrored:
+        outputs += keras.tree.flatten(network(ops.flip(images, axis=2)))
+    if len(outputs) == 1:
+        return network
+    return keras.Model(images, layers.Average(name="mean")(outputs), name=f"{network.name}_averaged")
 
 
 def _input(size: int, rescale: bool) -> list[keras.Layer]:
@@ -141,6 +139,26 @@ def _fixed(images: keras.KerasTensor, kernel: npt.ArrayLike, name: str) -> keras
     convolved = layer(images)
     layer.set_weights([kernel])
     return convolved
+
+
+def _block(features: keras.KerasTensor, number: int, filters: int, prefix: str = "") -> keras.KerasTensor:
+    """Apply one block of `edge`: convolution, pooling, normalization and ReLU."""
+    convolution = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{prefix}convolution_{number}")
+    # Pooling before normalization leaves a quarter of the values to normalize.
+    features = layers.MaxPooling2D(2, name=f"{prefix}pool_{number}")(convolution(features))
+    features = layers.BatchNormalization(momentum=0.9, name=f"{prefix}normalization_{number}")(features)
+    return layers.Activation("relu", name=f"{prefix}relu_{number}")(features)
+
+
+def _tower(features: keras.KerasTensor, tower: int) -> keras.KerasTensor:
+    """Apply a tower of `edge`: two blocks with dropout, and the probability of the first class."""
+    prefix = f"tower_{tower}_"
+    for number, filters in ((2, 24), (3, 40)):
+        features = _block(features, number, filters, prefix)
+        features = layers.SpatialDropout2D(0.2, name=f"{prefix}dropout_{number}")(features)
+    # No pooling over the whole band: the position of an edge matters.
+    features = layers.Flatten(name=f"{prefix}flatten")(features)
+    return _output(1, "sigmoid", f"{prefix}probability")(features)
 
 
 def _output(units: int, activation: str, name: str) -> keras.Layer:

@@ -114,11 +114,11 @@ def train(
     """Train a network by a recipe and give it with its history.
 
     The loss is binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one),
-    as the report has it; `recipe` says the rest. Same pictures, recipe, seed and kind of processor: same weights, to
-    the last bit. After each epoch all that the next one goes on from is written to the file `checkpoint`; where it is
-    there already, training goes on from it, to the weights and the history that it would have come to without a break.
-    Whose checkpoint it is must be known from its path. Raises InputError where a split is empty or the loss is no
-    longer a number.
+    as the report has it; with several towers, the mean of their losses. `recipe` says the rest. Same pictures, recipe,
+    seed and kind of processor: same weights, to the last bit. After each epoch all that the next one goes on from is
+    written to the file `checkpoint`; where it is there already, training goes on from it, to the weights and the
+    history that it would have come to without a break. Whose checkpoint it is must be known from its path. Raises
+    InputError where a split is empty or the loss is no longer a number.
 
     Where `distribution.strategy` finds several devices or machines, they share each batch, and every one of them gets
     the network and the history; the checkpoint is the chief's. InputError where several machines come to nothing for
@@ -149,7 +149,7 @@ def shipped(network_name: Network, size: int, recipe: Recipe, values: Sequence[F
     network = networks.build(network_name, size, recipe.rescale)
     for variable, value in zip(network.variables, values, strict=True):
         variable.assign(value)
-    return networks.mirrored(network) if recipe.mirrored else network
+    return networks.averaged(network, recipe.mirrored)
 
 
 def _train(
@@ -171,8 +171,8 @@ def _train(
     alone = strategy.num_replicas_in_sync == 1
     with strategy.scope():
         network = networks.build(network_name, size, recipe.rescale, recipe.precision, synchronized=not alone)
-        trained = networks.mirrored(network) if recipe.mirrored else network
-        outputs = network.output_shape[-1]
+        trained = networks.averaged(network, recipe.mirrored)
+        outputs = trained.output_shape[-1]
         optimizer = optimizer_of(recipe, recipe.epochs * math.ceil(len(train.images) / recipe.batch_size))
         optimizer.build(network.trainable_variables)
     # Sums, for each replica sees but a share of the pictures that the mean is over.
@@ -183,11 +183,12 @@ def _train(
         images: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, pictures: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            probabilities = network(tf.cast(images, tf.float32), training=True)
-            loss = smoothed_loss_of(targets, probabilities, weights) / pictures
+            towers = keras.tree.flatten(network(tf.cast(images, tf.float32), training=True))
+            loss = sum(smoothed_loss_of(targets, tower, weights) for tower in towers) / (len(towers) * pictures)
             scaled = optimizer.scale_loss(loss)
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(scaled, variables), variables)
+        probabilities = sum(towers) / len(towers)
         return distribution.total(loss), distribution.total(count_right(targets, probabilities, weights))
 
     def look(
@@ -347,7 +348,7 @@ def batch_of(
     shares: Sequence[slice],
     moves: npt.NDArray[np.float64] | None = None,
 ) -> Batch:
-    """Read the pictures of `rows`, (B,), of which each replica here gets a share, moved by its part of `moves`, (B, 6).
+    """Read the pictures of `rows`, (B,), of which each replica here gets a share, moved by its part of `moves`, (B, 7).
 
     They are read from disk where `pictures.images` is memory-mapped, and the map holds nothing of them afterwards.
     """

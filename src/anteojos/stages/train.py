@@ -29,9 +29,10 @@ CHECKPOINTS = Path("models/.checkpoints")
 def main() -> None:
     """Run the stage; on several machines, in each of them, of which the chief alone writes."""
     params = Params.load()
-    dataset, recipe = params.dataset, recipe_for(params.train)
+    dataset = params.dataset
     folders = Path("data/processed/train"), Path("data/processed/validate")
     train, validate = (load(folder, dataset.labels[0]) for folder in folders)
+    recipe = recipe_for(params.train, len(train.images))
     if params.train.network == "edge" and dataset.labels != GLASSES:
         print(
             f"warning: train.network is edge, which is made for glasses and sees no more than eyes and nose; for "
