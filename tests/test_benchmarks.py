@@ -25,7 +25,7 @@ import shortcut
 import train_many
 import versioning
 import ways
-from anteojos import drawing, manifest
+from anteojos import manifest, networks
 from anteojos.images import find_panel
 from anteojos.stages import verify
 from measure import Cost
@@ -41,26 +41,21 @@ def test_each_fold_has_its_share_of_both_classes() -> None:
     assert np.bincount(folds[first]).tolist() == [12] * 4
 
 
-def test_drawn_glasses_are_put_on_faces_without_and_those_stay_among_the_pictures() -> None:
-    pictures = np.stack([drawing.draw_face(np.random.default_rng(seed), glasses=False, size=160) for seed in range(6)])
-    first = np.array([True, True, False, False, False, False])
-    more, labels = crossvalidate.with_drawn_glasses(pictures, first, np.random.default_rng(3))
-    assert labels.tolist() == [*first, True, True, False, False]
-    np.testing.assert_array_equal(more[:6], pictures)
-    for wearing, without in zip(more[6:8], more[8:], strict=True):
-        changed = np.abs(wearing.astype(int) - without).max(axis=2) > 40
-        assert changed[40:110].any(axis=0).mean() > 0.4  # from one side of the face to the other
-        assert changed[120:].mean() < 0.01
-
-
-def test_another_camera_shows_less_of_the_face_at_the_same_size() -> None:
+def test_another_camera_shows_the_face_in_nearly_the_same_place_with_less_detail() -> None:
     picture = np.zeros((160, 160, 3), np.uint8)
     picture[60:100, 60:100] = 255
     for seed in range(20):
         seen = crossvalidate.seen_by_another_camera(picture, np.random.default_rng(seed))
         assert seen.shape == picture.shape
-        bright = (seen.mean(axis=2) > seen.mean()).sum() / 1600
-        assert 1.2**2 * 0.9 < bright < 1.6**2 * 1.1
+        bright = seen.mean(axis=2) > (int(seen.min()) + int(seen.max())) / 2
+        assert 0.9 < bright.sum() / 1600 < 1.06**2 * 1.1
+        assert [place.mean() for place in np.nonzero(bright)] == pytest.approx([79.5, 79.5], abs=4)
+        assert np.abs(np.diff(seen.astype(int), axis=1)).max() < 200  # 255 in the picture itself
+
+
+def test_a_way_with_one_tower_has_fewer_parameters() -> None:
+    found = {way.network: networks.build(way.network, 160, rescale=True) for way in crossvalidate.WAYS.values()}
+    assert [found[name].count_params() for name in ("edge", "one tower", "report")] == [42_376, 14_470, 222_210]
 
 
 def test_a_picture_is_labelled_by_networks_that_have_not_seen_it(

@@ -244,6 +244,29 @@ def test_label_smoothing_counts_in_training_and_not_in_validation() -> None:
     assert losses[0.5].train.loss != pytest.approx(losses[0.0].train.loss, rel=1e-3)
 
 
+def test_the_loss_is_the_mean_over_the_towers_and_validation_is_of_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def two_towers(size: int, rescale: bool) -> keras.Model:
+        images = keras.Input((size, size, 3), name="images")
+        features = keras.layers.Rescaling(1 / 255)(keras.layers.GlobalAveragePooling2D()(images))
+        kernels = [keras.initializers.Constant(value) for value in (-1.0, 2.0)]
+        outputs = [keras.layers.Dense(1, "sigmoid", kernel_initializer=kernel)(features) for kernel in kernels]
+        return keras.Model(images, outputs)
+
+    monkeypatch.setitem(networks.NETWORKS, "sigmoid", two_towers)
+    pictures = bright_and_dark(20)
+    still = replace(RECIPE, epochs=1, learning_rate=0.0)
+    trained, [epoch] = training.train(pictures, pictures, "sigmoid", still, SEED, lambda epoch: None)
+
+    images = pictures.images.astype(np.float32)
+    of_first = np.stack([np.asarray(output)[:, 0] for output in two_towers(SIZE, rescale=False)(images)])
+    of_label = np.where(pictures.first, of_first, 1 - of_first)
+    assert np.abs(of_first[0] - of_first[1]).min() > 0.1
+    assert epoch.train.loss == pytest.approx(-np.log(of_label).mean(), rel=1e-4)
+    assert epoch.validate.loss == pytest.approx(-np.log(of_label.mean(axis=0)).mean(), rel=1e-4)
+    assert epoch.train.accuracy == epoch.validate.accuracy == (of_label.mean(axis=0) >= 0.5).mean()
+    assert np.asarray(trained(images))[:, 0] == pytest.approx(of_first.mean(axis=0), abs=1e-6)
+
+
 def test_augmentation_changes_what_is_trained_on_and_not_what_is_validated() -> None:
     still = replace(RECIPE, epochs=1, learning_rate=0.0)
     moved = replace(still, augmentation=Augmentation(shift=0.3, zoom=(2, 3), rotation=30))

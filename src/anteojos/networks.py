@@ -14,7 +14,6 @@ from anteojos.params import Network, Precision
 # size in px (height, width) that it is resized to. Eyes are at 0.42 of the height; glasses are well inside.
 _BAND = (0.26, 0.60, 0.08, 0.92)
 _BAND_SIZE = (34, 82)
-_TOWERS = 3
 _LUMA = (0.299, 0.587, 0.114)  # grey of red, green and blue; source: ITU-R BT.601
 _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8  # of a slope of 1 a pixel it makes 1
 
@@ -39,8 +38,8 @@ def dropout(size: int, rescale: bool) -> keras.Model:
     return _deep("dropout", size, rescale, dropout=0.5)
 
 
-def edge(size: int, rescale: bool) -> keras.Model:
-    """Build our network for aligned faces: the probabilities of three towers; 42,376 parameters at any size.
+def edge(size: int, rescale: bool, towers: int = 3) -> keras.Model:
+    """Build our network for aligned faces: the probability of each tower; 42,376 parameters at any size.
 
     The networks of the report see light, skin and background as well as glasses, and 104 images are too few to learn
     which of these matter. This network sees only the band around the eyes, in grey, as edges divided by the mean
@@ -66,7 +65,7 @@ def edge(size: int, rescale: bool) -> keras.Model:
     features = ops.concatenate((slopes, strength), axis=-1) / (around + floor)
 
     features = _block(features, 1, 16)
-    return keras.Model(images, [_tower(features, number) for number in range(1, _TOWERS + 1)], name="edge")
+    return keras.Model(images, [_tower(features, number) for number in range(1, towers + 1)], name="edge")
 
 
 NETWORKS: dict[Network, Callable[[int, bool], keras.Model]] = {

@@ -66,7 +66,7 @@ RECIPES: dict[Network, Recipe] = {
         rescale=True,
         weight_decay=0.02,
         warm_up=0.05,
-        label_smoothing=0.05,
+        label_smoothing=0.02,
         augmentation=FACES,
         mirrored=True,
     ),
