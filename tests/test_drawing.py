@@ -1,4 +1,7 @@
 import csv
+import hashlib
+import io
+import math
 import os
 import subprocess
 import sys
@@ -11,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anteojos.drawing import draw_cell, draw_dataset, draw_face, draw_row
+from anteojos import drawing
+from anteojos.drawing import draw_cell, draw_dataset, draw_face, draw_portrait, draw_row
 
 COUNTS = {
     "train": {"glasses": 11, "noglasses": 9},
@@ -196,8 +200,8 @@ def test_slivers_of_the_neighbours_show() -> None:
 
 def test_the_next_row_of_the_last_row_of_a_class_is_of_the_other_class() -> None:
     def printed_below(row: int) -> bool:
-        [cell] = draw_row(7, False, row, 1, ("glasses", ""), 160)
-        return bool((np.asarray(cell)[148:, 20:120] < 128).any())
+        [file] = draw_row(7, False, row, 1, ("glasses", ""), 160)
+        return bool((np.asarray(Image.open(io.BytesIO(file)))[148:, 20:120] < 128).any())
 
     assert [printed_below(row) for row in (5, 6)] == [True, False]
 
@@ -253,7 +257,100 @@ def test_edges_are_smooth() -> None:
     # Drawn at twice the size and halved, a face is nearly the same picture: it would not be with jagged edges, which
     # differ by whole pixels.
     for seed in range(4):
-        rng = np.random.default_rng(seed)
-        large = draw_face(rng, True, 250).reduce(2)
-        difference = np.abs(np.asarray(large, dtype=int) - face_of(seed, True)).max(2)
-        assert np.percentile(difference, 98) < 40
+        large = np.asarray(draw_portrait(np.random.default_rng(seed), True, 250).reduce(2), int)
+        small = np.asarray(draw_portrait(np.random.default_rng(seed), True, 125), int)
+        assert np.percentile(np.abs(large - small).max(2), 98) < 40
+
+
+def test_the_photograph_differs_from_the_portrait_and_shows_the_same_face() -> None:
+    for seed in range(4):
+        portrait = np.asarray(draw_portrait(np.random.default_rng(seed), False, 125), float).mean(2)
+        photograph = face_of(seed, False).mean(2)
+        assert np.abs(portrait - photograph).mean() > 2
+        assert np.corrcoef(portrait.ravel(), photograph.ravel())[0, 1] > 0.9
+
+
+FACES = """
+import hashlib
+import numpy as np
+from anteojos.drawing import draw_face
+for seed in range(8):
+    print(hashlib.sha256(draw_face(np.random.default_rng(seed), seed % 2 == 0, 125).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GLIBC_TUNABLES is read by glibc")
+def test_the_instructions_that_a_cpu_has_do_not_change_a_face() -> None:
+    # numpy and glibc choose other code, with other last bits, where a feature is disabled. Names that this CPU or this
+    # numpy does not know make numpy warn.
+    disabled = {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512_SKX AVX2 FMA3",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4",
+    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FACES],
+            check=True,
+            capture_output=True,
+            env={**environment, **features},
+        ).stdout
+        for features in ({}, disabled)
+    ]
+    assert len(printed[0].splitlines()) == 8
+    assert printed[0] == printed[1]
+
+
+class Perturbed:
+    """A module whose functions return values that are wrong in the last bits, each call in another way."""
+
+    def __init__(self, module: object, names: tuple[str, ...], error: float) -> None:
+        self.module, self.names, self.error = module, names, error
+        self.rng = np.random.default_rng(0)
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self.module, name)
+        if name not in self.names:
+            return found
+
+        def wrong(*args: object, **kwargs: object) -> object:
+            value = found(*args, **kwargs)
+            factors = 1 + self.error * self.rng.uniform(-1, 1, np.shape(value))
+            return value * factors if np.ndim(value) else float(value * factors)
+
+        return wrong
+
+
+def test_last_bits_of_functions_do_not_change_a_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    def digests() -> list[str]:
+        # The portrait too, for a JPEG file hides most changes of one level.
+        drawn = [draw(np.random.default_rng(seed), seed % 2 == 0, 125) for draw in both for seed in range(8)]
+        return [hashlib.sha256(image.tobytes()).hexdigest() for image in drawn]
+
+    def perturb(error: float) -> None:
+        functions = ("exp", "log", "sqrt", "sin", "power", "hypot", "interp")
+        monkeypatch.setattr(drawing, "np", Perturbed(np, functions, error))
+        monkeypatch.setattr(drawing, "math", Perturbed(math, ("cos", "sin", "hypot"), error))
+
+    both = (draw_portrait, draw_face)
+    expected = digests()
+    perturb(1e-14)  # some ten last bits of float64
+    assert digests() == expected
+    perturb(1e-7)  # last bits of float32: these do
+    assert digests() != expected
+
+
+def test_more_training_images_leave_the_others_as_they_are(drawn: Path, tmp_path: Path) -> None:
+    draw_dataset(tmp_path, 7, COUNTS, TITLES, drawn=13)
+    few, many = contents(drawn), contents(tmp_path)
+    assert few.items() <= many.items()
+    added = Counter(str(Path(name).parent) for name in many.keys() - few.keys())
+    assert added == {"train/glasses": 2, "train/noglasses": 4}
+    # They stand in rows of their own, after those of both classes.
+    assert {Path(name).name.split("-column")[0] for name in many.keys() - few.keys()} == {"row-4", "row-5"}
+    assert len(set(many.values())) == len(many)
+
+
+def test_fewer_training_images_than_expected_are_not_drawn(tmp_path: Path) -> None:
+    draw_dataset(tmp_path, 7, {"train": {"glasses": 2, "noglasses": 1}}, TITLES, drawn=1)
+    assert Counter(path.parent.name for path in pictures(tmp_path)) == {"glasses": 2, "noglasses": 1}

@@ -9,9 +9,11 @@ the panel's side. A curve is an array (N, 2) or (N, 3) of points in one of the t
 """
 
 import csv
+import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from anteojos.params import TEST_LABELS
 Array = NDArray[Any]
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
 
-SUPERSAMPLING = 4  # a side: a pixel is the mean of 16 samples
+SUPERSAMPLING = 4  # a side: a pixel of a mask is the mean of 16 samples
 COLUMNS = 12  # of the contact sheet
 CLASS_ROWS = 7  # rows of one class on a contact sheet; with more, the drift begins anew
 JPEG_QUALITY = 86  # about 6 kB a picture
@@ -49,7 +51,9 @@ PLASTICS: tuple[Colour, ...] = (
     (22, 20, 22), (26, 24, 28), (30, 28, 32), (40, 32, 30), (70, 40, 24), (104, 62, 34), (36, 46, 76), (116, 30, 36),
     (222, 216, 210), (190, 130, 130), (40, 86, 80),
 )
-METALS: tuple[Colour, ...] = ((22, 20, 22), (70, 40, 24), (176, 146, 88), (170, 172, 178), (120, 122, 128))
+PLASTICS_WEIGHTS = (6, 6, 5, 3, 2.5, 1.5, 1.5, 1, 0.7, 0.7, 0.7)
+COATINGS: tuple[Colour, ...] = ((248, 250, 255), (170, 235, 190), (200, 180, 250), (160, 200, 255))
+METALS: tuple[Colour, ...] = ((22, 20, 22), (40, 36, 36), (70, 40, 24), (150, 116, 70), (150, 150, 156), (96, 98, 104))
 TINTS: tuple[Colour, ...] = ((16, 18, 20), (24, 24, 28), (48, 30, 20), (30, 42, 34), (30, 40, 66), (80, 44, 54))
 BACKGROUNDS = ("plain", "wall", "leaves", "lights", "bands", "street")
 HATS = ("none", "headband", "beanie", "cap", "scarf")
@@ -76,7 +80,7 @@ class Pose:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Pose":
         """Draw a pose: mostly frontal, some turned a good deal."""
-        turn, nod, tilt = np.clip(rng.normal(0, (0.2, 0.09, 0.07)), -0.48, 0.48).tolist()
+        turn, nod, tilt = np.clip(rng.normal(0, (0.22, 0.1, 0.07)), -0.52, 0.52).tolist()
         scale = float(rng.uniform(0.265, 0.325))
         # Portraits are cut out by their eyes, which a turn carries along.
         x = 0.5 - 0.55 * scale * math.sin(turn) + float(rng.normal(0, 0.02))
@@ -110,9 +114,9 @@ class Pose:
         return np.stack([x * cos + y * sin, y * cos - x * sin], axis=1)
 
     def grid(self, size: int) -> tuple[Array, Array]:
-        """Give each pixel's place across and down, in units of the head along its tilt: two float32 (size, size)."""
+        """Return the position of each pixel across and down the tilted head, in its units: two arrays (size, size)."""
         pixels = (np.mgrid[0:size, 0:size] + 0.5) / size
-        across, down = self.untilted(pixels[::-1].reshape(2, -1).T).astype(np.float32).T.reshape(2, size, size)
+        across, down = self.untilted(pixels[::-1].reshape(2, -1).T).T.reshape(2, size, size)
         return across, down
 
 
@@ -154,11 +158,20 @@ class Face:
     make_up: float
     eye_bags: float
     freckles: float
+    child: bool
+    socket: float  # how deep the eyes lie
+    crease: float  # of the upper lid
+    lashes: float
+    brow_dark: float
+    nose_high: float
+    lines: float  # around the eyes, of age or of a laugh
+    folds: float  # from the nose to the mouth
+    curtain: float  # how far hair that hangs stays off the face
+    locks: int  # of hair that fall over forehead and temples
+    rough: float  # of the skin
     light: tuple[float, float, float]  # towards it
     contrast: float
-    warmth: float
-    exposure: float
-    noise: float
+    sun: float  # how dark the shadow is that hard light leaves on a side of the face; most have none
     background: str
 
     @classmethod
@@ -168,21 +181,24 @@ class Face:
         def uniform(low: float, high: float) -> float:
             return float(rng.uniform(low, high))
 
-        soft = bool(rng.random() < 0.5)
-        age = float(rng.beta(1.1, 1.9))
-        dark = float(rng.beta(0.9, 1.7))
+        child = bool(rng.random() < 0.13)
+        soft = child or bool(rng.random() < 0.45)
+        age = 0.0 if child else float(rng.beta(1.1, 1.9))
+        dark = float(rng.beta(0.9, 1.9))
         skin = mixed(mixed((244, 204, 184), (204, 150, 114), min(1, dark * 2)), (98, 62, 46), max(0, dark * 2 - 1))
         hair_colour = choice(rng, HAIR_COLOURS, HAIR_WEIGHTS) if dark < 0.55 else choice(rng, HAIR_COLOURS[:5])
         if age > 0.6:
             hair_colour = mixed(hair_colour, (188, 186, 184), uniform(0, 1))
         angle, smile = uniform(-2.6, -0.5), uniform(0.0, 1.1)
+        hard = uniform(0, 1) ** 2
+        squint = max(0.0, uniform(-0.5, 1)) * (0.3 + 0.7 * smile)
         return cls(
             pose=Pose.draw(rng),
             skin=jittered(rng, skin, 7),
             age=age,
             soft=soft,
             jaw=uniform(0.58, 0.74) if soft else uniform(0.66, 0.86),
-            chin=uniform(1.3, 1.48) if soft else uniform(1.38, 1.58),
+            chin=uniform(1.2, 1.34) if child else uniform(1.3, 1.48) if soft else uniform(1.38, 1.58),
             hair=choice(rng, HAIR_STYLES, HAIR_STYLES_WEIGHTS[soft]),
             hair_colour=jittered(rng, hair_colour, 6),
             volume=uniform(0.06, 0.24),
@@ -192,33 +208,76 @@ class Face:
             cloth=jittered(rng, choice(rng, CLOTH_COLOURS), 14),
             collar=choice(rng, ("round", "shirt", "jacket", "neck")),
             eye_apart=uniform(0.39, 0.46),
-            eye_size=uniform(0.17, 0.215),
-            eye_open=uniform(0.36, 0.56) - 0.08 * age,
+            eye_size=uniform(0.19, 0.22) if child else uniform(0.17, 0.21),
+            eye_open=(uniform(0.42, 0.56) if child else uniform(0.3, 0.5) - 0.06 * age) * (1 - 0.75 * squint),
             eye_slant=uniform(-0.09, 0.1),
             iris=jittered(rng, choice(rng, IRIS_COLOURS[: 2 if dark > 0.5 else 6]), 8),
             gaze=(uniform(-0.35, 0.35), uniform(-0.1, 0.15)),
-            brow_thick=uniform(0.035, 0.085) if soft else uniform(0.06, 0.13),
-            brow_height=uniform(0.24, 0.33) if soft else uniform(0.2, 0.29),
-            brow_slant=uniform(-0.16, 0.03),
-            brow_arch=uniform(0.02, 0.11),
-            nose_wide=uniform(0.15, 0.22) + 0.05 * dark,
-            nose_long=uniform(0.46, 0.6),
+            brow_thick=uniform(0.03, 0.07) if child else uniform(0.035, 0.09) if soft else uniform(0.06, 0.16),
+            brow_height=uniform(0.22, 0.33) if soft else uniform(0.17, 0.28),
+            brow_slant=uniform(-0.16, 0.05),
+            brow_arch=uniform(0.0, 0.11),
+            nose_wide=(uniform(0.16, 0.2) if child else uniform(0.16, 0.24)) + 0.05 * dark,
+            nose_long=uniform(0.38, 0.48) if child else uniform(0.46, 0.6),
             mouth_wide=uniform(0.29, 0.39),
             lips=uniform(0.055, 0.1) + 0.03 * dark,
             smile=smile,
             teeth=smile > 0.3 and bool(rng.random() < 0.7),
             beard="none"
             if soft
-            else choice(rng, ("none", "stubble", "full", "goatee", "moustache"), (5, 3, 2.6, 1.3, 1)),
-            make_up=max(0.0, uniform(-0.7, 1)) if soft else 0.0,
-            eye_bags=max(0.0, uniform(-0.4, 0.8)) + 0.3 * age,
+            else choice(rng, ("none", "stubble", "full", "goatee", "moustache"), (6, 3, 2, 1, 0.6)),
+            make_up=max(0.0, uniform(-0.7, 1)) if soft and not child else 0.0,
+            eye_bags=max(0.0, uniform(-0.3, 0.8)) + 0.3 * age,
             freckles=max(0.0, uniform(-2.5, 1)),
-            light=(math.cos(angle) * uniform(0.2, 0.75), math.sin(angle) * 0.55, 0.8),
-            contrast=uniform(0.3, 0.62),
-            warmth=uniform(-0.03, 0.09),
-            exposure=uniform(0.86, 1.12),
-            noise=uniform(0.5, 3),
+            child=child,
+            socket=uniform(0, 0.35) if child else uniform(0, 0.6 if soft else 1),
+            crease=uniform(0, 1),
+            lashes=uniform(0, 1),
+            brow_dark=uniform(0.1, 0.6) if child else uniform(0.3, 1),
+            nose_high=uniform(0.4, 0.7) if child else uniform(0.6, 1.5),
+            lines=max(0.0, uniform(-0.5, 0.5) + 0.8 * age) + 0.6 * squint,
+            folds=uniform(0, 0.4) if child else uniform(0.1, 0.7) + 0.3 * age,
+            curtain=uniform(0.8, 1.05),
+            locks=int(rng.integers(1, 9)) if rng.random() < 0.3 else 0,
+            rough=uniform(0.003, 0.018),
+            light=(math.cos(angle) * uniform(0.2, 0.75 + 0.7 * hard), math.sin(angle) * uniform(0.3, 0.8), 0.8),
+            contrast=uniform(0.25, 0.6) + 0.35 * hard,
+            sun=max(0.0, uniform(-4, 0.5)),
             background=choice(rng, BACKGROUNDS),
+        )
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What the photograph does to a face, with glasses or without; lengths in pixels of a panel of 125 px."""
+
+    detail: float  # share of the pixels, a side, that the photograph was once reduced to
+    blur: float  # standard deviation
+    noise: float  # standard deviation, of 255
+    exposure: float
+    contrast: float
+    colour: float  # saturation: 1 leaves colours as they are
+    warmth: float
+    sharpening: float  # 1 doubles the difference from a blurred image
+    quality: int  # of the JPEG
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Camera":
+        """Draw a camera: most are good, and the pictures of most are sharpened."""
+
+        def uniform(low: float, high: float) -> float:
+            return float(rng.uniform(low, high))
+
+        return cls(
+            detail=1 - max(0.0, uniform(-0.6, 0.35)),
+            blur=max(0.0, uniform(-0.4, 0.7)),
+            noise=0.5 + 4 * uniform(0, 1) ** 4,
+            exposure=uniform(0.85, 1.3),
+            contrast=uniform(0.85, 1.25),
+            colour=uniform(0.6, 1.2),
+            warmth=uniform(-0.05, 0.11),
+            sharpening=max(0.0, uniform(-0.5, 1.2)),
+            quality=round(uniform(45, 96)),
         )
 
 
@@ -228,46 +287,60 @@ class Glasses:
 
     width: float  # half a lens
     height: float  # half a lens
+    gap: float  # half the gap between the lenses
+    end: float  # from a lens to the hinge
     square: float  # 2 is an ellipse, 6 nearly a rectangle
     lift: float  # of the outer corner: cat's eyes
     drop: float  # narrower below: pilots' glasses
     rim: str
     thick: float
+    heavy: float  # how much thicker the upper half of the rim is
     colour: Colour
+    clear: float  # how much of the face shows through the rim
     tint: Colour
     shade: float  # opacity of the tint
     fade: float  # how much clearer the tint is below
+    power: float  # how much smaller what is behind the lenses looks
+    veil: float  # opacity of the sky's reflection
     glare: float
     glare_at: float  # -1 to 1 across a lens
+    coating: Colour  # of its reflection
     down: float  # how far they have slipped
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Glasses":
-        """Draw a pair of glasses, one in five of them sunglasses."""
+        """Draw a pair of glasses, one in six of them sunglasses."""
 
         def uniform(low: float, high: float) -> float:
             return float(rng.uniform(low, high))
 
-        sun = bool(rng.random() < 0.2)
-        rim = choice(rng, ("full", "half", "none"), (8, 1, 1) if sun else (4, 1, 1))
-        metal = bool(rng.random() < 0.4) or rim == "none"
-        rounded = bool(rng.random() < 0.35)
-        width = uniform(0.3, 0.385) + (0.03 if sun else 0)
+        sun = bool(rng.random() < 0.16)
+        rim = choice(rng, ("full", "half", "none"), (8, 1, 1) if sun else (4, 1.3, 1))
+        metal = bool(rng.random() < 0.45) or rim == "none"
+        rounded = bool(rng.random() < 0.3)
+        width = uniform(0.29, 0.37) + (0.04 if sun else 0)
         return cls(
             width=width,
-            height=width * (uniform(0.82, 0.98) if rounded else uniform(0.55, 0.8)) + (0.03 if sun else 0),
-            square=uniform(2, 2.4) if rounded else uniform(2.7, 5.5),
+            height=width * (uniform(0.75, 0.98) if rounded else uniform(0.5, 0.78)) + (0.03 if sun else 0),
+            gap=uniform(0.08, 0.15),
+            end=uniform(0.04, 0.13),
+            square=uniform(2, 2.5) if rounded else uniform(2.7, 5.5),
             lift=max(0.0, uniform(-0.5, 0.25)),
-            drop=max(0.0, uniform(-0.25, 0.28)),
+            drop=max(0.0, uniform(-0.2, 0.28)),
             rim=rim,
-            thick=uniform(0.024, 0.042) if metal else uniform(0.05, 0.105),
-            colour=jittered(rng, choice(rng, METALS if metal else PLASTICS), 6),
+            thick=uniform(0.02, 0.042) if metal else uniform(0.038, 0.085),
+            heavy=max(0.0, uniform(-0.3, 0.7)),
+            colour=jittered(rng, choice(rng, METALS if metal else PLASTICS, None if metal else PLASTICS_WEIGHTS), 6),
+            clear=max(0.0, uniform(-1.5, 0.5)),
             tint=jittered(rng, choice(rng, TINTS), 8),
-            shade=uniform(0.72, 0.97) if sun else max(0.0, uniform(-0.25, 0.2)),
+            shade=uniform(0.66, 0.97) if sun else max(0.0, uniform(-0.3, 0.22)),
             fade=max(0.0, uniform(-0.5, 0.5)),
-            glare=max(0.0, uniform(-0.35, 0.75)),
+            power=uniform(-0.06, 0.12),
+            veil=max(0.0, uniform(-0.1, 0.22)),
+            glare=max(0.0, uniform(-0.5, 0.75)),
             glare_at=uniform(-0.8, 0.8),
-            down=uniform(0.0, 0.12),
+            coating=choice(rng, COATINGS, (5, 1, 1, 1)),
+            down=uniform(-0.02, 0.12),
         )
 
 
@@ -338,10 +411,35 @@ def stroke(line: ArrayLike, width: ArrayLike) -> Array:
     return np.vstack([line + across, (line - across)[::-1]])
 
 
+@cache
+def taps(size: int, cells: int) -> tuple[Array, Array]:
+    """Return what bicubic interpolation from `cells` + 1 knots to `size` pixels reads: knots and weights (4, size).
+
+    Source of the weights: Keys' convolution with a = -0.5, which Pillow uses, too.
+    """
+    at = (np.arange(size) + 0.5) * (cells + 1) / size - 0.5
+    first = np.floor(at)
+    t = at - first
+    weights = np.stack(
+        [
+            -0.5 * t + t**2 - 0.5 * t**3,
+            1 - 2.5 * t**2 + 1.5 * t**3,
+            0.5 * t + 2 * t**2 - 1.5 * t**3,
+            -0.5 * t**2 + 0.5 * t**3,
+        ]
+    )
+    knots = np.clip(first + np.arange(-1, 3)[:, None], 0, cells).astype(int)
+    return knots, weights
+
+
 def field(rng: np.random.Generator, size: tuple[int, int], cells: tuple[int, int]) -> Array:
-    """Draw smooth noise, float32 (height, width) of about -1 to 1, with about so many cells down and across."""
-    coarse = rng.normal(0, 0.5, (cells[0] + 1, cells[1] + 1)).astype(np.float32)
-    return np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC))
+    """Draw smooth noise, float64 (height, width) of about -1 to 1, with about so many cells down and across."""
+    noise: Array = rng.normal(0, 0.5, (cells[0] + 1, cells[1] + 1))
+    # Elementwise, not a matrix product: BLAS adds in an order that depends on the CPU.
+    down, weights = taps(size[0], cells[0])
+    rows: Array = (weights[:, :, None] * noise[down]).sum(axis=0)
+    across, weights = taps(size[1], cells[1])
+    return np.asarray((weights * rows[:, across]).sum(axis=1))
 
 
 def as_image(pixels: Array) -> Image.Image:
@@ -350,42 +448,36 @@ def as_image(pixels: Array) -> Image.Image:
 
 
 class Canvas:
-    """A panel in the making, `SUPERSAMPLING` times its final size."""
+    """A panel in the making. Shapes are drawn `SUPERSAMPLING` times as large, and reduced to masks of its size."""
 
     def __init__(self, ground: Image.Image, pose: Pose) -> None:
-        """Start from a background of the final size."""
+        """Start from a copy of a background."""
         self.size = ground.width
-        self.side = self.size * SUPERSAMPLING
         self.pose = pose
-        self.image = self.enlarged(ground)
-
-    def enlarged(self, image: Image.Image) -> Image.Image:
-        """Bring a texture to the canvas's size; reduced again, its pixels are what they were."""
-        return image.resize((self.side, self.side), Image.Resampling.NEAREST)
+        self.image = ground.copy()
 
     def mask(self, panes: Sequence[Array], opacity: float, blur: float) -> tuple[Image.Image, tuple[int, int]] | None:
-        """Cover the insides of closed curves of the panel: with how much, and from which corner on.
+        """Cover the insides of closed curves of the panel: return the mask and its upper left corner.
 
         None where they are out of sight.
         """
         margin = 3 * blur + 1 / self.size
         points = np.vstack(panes)
-        left, top = (max(0, math.floor((low - margin) * self.side)) for low in points.min(0).tolist())
-        right, bottom = (min(self.side, math.ceil((high + margin) * self.side)) for high in points.max(0).tolist())
+        left, top = (max(0, math.floor((low - margin) * self.size)) for low in points.min(0).tolist())
+        right, bottom = (min(self.size, math.ceil((high + margin) * self.size)) for high in points.max(0).tolist())
         if right <= left or bottom <= top:
             return None
-        # What is blurred needs no fine samples: it is drawn small, blurred there, and enlarged.
-        shrink = max(1.0, blur * self.side / 2)
-        mask = Image.new("L", (math.ceil((right - left) / shrink), math.ceil((bottom - top) / shrink)))
+        # The more a shape is blurred, the fewer samples it needs.
+        samples = SUPERSAMPLING if blur * self.size < 0.45 else 2 if blur * self.size < 1.4 else 1
+        mask = Image.new("L", ((right - left) * samples, (bottom - top) * samples))
         pen = ImageDraw.Draw(mask)
         for pane in panes:
-            corners = pane * (self.side / shrink) - (left / shrink, top / shrink)
-            pen.polygon(corners.ravel().tolist(), fill=round(255 * min(1.0, opacity)))
+            corners = pane * (self.size * samples) - (left * samples, top * samples)
+            # On a grid of 1/64 px, a last bit that differs between CPUs does not reach Pillow's float32.
+            pen.polygon((np.round(corners * 64) / 64).ravel().tolist(), fill=round(255 * min(1.0, opacity)))
         if blur:
-            mask = mask.filter(ImageFilter.GaussianBlur(blur * self.side / shrink))
-        if shrink > 1:
-            mask = mask.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
-        return mask, (left, top)
+            mask = mask.filter(ImageFilter.GaussianBlur(round(blur * self.size * samples, 3)))
+        return mask if samples == 1 else mask.reduce(samples), (left, top)
 
     def projected(self, curves: Sequence[Array], depth: float | None) -> list[Array]:
         """Turn curves of the head into curves of the panel, all at once."""
@@ -395,7 +487,7 @@ class Canvas:
 
     def inside(self, curves: Sequence[Array], depth: float | None = None) -> Image.Image:
         """Cover the insides of closed curves of the head with a mask of the canvas's size."""
-        whole = Image.new("L", (self.side, self.side))
+        whole = Image.new("L", (self.size, self.size))
         covered = self.mask(self.projected(curves, depth), 1, 0)
         if covered is not None:
             whole.paste(*covered)
@@ -441,9 +533,9 @@ def draw_background(rng: np.random.Generator, kind: str, size: int) -> Image.Ima
         base, other = np.array((58, 84, 42)) * rng.uniform(0.5, 1.3), np.array((150, 170, 116)) * rng.uniform(0.6, 1.3)
         share = 0.45 + 0.3 * field(rng, whole, (13, 13)) + 0.45 * field(rng, whole, (5, 5))
     elif kind == "bands":
-        share = share * 0.3 + 0.6 * np.sign(field(rng, (1, size), (1, 7)))
+        share = share * 0.3 + 0.6 * np.clip(8 * field(rng, (1, size), (1, 7)), -1, 1)
     elif kind == "street":
-        share = share * 0.4 + 0.5 * np.sign(field(rng, whole, (3, 5)))
+        share = share * 0.4 + 0.5 * np.clip(8 * field(rng, whole, (3, 5)), -1, 1)
     pixels = base + np.clip(share, -0.3, 1.3)[..., None] * (other - base)
     if kind == "wall":
         pixels += (7 * field(rng, whole, (30, 30)) + 10 * field(rng, whole, (9, 12)))[..., None]
@@ -463,39 +555,57 @@ def draw_skin(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
     across, down = pose.grid(size)
 
     def hill(x: float, y: float, wide: float, high: float) -> Array:
-        """Raise a hill at a point of the face: 1 at its top; the other one too where x is not 0."""
-        total: Array = np.zeros(1, np.float32)
-        for spot in (x, -x) if x else (x,):
-            [(u, v)] = pose.untilted(pose.project(np.array([(spot, y)]))).astype(np.float32)
-            total = total + np.exp(-(((across - u) / wide) ** 2) - ((down - v) / high) ** 2)
+        """Raise a hill at a point of the face: 1 at its top; the other one too where x is not 0.
+
+        It is nearly exp(-r^2), but 0 from r^2 = 6 on, so that only the pixels near it need to be computed.
+        """
+        total = np.zeros((size, size))
+        centres = pose.project(np.array([(x, y), (-x, y)] if x else [(x, y)]))
+        reach = math.sqrt(6) * max(wide, high) * pose.scale
+        for (left, top), (u, v) in zip(centres - reach, pose.untilted(centres), strict=True):
+            rows, columns = (
+                slice(max(0, math.floor(low * size)), max(0, math.ceil((low + 2 * reach) * size)))
+                for low in (top, left)
+            )
+            near = (rows, columns)
+            raised = ((across[near] - u) * (1 / wide)) ** 2 + ((down[near] - v) * (1 / high)) ** 2
+            raised = np.maximum(1 - raised / 6, 0) ** 2
+            total[near] += raised * raised * raised
         return total
 
-    [(u, v)] = pose.untilted(pose.project(np.array([(0, 0.2)]), 0.25)).astype(np.float32)
-    height = 0.95 * np.sqrt(np.maximum(0.03, 1 - np.abs((across - u) / 1.12) ** 2.4 - np.abs((down - v) / 1.75) ** 2.4))
+    [(u, v)] = pose.untilted(pose.project(np.array([(0, 0.2)]), 0.25))
+    round_x, round_y = np.power(np.abs((across - u) / 1.12), 2.4), np.power(np.abs((down - v) / 1.75), 2.4)
+    height = 0.95 * np.sqrt(np.maximum(0.03, 1 - round_x - round_y))
     long, wide, apart = face.nose_long, face.nose_wide, face.eye_apart
     tip, eyes, cheeks = hill(0, long, wide * 0.8, 0.12), hill(apart, 0.0, 0.24, 0.15), hill(0.56, 0.44, 0.24, 0.2)
     bags, lids = hill(apart, 0.17, 0.2, 0.07), hill(apart, -0.08, 0.24, 0.1)
-    height += 0.1 * hill(0, 0.12, 0.1, 0.28) + 0.13 * hill(0, long * 0.7, 0.12, 0.22) + 0.16 * tip
-    height += 0.06 * hill(wide, long + 0.02, 0.075, 0.07) + 0.05 * hill(apart, -face.brow_height, 0.3, 0.08)
+    nose, corners = hill(0, 0.12, 0.1, 0.28), hill(0.19, -0.06, 0.08, 0.1)
+    height += face.nose_high * (0.1 * nose + 0.13 * hill(0, long * 0.7, 0.12, 0.22) + 0.16 * tip)
+    height += 0.07 * hill(wide, long + 0.02, 0.075, 0.07) + 0.06 * hill(apart, -face.brow_height, 0.3, 0.08)
     height += 0.1 * hill(0, -0.75, 0.55, 0.35) + 0.09 * hill(0, face.chin - 0.2, 0.2, 0.14)
     height += 0.07 * hill(0, 0.92, 0.3, 0.2) - 0.05 * hill(0, 1.1, 0.2, 0.06)
-    height += (0.07 + 0.05 * max(0.0, face.smile)) * cheeks - 0.14 * eyes - 0.03 * face.eye_bags * bags
+    height += (0.07 + 0.05 * max(0.0, face.smile)) * cheeks - 0.03 * face.eye_bags * bags
+    height += 0.05 * hill(apart, 0.02, 0.15, 0.09) - (0.1 + 0.14 * face.socket) * eyes - 0.1 * face.socket * corners
     slope_down, slope_across = np.gradient(height, 1 / (size * pose.scale))
     x, y, z = np.array(face.light) / math.hypot(*face.light)
     facing = np.clip((z - x * slope_across - y * slope_down) / np.sqrt(slope_across**2 + slope_down**2 + 1), 0, 1)
     shade = 1.12 - face.contrast + face.contrast * facing
     # Lids and the hollows under the eyes are darker on most people, with glasses or without.
-    shade = shade * (1 - (0.07 + 0.2 * face.eye_bags) * bags) * (1 - (0.06 + 0.3 * face.make_up) * lids)
-    shade = shade + 0.03 * field(rng, (size, size), (9, 9)) + 0.014 * rng.standard_normal((size, size), np.float32)
+    shade = shade * (1 - (0.05 + 0.2 * face.eye_bags) * bags) * (1 - (0.05 + 0.3 * face.make_up) * lids)
+    shade = shade * (1 - 0.3 * face.socket * corners)
+    shade = shade + 0.03 * field(rng, (size, size), (9, 9)) + face.rough * rng.standard_normal((size, size))
     blush = 0.35 * tip + (0.35 + 0.4 * face.make_up) * cheeks
-    colour = np.array(face.skin, np.float32) * (1 - blush[..., None] * np.array((0.02, 0.14, 0.12), np.float32))
-    if face.freckles:
-        spots = (field(rng, (size, size), (size // 2, size // 2)) > 0.75) * hill(0, 0.35, 0.7, 0.25)
-        colour = colour * (1 - 0.22 * face.freckles * spots[..., None])
+    spots = face.freckles * np.clip(8 * field(rng, (size, size), (size // 2, size // 2)) - 5, 0, 1)
+    spots *= hill(0, 0.35, 0.7, 0.25)
+    shine = 30 * facing**24 * (tip + 0.5 * hill(0, -0.6, 0.4, 0.25))
     # Shadows on skin are redder than the light: the exponents differ.
-    colour = colour * np.maximum(shade, 0.05)[..., None] ** np.array((0.9, 1.03, 1.08), np.float32)
-    shine = facing**24 * (tip + 0.5 * hill(0, -0.6, 0.4, 0.25))
-    return as_image(colour + 30 * shine[..., None])
+    shade = np.log(np.maximum(shade, 0.05))
+    pixels = np.empty((size, size, 3))
+    for channel, (tone, blushes, exponent) in enumerate(
+        zip(face.skin, (0.02, 0.14, 0.12), (0.9, 1.03, 1.08), strict=True)
+    ):
+        pixels[..., channel] = tone * (1 - blushes * blush) * (1 - 0.22 * spots) * np.exp(exponent * shade) + shine
+    return as_image(pixels)
 
 
 def draw_strands(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
@@ -505,7 +615,7 @@ def draw_strands(rng: np.random.Generator, face: Face, size: int) -> Image.Image
     wave = {"wavy": 0.13, "curly": 0.1, "afro": 0.05}.get(face.hair, 0.02)
     warped = across + wave * (np.sin(down * 7 + 2 * across) + field(rng, (size, size), (8, 8)))
     strand = (warped - start) / np.sqrt(np.maximum(0.05, 1 - (np.minimum(down, 0) / 1.8) ** 2))
-    grain: Array = np.zeros((size, size), np.float32)
+    grain: Array = np.zeros((size, size))
     for frequency, strength in ((6, 0.5), (14, 0.5), (26, 0.42)):
         table = rng.normal(0, 1, frequency * 8 + 2)
         grain += strength * np.interp((strand + 4) * frequency, np.arange(len(table)), table)
@@ -515,7 +625,7 @@ def draw_strands(rng: np.random.Generator, face: Face, size: int) -> Image.Image
     x, y, _ = face.light
     shine = np.exp(-(((down + 0.95 + 0.25 * (across - start) * x) / 0.3) ** 2)) * (0.55 + 0.35 * grain)
     light = np.clip((1 + 0.14 * np.clip(across * x + 0.5 * down * y, -1.6, 1.6)) * (0.84 + 0.16 * grain), 0.25, 1.6)
-    colour = np.array(face.hair_colour, np.float32)
+    colour = np.array(face.hair_colour)
     return as_image(colour * light[..., None] + (26 + 0.12 * colour) * shine[..., None])
 
 
@@ -546,6 +656,8 @@ def hair_edges(rng: np.random.Generator, face: Face) -> tuple[Array, Array]:
     elif hair == "short":
         middle = [(-0.72, line + 0.26), (-0.55, line + 0.02), (0.1 * part, line + 0.03), (0.55, line + 0.02),
                   (0.72, line + 0.26)]  # fmt: skip
+    if hangs:
+        ear = [(x * face.curtain, y) for x, y in ear]
     hairline = curve([(-x, y) for x, y in ear] + middle + ear[::-1])
     hairline[:, 1] += rng.normal(0, 0.03 if hair in ("fringe", "curly", "afro", "short") else 0.012, len(hairline))
     return edge, hairline
@@ -604,7 +716,7 @@ def draw_head(canvas: Canvas, face: Face, skin: Image.Image) -> Image.Image:
                         (0.5 + 0.42 * jaw, 0.72), (jaw, 1.0), (jaw * 0.66, chin - 0.15), (jaw * 0.36, chin - 0.02),
                         (0, chin)])  # fmt: skip
     # The chin is nearer to the camera than the temples, so a turn carries it along.
-    outline = np.column_stack([outline, 0.62 * np.clip((outline[:, 1] - 0.1) / 1.4, 0, 1) ** 1.3])
+    outline = np.column_stack([outline, 0.62 * np.power(np.clip((outline[:, 1] - 0.1) / 1.4, 0, 1), 1.3)])
     head = canvas.inside([outline])
     canvas.paint([outline], skin)
     canvas.paint([stroke(outline, 0.1)], lit(face.skin, 0.4), 0.4, 0.018, within=head)
@@ -631,7 +743,7 @@ def draw_beard(canvas: Canvas, face: Face, strands: Image.Image) -> None:
 
 
 def draw_eyes(canvas: Canvas, face: Face) -> None:
-    """Draw eyes, lids, lashes, bags and brows."""
+    """Draw the eyes in their sockets, lids, lashes and bags."""
     half, opened = face.eye_size, face.eye_size * face.eye_open
     dark = mixed(lit(face.skin, 0.3), (20, 12, 10), 0.5)
 
@@ -645,54 +757,75 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
                    (half, 0.0)])  # fmt: skip
     lower = curve([(half, 0.0), (half * 0.45, opened * 0.72), (-half * 0.3, opened * 0.78), (-half, 0.035)])
     almond = np.vstack([upper, lower])
-    canvas.paint(at(almond * 1.45), dark, 0.12 + 0.4 * face.make_up, 0.012)
-    bag = curve([(-half, 0.13), (-half * 0.2, 0.2), (half * 0.8, 0.15)])
-    canvas.paint(at(stroke(bag, 0.05)), lit(face.skin, 0.45), 0.25 + 0.5 * face.eye_bags, 0.008)
-    canvas.paint(at(almond), mixed((236, 232, 228), face.skin, 0.16))
+    shade, brow = lit(face.skin, 0.45), -face.brow_height
+    # Under a brow that stands out it is dark, darkest between the nose and the inner corner.
+    socket = shape([(-half * 1.35, 0.06), (-half * 1.2, brow * 0.75), (0, brow * 0.8), (half * 0.9, brow * 0.5),
+                    (half, 0), (0, 0.02)])  # fmt: skip
+    canvas.paint(at(socket), shade, 0.4 * face.socket, 0.014)
+    corner = shape([(-half * 1.4, 0.1), (-half * 1.3, brow * 0.7), (-half * 0.8, brow * 0.6), (-half * 0.85, 0.04)])
+    canvas.paint(at(corner), shade, 0.5 * face.socket, 0.012)
+    canvas.paint(at(almond * (1.25, 1.6)), dark, 0.1 + 0.4 * face.make_up, 0.012)
+    bag = curve([(-half * 1.05, 0.09), (-half * 0.4, 0.17), (half * 0.2, 0.2), (half * 0.85, 0.15)])
+    canvas.paint(at(bag + (0, -0.05)), lit(face.skin, 1.15), 0.3 * face.eye_bags, 0.01)
+    canvas.paint(at(stroke(bag, 0.045)), shade, 0.2 + 0.55 * face.eye_bags, 0.006)
+    pouch = curve([(-half * 0.8, opened + 0.04), (0, opened + 0.07), (half * 0.9, opened + 0.03)])
+    canvas.paint(at(stroke(pouch, 0.025)), shade, min(0.6, 0.5 * face.lines), 0.005)
+    canvas.paint(at(almond), mixed((232, 226, 222), face.skin, 0.2 + 0.3 * face.socket))
     inside = canvas.inside(at(almond))
     for radius, colour, down in (
-        (0.106, lit(face.iris, 0.5), 0),
-        (0.08, lit(face.iris, 1.15), 0.015),
-        (0.046, (12, 10, 10), 0),
+        (0.09, lit(face.iris, 0.5), 0),
+        (0.07, lit(face.iris, 1.0), 0.01),
+        (0.038, (12, 10, 10), 0),
     ):
         # Both eyes look the same way: they are no mirror images.
         look = np.array([face.gaze[0] * half, face.gaze[1] * 0.5 * half - opened * 0.12 + down])
         irises = [DISC * radius + look + (side * face.eye_apart, 0) for side in (-1, 1)]
         canvas.paint(irises, colour, blur=0.003 if down else 0, within=inside)
-    look = look + (math.copysign(0.035, face.light[0]), -0.035)
-    glints = [DISC * 0.024 + look + (side * face.eye_apart, 0) for side in (-1, 1)]
-    canvas.paint(glints, (250, 250, 250), 0.9, within=inside)
-    canvas.paint(at(stroke(upper + (0, 0.015), 0.06)), dark, 0.5, 0.006, within=inside)
+    look = look + (math.copysign(0.03, face.light[0]), -0.03)
+    glints = [DISC * 0.02 + look + (side * face.eye_apart, 0) for side in (-1, 1)]
+    canvas.paint(glints, (250, 250, 250), 0.9 * face.lashes, within=inside)
+    canvas.paint(at(stroke(upper + (0, 0.02), 0.07)), dark, 0.6, 0.006, within=inside)
     lash = np.interp(np.linspace(0, 1, len(upper)), (0, 0.3, 0.85, 1), (0.012, 0.035, 0.05, 0.03))
-    canvas.paint(at(stroke(upper, lash * (0.75 + 0.9 * face.make_up))), dark, 0.9)
-    canvas.paint(at(stroke(lower, 0.016 + 0.02 * face.make_up)), dark, 0.35 + 0.3 * face.make_up)
-    crease = upper * (1.08, 1.0) - (0, 0.055 + 0.02 * face.eye_open)
-    canvas.paint(at(stroke(crease, 0.028)), lit(face.skin, 0.42), 0.6, 0.003)
-    y, arch, slant = -face.brow_height, face.brow_arch, face.brow_slant
-    brow = curve([(-0.25, y + slant * 0.3), (-0.05, y - arch * 0.7), (0.14, y - arch), (0.32, y + 0.03 - slant * 0.2)])
+    lash = lash * (0.5 + 0.5 * face.lashes + 0.8 * face.make_up)
+    canvas.paint(at(stroke(upper, lash)), dark, 0.6 + 0.3 * face.lashes)
+    wing = curve([(half * 0.7, -opened * 0.5), (half * 1.0, -0.01), (half * 1.22, -0.05)])
+    canvas.paint(at(stroke(wing, 0.03)), dark, 0.8 * face.make_up * face.lashes)
+    canvas.paint(at(stroke(lower, 0.016 + 0.02 * face.make_up)), dark, 0.25 + 0.35 * max(face.make_up, face.socket))
+    # A fold, and in deep sockets the edge of the lid under it.
+    crease = upper * (1.1, 1.0) - (0, 0.03 + 0.06 * face.crease)
+    canvas.paint(at(stroke(crease, 0.028)), lit(face.skin, 0.42), 0.15 + 0.6 * face.lashes, 0.003)
+    hood = curve([(-half * 0.5, brow * 0.6), (half * 0.5, brow * 0.55), (half * 1.25, 0.04)])
+    canvas.paint(at(stroke(hood, 0.05)), shade, 0.5 * face.crease * max(0.0, face.age - 0.1), 0.008)
+
+
+def draw_brows(canvas: Canvas, face: Face) -> None:
+    """Draw the brows: a soft ground and hairs across it."""
+    apart, y, arch, slant = face.eye_apart, -face.brow_height, face.brow_arch, face.brow_slant
+    line = [(-0.27, y + slant * 0.3), (-0.05, y - arch * 0.7), (0.14, y - arch), (0.33, y + 0.03 - slant * 0.2)]
+    brow = curve(line) + (apart, 0)
     taper = np.interp(np.linspace(0, 1, len(brow)), (0, 0.15, 0.55, 1), (0.55, 1, 0.9, 0.22)) * face.brow_thick
     fair = 0.45 if face.hair_colour[0] > 150 else 0.15
     colour = mixed(lit(face.hair_colour, 0.7), lit(face.skin, 0.45), fair)
-    canvas.paint(at(stroke(brow, taper * 1.3)), colour, 0.5, 0.006)
-    canvas.paint(at(stroke(brow, taper)), colour, 0.62, 0.002)
+    canvas.paint(both(stroke(brow, taper * 1.3)), colour, 0.5 * face.brow_dark, 0.007)
+    canvas.paint(both(stroke(brow, taper)), colour, 0.9 * face.brow_dark, 0.0035)
     hairs = [
         stroke(brow[k] + taper[k] * np.array([(0, 0.4), (0.4, -0.1), (0.9, -0.5)]), 0.016) for k in range(0, 16, 2)
     ]
-    canvas.paint(at(*hairs), lit(colour, 0.7), 0.5)
+    canvas.paint([hair for line in hairs for hair in both(line)], lit(colour, 0.7), 0.6 * face.brow_dark)
 
 
 def draw_nose(canvas: Canvas, face: Face) -> None:
     """Draw nostrils and the nose's shadows."""
     dark, long, wide = lit(face.skin, 0.36), face.nose_long, face.nose_wide
     under = [(-wide, long + 0.06), (wide, long + 0.06), (wide * 0.6, long + 0.2), (-wide * 0.6, long + 0.2)]
-    canvas.paint([np.array(under)], dark, 0.4, 0.012, 0.95)
+    canvas.paint([np.array(under)], dark, 0.2 + 0.25 * face.nose_high, 0.012, 0.95)
     wing = [
         (wide * 0.8, long - 0.12),
         (wide * 1.05, long - 0.02),
         (wide * 0.98, long + 0.07),
         (wide * 0.72, long + 0.1),
     ]
-    canvas.paint(both(stroke(curve(wing), 0.035)), dark, 0.42, 0.007, 0.95)
+    canvas.paint(both(stroke(curve(wing), 0.035)), dark, 0.2 + 0.3 * face.nose_high, 0.007, 0.95)
     nostril = [
         (wide * 0.22, long + 0.08),
         (wide * 0.5, long + 0.04),
@@ -701,7 +834,9 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
     ]
     canvas.paint(both(shape(nostril)), lit(dark, 0.5), 0.85, 0.003, 1.03)
     bridge = curve([(0.1, -0.2), (0.075, 0.05), (0.11, long - 0.15)]) * (-math.copysign(1, face.light[0]), 1)
-    canvas.paint([stroke(bridge, 0.09)], dark, 0.16, 0.018, 0.97)
+    canvas.paint([stroke(bridge, 0.09)], dark, 0.16 * face.nose_high, 0.014, 0.97)
+    sides = both(stroke(curve([(0.16, -0.22), (0.11, -0.02), (0.13, 0.15)]), 0.05))
+    canvas.paint(sides, dark, 0.12 + 0.25 * face.socket, 0.009, 0.95)
 
 
 def draw_mouth(canvas: Canvas, face: Face) -> None:
@@ -733,17 +868,38 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
     canvas.paint(both(stroke([(half, corner - 0.02), (half + 0.04, corner + 0.03)], 0.05)), dark, 0.5, 0.006)
     fold = curve([(face.nose_wide * 1.25, face.nose_long), (half + 0.04, 0.72), (half + 0.1, corner - 0.02),
                   (half + 0.06, corner + 0.12 * face.age)])  # fmt: skip
-    canvas.paint(both(stroke(fold, 0.045)), dark, 0.12 + 0.3 * face.age + 0.22 * max(0.0, smile), 0.008)
+    canvas.paint(both(stroke(fold, 0.045)), dark, face.folds * (0.3 + 0.5 * smile), 0.008)
 
 
 def draw_wrinkles(canvas: Canvas, face: Face) -> None:
-    """Draw the lines of age on the forehead and around the eyes."""
-    dark = lit(face.skin, 0.36)
-    feet = [stroke([(0.68, slope * 0.4), (0.82, slope * 1.6)], 0.018) for slope in (-0.06, 0.02, 0.1)]
-    feet.append(stroke([(0.05, -0.36), (0.065, -0.2)], 0.022))
-    canvas.paint([line for foot in feet for line in both(foot)], dark, 0.4 * max(0.0, face.age - 0.3), 0.005)
+    """Draw the lines of age and laughter on the forehead and around the eyes, and the folds below them."""
+    dark, far = lit(face.skin, 0.36), face.eye_apart + face.eye_size
+    feet = [
+        curve([(far + 0.05, slope * 0.3), (far + 0.16, slope * 0.8), (far + 0.2 + face.lines * 0.1, slope * 1.6)])
+        for slope in (-0.07, 0.01, 0.08, 0.16)
+    ]
+    canvas.paint([line for foot in feet for line in both(stroke(foot, 0.022))], dark, min(0.6, 0.5 * face.lines), 0.004)
+    frown = [stroke([(0.07, -0.34), (0.08, -0.16)], 0.025), stroke([(-0.09, -0.36), (-0.075, -0.2)], 0.02)]
+    frown.append(stroke(curve([(-0.13, -0.1), (0, -0.13), (0.13, -0.1)]), 0.03))
+    canvas.paint(frown, dark, min(0.5, 0.8 * max(0.0, face.age - 0.25) + 0.25 * face.socket), 0.006)
+    bunny = [stroke([(0.1, y), (0.19, y + 0.06)], 0.025) for y in (0.06, 0.13)]
+    canvas.paint([line for crease in bunny for line in both(crease)], dark, min(0.4, 0.35 * face.lines), 0.005)
     lines = [stroke(curve([(-0.42, y + 0.03), (0, y), (0.42, y + 0.03)]), 0.022) for y in (-0.52, -0.64, -0.76)]
     canvas.paint(lines, dark, 0.5 * max(0.0, face.age - 0.4), 0.007)
+    trough = curve([(0.2, 0.08), (0.27, 0.2), (0.42, 0.3), (0.6, 0.34)])
+    canvas.paint(both(stroke(trough, 0.055)), dark, 0.1 + 0.35 * face.eye_bags, 0.009)
+    apple = curve([(0.3, 0.34), (0.5, 0.27), (0.72, 0.24), (0.84, 0.12)])
+    canvas.paint(both(stroke(apple, 0.05)), dark, 0.4 * max(0.0, face.smile - 0.2), 0.009)
+
+
+def draw_sun(canvas: Canvas, face: Face, head: Image.Image) -> None:
+    """Darken the side of the face that hard light leaves in shadow, up to the nose."""
+    away = math.copysign(1, -face.light[0])
+    edge = curve([(0.1, -1.5), (0.05, -0.5), (0.12, -0.2), (0.07, 0.05), (0.3, face.nose_long + 0.1), (0.22, 0.75),
+                  (0.35, 1.1), (0.2, 1.6)])  # fmt: skip
+    side = np.vstack([edge, [(1.2, 1.6), (1.2, -1.5)]]) * (away, 1)
+    shadow = canvas.image.point([round(level * (1 - face.sun)) for level in range(256)] * 3)
+    canvas.paint([side], shadow, 1 if face.sun else 0, 0.006, within=head)
 
 
 def draw_hair(
@@ -758,6 +914,20 @@ def draw_hair(
     opacity, blur = (0.72, 0.012) if face.hair == "buzz" else (1.0, 0.0)
     canvas.paint([hair + (0, 0.05, 0)], lit(face.skin, 0.28), 0.5 * opacity, 0.014, within=head)
     canvas.paint([hair], strands, opacity, blur)
+
+
+def hair_locks(rng: np.random.Generator, face: Face, hairline: Array) -> list[tuple[Array, Array, float]]:
+    """Return locks of hair that fall from the hairline over forehead and temples: line, widths along it, opacity."""
+    if face.hair in ("bald", "buzz", "tied") or face.hat in ("scarf", "beanie", "cap"):
+        return []
+    locks = []
+    for start in rng.choice(len(hairline), face.locks):
+        x, y = hairline[start].tolist()
+        length, drift = rng.uniform(0.2, 0.75), rng.uniform(-0.35, 0.35)
+        bend = rng.uniform(-0.1, 0.1)
+        line = curve([(x, y - 0.1), (x + drift * 0.4 + bend, y + length * 0.45), (x + drift, y + length)])
+        locks.append((line, np.linspace(rng.uniform(0.02, 0.12), 0.01, len(line)), float(rng.uniform(0.5, 1))))
+    return locks
 
 
 def draw_hat(canvas: Canvas, face: Face, head: Image.Image) -> None:
@@ -805,23 +975,26 @@ def draw_hat(canvas: Canvas, face: Face, head: Image.Image) -> None:
 
 def draw_temples(canvas: Canvas, face: Face, glasses: Glasses) -> None:
     """Draw the arms of the glasses that lead to the ears, before the hair that may cover them."""
-    start, thick = face.eye_apart + glasses.width, max(0.03, glasses.thick * 0.8)
+    start, thick = glasses.gap + 2 * glasses.width + glasses.end, max(0.03, glasses.thick * 0.8)
     y = glasses.down - glasses.height * (0.35 + glasses.lift)
-    arm = np.array([(start * 0.99, y + 0.03, 0.95 - 0.12 * start**2), (1.0, -0.06, 0.25), (1.02, -0.04, -0.1)])
+    arm = np.array([(start * 0.98, y + 0.03, 0.95 - 0.14 * start**2), (1.0, -0.06, 0.25), (1.02, -0.04, -0.1)])
     canvas.paint(both(stroke(arm + (0, 0.04, 0), thick)), lit(face.skin, 0.3), 0.3, 0.006)
     canvas.paint(both(stroke(arm, thick)), glasses.colour)
 
 
 def draw_glasses(canvas: Canvas, face: Face, glasses: Glasses) -> None:
-    """Draw lenses, their shadow, tint and glare, the rim and the bridge."""
+    """Draw lenses, what they bend and mirror, their shadow and tint, the rim and the bridge."""
     width, height, thick, colour = glasses.width, glasses.height, glasses.thick, glasses.colour
-    apart = max(face.eye_apart, width + 0.07)
-    unit = np.sign(DISC) * np.abs(DISC) ** (2 / glasses.square)
+    apart = glasses.gap + width
+    power = 2 / glasses.square
+    # Not np.sign, which last bits decide where the disc crosses its axes.
+    unit = DISC * np.power(np.maximum(np.abs(DISC), 1e-9), power - 1)
     x, y = unit.T
     narrow = glasses.drop * np.clip(y, 0, 1)
     x = x * (1 - narrow) + 0.25 * narrow
     y = y - glasses.lift * np.clip(x, 0, 1) ** 2 * (0.7 - y * 0.5)
     ring = np.column_stack([x * width + apart, y * height + glasses.down + 0.03])
+    rim = thick * (1 + glasses.heavy * np.clip(-unit[:, 1], 0, 1))
 
     def at(*lines: Array) -> list[Array]:
         """Place curves of the right lens in the plane of the glasses, and their mirror images."""
@@ -829,59 +1002,114 @@ def draw_glasses(canvas: Canvas, face: Face, glasses: Glasses) -> None:
 
     inside = canvas.inside(at(ring))
     bright, dark = mixed(colour, (255, 255, 255), 0.45), lit(face.skin, 0.25)
-    canvas.paint(at(stroke(ring + (0, 0.075), max(0.05, thick))), dark, 0.32, 0.008)
-    canvas.paint(at(ring), (255, 255, 255), 0.05)
+    for lens in at(ring):
+        canvas.paint([lens], bent(canvas, lens, glasses.power))
+    canvas.paint(at(stroke(ring + (0, 0.075), np.maximum(0.05, rim))), dark, 0.3, 0.008)
+    canvas.paint(at(ring), (255, 255, 255), 0.03)
     canvas.paint(at(ring), glasses.tint, glasses.shade * (1 - glasses.fade * 0.5))
     canvas.paint(at(ring * (1, 0.75) - (0, height * 0.45)), glasses.tint, glasses.shade * 0.6, 0.03, within=inside)
+    canvas.paint(at(ring - (0, height * 0.6)), (225, 232, 240), glasses.veil, 0.02, within=inside)
     streak = np.array([(0.02, -0.5), (0.2, -0.5), (-0.04, 0.5), (-0.22, 0.5)]) * (0.6 + glasses.glare)
     # Both lenses mirror the same window, so their streaks are no mirror images.
     streaks = [streak + (side * apart + glasses.glare_at * width * 0.6, glasses.down) for side in (-1, 1)]
-    canvas.paint(streaks, (246, 250, 255), 0.6 * glasses.glare, 0.008, 1.0, inside)
+    canvas.paint(streaks, glasses.coating, 0.6 * glasses.glare, 0.008, 1.0, inside)
     if glasses.rim == "none":
         canvas.paint(at(stroke(ring, 0.022)), mixed(face.skin, (250, 252, 255), 0.7), 0.6, 0.0015)
         canvas.paint(at(stroke(ring + (0, 0.014), 0.016)), lit(face.skin, 0.35), 0.55, 0.002)
     elif glasses.rim == "half":
         canvas.paint(at(stroke(ring, 0.022)), colour, 0.5)
-        canvas.paint(at(stroke(ring[24:], thick)), colour)
+        canvas.paint(at(stroke(ring[24:], rim[24:])), colour, 1 - glasses.clear)
     else:
-        canvas.paint(at(stroke(ring, thick)), colour)
+        canvas.paint(at(stroke(ring, rim)), colour, 1 - glasses.clear)
     if glasses.rim != "none":
         canvas.paint(at(stroke(ring[28:40] - (0, thick * 0.15), thick * 0.3)), bright, 0.7, 0.0015)
-    hinge = np.array([(ring[:, 0].max() - 0.02, glasses.down - height * (0.32 + glasses.lift))])
-    canvas.paint(at(stroke(np.vstack([hinge, hinge + (0.07, 0.005)]), max(0.05, thick))), colour)
+    outer = float(ring[:, 0].max())
+    hinge = np.array([(outer - 0.02, glasses.down - height * (0.32 + glasses.lift))])
+    hinge = np.vstack([hinge, hinge + (0.02 + glasses.end, 0.005)])
+    canvas.paint(at(stroke(hinge + (0, 0.05), 0.04)), dark, 0.3, 0.006)
+    canvas.paint(at(stroke(hinge, max(0.045, thick))), colour)
     end = apart - width * 0.93
     bridge = curve([(-end, glasses.down - 0.03), (0, glasses.down - 0.09), (end, glasses.down - 0.03)])
+    canvas.paint([stroke(bridge + (0, 0.05), max(0.04, thick))], dark, 0.3, 0.006, 1.0)
     canvas.paint([stroke(bridge, max(0.03, thick * 0.8))], colour, depth=1.02)
     canvas.paint([stroke(bridge - (0, thick * 0.15), max(0.01, thick * 0.25))], bright, 0.6, 0.0015, 1.02)
+    pads = [stroke([(end * 0.95, glasses.down + 0.02), (end * 0.8, glasses.down + 0.12)], 0.035)]
+    canvas.paint(at(*pads), mixed(face.skin, (255, 255, 255), 0.4), 0.6 if thick < 0.042 else 0)
+
+
+def bent(canvas: Canvas, lens: Array, power: float) -> Image.Image:
+    """Return the picture as a lens shows it: smaller by `power` about its middle."""
+    x, y = (canvas.pose.project(lens).mean(0) * canvas.size).tolist()
+    scale = 1 / (1 - power)
+    coefficients = (scale, 0.0, x * (1 - scale), 0.0, scale, y * (1 - scale))
+    rounded = [round(coefficient * 4096) / 4096 for coefficient in coefficients]
+    return canvas.image.transform(canvas.image.size, Image.Transform.AFFINE, rounded, Image.Resampling.BILINEAR)
 
 
 def draw_face(rng: np.random.Generator, glasses: bool, size: int) -> Image.Image:
-    """Draw a face, with glasses or without, as an RGB image of `size` x `size` px.
+    """Draw a photograph of a face, with glasses or without, as an RGB image of `size` x `size` px.
 
-    The same `rng` gives the same person in the same light either way.
+    The same `rng` gives the same person, light and camera either way. All arithmetic is in float64 before values are
+    rounded to uint8: CPUs differ in the last bits of sums and of functions such as exp, and in float32 these
+    differences would change pixels.
     """
+    portrait = draw_portrait(rng, glasses, size)
+    return photographed(rng, Camera.draw(rng), portrait)
+
+
+def draw_portrait(rng: np.random.Generator, glasses: bool, size: int) -> Image.Image:
+    """Draw a person in front of a background as a perfect camera would show them."""
     face, pair = Face.draw(rng), Glasses.draw(rng)
     edge, hairline = hair_edges(rng, face)
+    locks = hair_locks(rng, face, hairline)
     canvas = Canvas(draw_background(rng, face.background, size), face.pose)
-    strands = canvas.enlarged(draw_strands(rng, face, size))
+    strands = draw_strands(rng, face, size)
     draw_hair_behind(canvas, face, edge, strands)
     draw_body(canvas, face)
-    head = draw_head(canvas, face, canvas.enlarged(draw_skin(rng, face, size)))
+    head = draw_head(canvas, face, draw_skin(rng, face, size))
     draw_beard(canvas, face, strands)
     draw_wrinkles(canvas, face)
     draw_eyes(canvas, face)
+    draw_brows(canvas, face)
     draw_nose(canvas, face)
     draw_mouth(canvas, face)
+    draw_sun(canvas, face, head)
     if glasses:
         draw_temples(canvas, face, pair)
     draw_hair(canvas, face, edge, hairline, strands, head)
+    for line, width, opacity in locks:
+        canvas.paint([stroke(line + (0.02, 0.02), width)], lit(face.skin, 0.35), 0.3, 0.006)
+        canvas.paint([stroke(line, width)], strands, opacity)
     draw_hat(canvas, face, head)
     if glasses:
         draw_glasses(canvas, face, pair)
-    # The photograph: exposure, the light's colour, grain.
-    pixels = np.asarray(canvas.image.reduce(SUPERSAMPLING), np.float32) / 255
-    pixels = 255 * pixels ** (1 / face.exposure) * np.array((1 + face.warmth, 1, 1 - face.warmth), np.float32)
-    return as_image(pixels + face.noise * rng.standard_normal((size, size, 1), np.float32))
+    return canvas.image
+
+
+def photographed(rng: np.random.Generator, camera: Camera, image: Image.Image) -> Image.Image:
+    """Take a photograph of a drawn face: blur, tones, noise, sharpening, compression."""
+    size, unit = image.width, image.width / 125
+    image = image.filter(ImageFilter.GaussianBlur(round(camera.blur * unit, 3)))
+    side = round(size * camera.detail)
+    if side < size:
+        image = image.resize((side, side), Image.Resampling.BILINEAR).resize((size, size), Image.Resampling.BICUBIC)
+    levels = np.arange(256) / 255
+    tones = 0.5 + camera.contrast * (np.power(levels, 1 / camera.exposure) - 0.5)
+    # A shoulder and a toe, as film has them, where contrast would cut light and shadow off.
+    tones = np.where(tones > 0.8, 1 - 0.2 * np.exp(np.minimum(0.8 - tones, 0) / 0.2), tones)
+    tones = np.where(tones < 0.1, 0.1 * np.exp(np.minimum(tones - 0.1, 0) / 0.1), tones)
+    gains = (1 + camera.warmth, 1, 1 - camera.warmth)
+    table = np.concatenate([np.clip(np.round(255 * gain * tones), 0, 255) for gain in gains])
+    pixels = np.asarray(image).astype(float)
+    grey = (299 * pixels[..., :1] + 587 * pixels[..., 1:2] + 114 * pixels[..., 2:]) / 1000
+    image = as_image(grey + camera.colour * (pixels - grey)).point(table.astype(int).tolist())
+    grain = rng.standard_normal((size, size, 1)) + 0.4 * rng.standard_normal((size, size, 3))
+    image = as_image(np.asarray(image) + camera.noise * grain)
+    if camera.sharpening:
+        image = image.filter(ImageFilter.UnsharpMask(round(unit, 3), round(100 * camera.sharpening), 0))
+    compressed = io.BytesIO()
+    image.save(compressed, "JPEG", quality=camera.quality)
+    return Image.open(compressed).convert("RGB")
 
 
 def draw_cell(
@@ -920,18 +1148,51 @@ def draw_cell(
     return cell
 
 
-def draw_row(seed: int, second: bool, row: int, count: int, titles: tuple[str, str], width: int) -> list[Image.Image]:
-    """Draw the first `count` cells of a row of a class; `row` counts from 0 within the class."""
+def draw_row(seed: int, second: bool, row: int, count: int, titles: tuple[str, str], width: int) -> list[bytes]:
+    """Draw the first `count` cells of a row of a class, as JPEG files; `row` counts from 0 within the class."""
     # One face more than there are cells, for the last cell to show a sliver of.
     keys = [(0, int(second), row * COLUMNS + column) for column in range(min(COLUMNS, count + 1))]
     rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)) for key in keys]
     faces = [draw_face(rng, not second, round(width * 125 / 160)) for rng in rngs]
     around = [None, *faces, None]
     below = titles[1] if row % CLASS_ROWS == CLASS_ROWS - 1 else titles[second]
-    return [
-        draw_cell(face, (around[column], around[column + 2]), (titles[second], below), second, row, column, width)
-        for column, face in enumerate(faces[:count])
-    ]
+    files = []
+    for column, face in enumerate(faces[:count]):
+        file = io.BytesIO()
+        neighbours = (around[column], around[column + 2])
+        cell = draw_cell(face, neighbours, (titles[second], below), second, row, column, width)
+        cell.save(file, "JPEG", quality=JPEG_QUALITY)
+        files.append(file.getvalue())
+    return files
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the contact sheets: its class, its number within the class from 0, and the split of each cell."""
+
+    second: bool
+    number: int
+    splits: tuple[str, ...]
+
+
+def lay_out(seed: int, expected: Mapping[str, Mapping[str, int]], drawn: int | None) -> list[Row]:
+    """Arrange the cells in rows, all of a class together, and deal them to the splits at random.
+
+    Training images beyond `expected` stand in rows of their own after the others, which they leave as they are.
+    """
+    classes = list(next(iter(expected.values())))
+    train = expected.get("train", {})
+    more = {"train": {label: max(0, (drawn or 0) - train.get(label, 0)) for label in classes}}
+    rows: list[Row] = []
+    for counts in (expected, more):
+        for second, label in enumerate(classes):
+            splits = [split for split, of_split in counts.items() for _ in range(of_split[label])]
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, second)))
+            splits = [splits[place] for place in rng.permutation(len(splits))]
+            first = sum(row.second == bool(second) for row in rows)
+            for number, start in enumerate(range(0, len(splits), COLUMNS), first):
+                rows.append(Row(bool(second), number, tuple(splits[start : start + COLUMNS])))
+    return rows
 
 
 def draw_dataset(
@@ -940,46 +1201,40 @@ def draw_dataset(
     expected: Mapping[str, Mapping[str, int]],
     titles: Mapping[str, str] | None = None,
     width: int = 160,
-    map_rows: Callable[..., Iterable[list[Image.Image]]] = map,
+    map_rows: Callable[..., Iterable[list[bytes]]] = map,
+    drawn: int | None = None,
 ) -> None:
     """Draw a data set in the layout of the Kaggle archive into `folder`, with its `test_labels.csv`.
 
-    `expected` says how many pictures of each class each split has. The first of its two classes wears glasses. The
-    split `test` is flat, the others have a folder for each class. `titles` says what is printed above the faces of a
-    class, without them its name. The cells of one class stand together on the sheet; which cell went to which split is
-    drawn by lot. A picture depends on the seed, its class, its place in the class, the titles and the width alone.
-    `map_rows` calls `draw_row` as the built-in `map` does: an executor's `map` draws several rows at once.
+    `expected` gives the number of images per split and class. The first of its two classes wears glasses. The split
+    `test` is flat, the others have a folder for each class. `titles` gives the text above the faces of a class; the
+    default is the name of the class. `drawn` is the number of training images per class, if more than `expected`: it
+    changes neither the other splits nor the training images that are there without it. An image depends only on the
+    seed, its class, its place in the class, the titles and the width. `map_rows` calls `draw_row` as the built-in `map`
+    does: with an executor's `map`, several rows are drawn at once.
     """
     classes = list(next(iter(expected.values())))
     printed = [(titles or {}).get(label, label) for label in classes]
-    counts = [sum(of_split[label] for of_split in expected.values()) for label in classes]
-    drawn = [
-        map_rows(
-            draw_row,
-            repeat(seed),
-            repeat(bool(second)),
-            range(math.ceil(count / COLUMNS)),
-            [min(COLUMNS, count - done) for done in range(0, count, COLUMNS)],
-            repeat((printed[0], printed[1])),
-            repeat(width),
-        )
-        for second, count in enumerate(counts)
-    ]
+    for split in expected:
+        for label in classes:
+            Path(folder, split, "" if split == "test" else label).mkdir(parents=True, exist_ok=True)
+    rows = lay_out(seed, expected, drawn)
+    drawn_rows = map_rows(
+        draw_row,
+        repeat(seed),
+        [row.second for row in rows],
+        [row.number for row in rows],
+        [len(row.splits) for row in rows],
+        repeat((printed[0], printed[1])),
+        repeat(width),
+    )
     labels: dict[str, str] = {}
-    first_row = 1
-    for second, label in enumerate(classes):
-        places = {split: Path(folder, split, "" if split == "test" else label) for split in expected}
-        for place in places.values():
-            place.mkdir(parents=True, exist_ok=True)
-        dealt = [split for split, of_split in expected.items() for _ in range(of_split[label])]
-        lot = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, second))).permutation(len(dealt))
-        for row, cells in enumerate(drawn[second]):
-            for column, cell in enumerate(cells):
-                split = dealt[lot[row * COLUMNS + column]]
-                name = f"row-{first_row + row}-column-{column + 1}.jpg"
-                cell.save(places[split] / name, quality=JPEG_QUALITY)
-                if split == "test":
-                    labels[name] = label
-        first_row += math.ceil(len(dealt) / COLUMNS)
-    with Path(folder, TEST_LABELS).open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([("file", "label"), *sorted(labels.items())])
+    for number, (row, files) in enumerate(zip(rows, drawn_rows, strict=True), start=1):
+        label = classes[row.second]
+        for column, (split, file) in enumerate(zip(row.splits, files, strict=True), start=1):
+            name = f"row-{number}-column-{column}.jpg"
+            Path(folder, split, "" if split == "test" else label, name).write_bytes(file)
+            if split == "test":
+                labels[name] = label
+    with Path(folder, TEST_LABELS).open("w", encoding="utf-8", newline="") as csv_file:
+        csv.writer(csv_file, lineterminator="\n").writerows([("file", "label"), *sorted(labels.items())])
