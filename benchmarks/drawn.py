@@ -5,7 +5,6 @@ all images of the archive, of which none is trained on.
 """
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +33,8 @@ def main() -> None:
     train, validate = (load(folder, params.dataset.labels[0]) for folder in folders)
     columns: dict[str, list[list[float]]] = {split: [] for split in [*splits, "all"]}
     for seed in options.seeds:
-        of_seed = replace(params.train, seed=seed)
-        network, _ = training.train(
-            train, validate, of_seed.network, recipe_for(of_seed), seed, lambda epoch: None, timeout=of_seed.timeout
-        )
+        recipe = recipe_for(params.train, len(train.images))
+        network, _ = training.train(train, validate, params.train.network, recipe, seed, lambda epoch: None)
         found = {split: probabilities(network, pictures.images) for split, pictures in splits.items()}
         first = np.concatenate([pictures.first for pictures in splits.values()])
         for split, pictures in splits.items():
