@@ -77,10 +77,9 @@ class Dataset:
 
     @property
     def counts(self) -> dict[Split, dict[str, int]]:
-        """The images of each split and class: `expected`, with as many for training as `sample` draws."""
-        if self.source != "sample" or self.drawn is None:
-            return self.expected
-        return {**self.expected, "train": dict.fromkeys(self.labels, self.drawn)}
+        """The images by split and class: `expected`, and for training as many as `sample` draws if that is more."""
+        drawn = self.drawn or 0 if self.source == "sample" else 0
+        return {**self.expected, "train": {label: max(n, drawn) for label, n in self.expected["train"].items()}}
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -19,6 +19,11 @@ def main() -> None:
     text = model_card.write(params.dataset, params.preprocess, params.train.network, params.train.seed, metrics)
     with replacing(Path("models/README.md")) as path:
         path.write_text(text, encoding="utf-8")
+    for split, score in metrics["evaluate"].items():
+        interval = f"95 % interval {score['accuracy_low']:.3f} to {score['accuracy_high']:.3f}"
+        correct = round(score["accuracy"] * score["n"])
+        print(f"{split}: {correct} of {score['n']} labels are correct, accuracy {score['accuracy']:.3f} ({interval})")
+    print("To label the faces in your own photographs: anteojos predict photo.jpg")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def bring(dataset: Dataset, folder: Path) -> None:
     match dataset.source:
         case "sample":
             expected: dict[str, dict[str, int]] = {
-                split: {label: dataset.counts[split][label] for label in dataset.labels} for split in SPLITS
+                split: {label: dataset.expected[split][label] for label in dataset.labels} for split in SPLITS
             }
             if dataset.labels != GLASSES:
                 first, second = dataset.labels
@@ -49,10 +49,10 @@ def bring(dataset: Dataset, folder: Path) -> None:
 def draw(folder: Path, dataset: Dataset, expected: dict[str, dict[str, int]]) -> None:
     """Draw the sample, with a process for each core: threads would wait for each other, drawing is much Python."""
     if sys.platform != "linux":  # where processes would outlive a stage that is killed
-        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size)
+        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, drawn=dataset.drawn)
         return
     with forked(threads.cores()) as processes:
-        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map)
+        drawing.draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, processes.map, dataset.drawn)
 
 
 def copy_test_labels(source: Path, target: Path) -> None:

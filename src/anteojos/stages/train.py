@@ -24,6 +24,7 @@ from anteojos.stages import run
 
 # Beside the outputs and none of them: DVC removes a stage's outputs before it runs.
 CHECKPOINTS = Path("models/.checkpoints")
+MOST_MEASURED = 2000  # images for the statistics in the card
 
 
 def main() -> None:
@@ -33,12 +34,8 @@ def main() -> None:
     folders = Path("data/processed/train"), Path("data/processed/validate")
     train, validate = (load(folder, dataset.labels[0]) for folder in folders)
     recipe = recipe_for(params.train, len(train.images))
-    if params.train.network == "edge" and dataset.labels != GLASSES:
-        print(
-            f"warning: train.network is edge, which is made for glasses and sees no more than eyes and nose; for "
-            f"{' and '.join(dataset.labels)}, which it may not be able to tell apart, try report or deep.",
-            file=sys.stderr,
-        )
+    for line in doubts(params):
+        print(f"warning: {line}", file=sys.stderr)
     checkpoint = CHECKPOINTS / f"{checkpoint_key(folders, params.train, recipe)}.npz"
 
     train_by = partial(
@@ -70,6 +67,24 @@ def main() -> None:
         {"parameters": network.count_params(), "last": summary(history[-1]), "best": summary(best)},
     )
     checkpoint.unlink()
+
+
+def doubts(params: Params) -> list[str]:
+    """Return why the chosen network may not fit the data set, a line each."""
+    if params.train.network != "edge":
+        return []
+    found = []
+    if params.dataset.labels != GLASSES:
+        found.append(
+            f"train.network is edge, which is made for glasses and sees only the eyes and the nose; for "
+            f"{' and '.join(params.dataset.labels)} it may not be suitable: try report or deep"
+        )
+    if params.preprocess.crop == "none":
+        found.append(
+            "train.network is edge, which expects aligned faces, but preprocess.crop is none; set preprocess.crop: "
+            "face, or try report or deep"
+        )
+    return found
 
 
 def writes() -> bool:
@@ -122,11 +137,12 @@ def card_of(params: Params, pictures: training.Pixels) -> Card:
 
 
 def seen(pictures: training.Pixels) -> Seen:
-    """Measure what the training images were like."""
+    """Measure what the training images were like; of very many, a sample spread evenly over them."""
     index = manifest.read(Path("data/processed/train/index.csv"))
     width, height = index["width"], index["height"]
     aspect = width / height
-    looks = [asdict(Look.of(picture)) for picture in pictures]
+    rows = np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_MEASURED)).round().astype(int)
+    looks = [asdict(Look.of(pictures[row])) for row in rows]
     return Seen(
         width=(int(width.min()), int(width.max())),
         height=(int(height.min()), int(height.max())),

@@ -61,7 +61,9 @@ def advice_on_faces(table: pd.DataFrame, preprocess: Preprocess) -> list[str]:
     share = (table["faces"] == 0).mean() if preprocess.crop == "face" and preprocess.no_face == "fail" else 0
     if share > 0.5:
         return ["Most images show no face: if they are not meant to, set preprocess.crop: none in params.yaml."]
-    return ["To use images without a face as a whole, set preprocess.no_face: whole in params.yaml."] if share else []
+    return (
+        ["To use images without a face as a whole, set preprocess.no_face: whole in params.yaml."] if share > 0 else []
+    )
 
 
 if __name__ == "__main__":
