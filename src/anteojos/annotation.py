@@ -41,7 +41,7 @@ def annotate(image: Image.Image, predictions: Sequence["Prediction"], first_labe
         # Above the box if there is room, else in its upper part; never beyond the image's right edge.
         x0, y0, x1, y1 = draw.textbbox((0, 0), words, font=font)
         wide, high = x1 - x0 + 2 * line, y1 - y0 + 2 * line
-        x, y = max(0, min(left, image.width - wide)), top - high if top >= high else top
+        x, y = max(0, min(left, image.width - wide)), top - high if top >= high else max(0, top)
         draw.rectangle((x, y, x + wide, y + high), fill=colour)
         draw.text((x + line - x0, y + line - y0), words, fill=_PAPER, font=font)
     encoded = io.BytesIO()

@@ -4,10 +4,11 @@ Source: V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,15 @@ from anteojos.lite import LiteModel
 
 Floats = npt.NDArray[np.float64]
 Square = tuple[float, float, float]  # left, top and side, in px of an image
+Detections = tuple[Floats, Floats]  # points, (N, 8, 2) in px of an image, and scores, (N,)
+Item = TypeVar("Item")
 
 # Grids of anchors by model: pixels between anchors, and anchors at each point.
 _ANCHORS = {SHORT_RANGE: ((8, 2), (16, 6)), FULL_RANGE: ((4, 1),)}
 _LEFT_EYE, _RIGHT_EYE, _NOSE = 2, 3, 4  # rows of a detection, after the corners of its box
 _GREY = (128, 128, 128)  # outside of the image
 
-_CANDIDATE_SCORE = 0.5  # MediaPipe's own threshold
+_CANDIDATE = 0.0  # logit, a score of 0.5: MediaPipe's own threshold
 _SCORE = 0.7  # of a face in the last pass, where it has the size that the model is best at
 _SURE = 0.75  # a face this clear in the whole image: no other margin is tried
 _MARGINS = (0.0, 0.5, 1.0)  # around the whole image, in units of its longer side
@@ -65,14 +68,20 @@ class Detector:
         Positions are rounded to 1/64 of the distance between the eyes or less, so that the last bits of the network's
         arithmetic, which differ between processors, change nothing.
         """
-        candidates = list(self._candidates(image))
+        longest = _TILES_ACROSS * self._full.size
+        small = image
+        if max(image.size) > longest:
+            width, height = (max(1, round(side * longest / max(image.size))) for side in image.size)
+            small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
+        scale = np.array(image.size) / small.size
         # Each face is looked at once more at the size at which the model is best: the eyes are found as precisely in a
         # large photograph as in a tight crop, and what only looked like a face from afar is dropped.
-        found = [self._short(image, _around(points)) for points, _ in _merged(candidates)]
+        candidates = [points for points, _ in _merged(self._candidates(small))]
+        found = _in_threads(lambda points: self._closer(image, small, scale, points), candidates)
         kept = [(points, score) for points, score in _merged(found) if score >= _SCORE]
         return sorted((_face(points, score) for points, score in kept), key=lambda face: face.box)
 
-    def _candidates(self, image: Image.Image) -> Iterator[tuple[Floats, Floats]]:
+    def _candidates(self, image: Image.Image) -> Iterator[Detections]:
         """Yield detections at all sizes: points, float64 (N, 8, 2) in px, and scores, float64 (N,)."""
         width, height = image.size
         longer = max(width, height)
@@ -86,15 +95,16 @@ class Detector:
                 break
         if longer <= _SMALL and best:
             return
-        # What the full-range model sees of the image, made no larger: tiles are then as many pixels as its input.
-        scale = max(1.0, longer / (_TILES_ACROSS * self._full.size))
-        small = image.resize(
-            (max(1, round(width / scale)), max(1, round(height / scale))), Image.Resampling.BILINEAR, reducing_gap=1.0
-        )
-        squares = list(_tiles(*small.size, self._full.size))
-        with ThreadPoolExecutor(min(threads.cores(), len(squares))) as executor:
-            for points, scores in executor.map(lambda square: self._full(small, square), squares):
-                yield points * np.array((width / small.width, height / small.height)), scores
+        squares = list(_tiles(width, height, self._full.size))
+        yield from _in_threads(lambda square: self._full(image, square), squares)
+
+    def _closer(self, image: Image.Image, small: Image.Image, scale: Floats, points: Floats) -> Detections:
+        """Detect again around `points` of the `small` image, which is `scale`, (2,), times smaller than `image`."""
+        square = _around(points)
+        if square[2] < self._short.size:
+            return self._short(image, _around(points * scale))
+        found, scores = self._short(small, square)
+        return found * scale, scores
 
 
 class _Network:
@@ -105,7 +115,7 @@ class _Network:
         self.size = self._run.shape[0]
         self._anchors = np.concatenate([_grid(self.size, stride, count) for stride, count in anchors])
 
-    def __call__(self, image: Image.Image, square: Square) -> tuple[Floats, Floats]:
+    def __call__(self, image: Image.Image, square: Square) -> Detections:
         """Detect faces in a square of the image: points, float64 (N, 8, 2) in px of the image, and scores (N,).
 
         The points are the upper left and lower right corner of the box, and six keypoints: the eyes, the left one of
@@ -117,20 +127,29 @@ class _Network:
         outputs = self._run(pixels)
         # The two models have their outputs in different order.
         (boxes, logits) = outputs if outputs[0].shape[1] > 1 else outputs[::-1]
-        scores = 1 / (1 + np.exp(-logits[:, 0].astype(np.float64).clip(-80, 80)))
-        sure = scores >= _CANDIDATE_SCORE
+        sure = logits[:, 0] >= _CANDIDATE
+        scores = 1 / (1 + np.exp(-logits[sure, 0].astype(np.float64)))
         points = boxes[sure].astype(np.float64).reshape(-1, 8, 2)
         anchors = self._anchors[sure][:, np.newaxis]
         # The first two rows are centre and size of the box.
         centre, half = points[:, :1] + anchors, points[:, 1:2] / 2
         points = np.concatenate((centre - half, centre + half, points[:, 2:] + anchors), axis=1)
-        return points * (side / self.size) + (left, top), scores[sure]
+        return points * (side / self.size) + (left, top), scores
 
 
 @cache
 def default() -> Detector:
     """Return the detector of this process, with the installed models."""
     return Detector(installed())
+
+
+def _in_threads(function: Callable[[Item], Detections], items: Sequence[Item]) -> list[Detections]:
+    """Return `function(item)` of each item; of several, worked out by a thread for each core."""
+    workers = min(threads.cores(), len(items))
+    if workers <= 1:
+        return list(map(function, items))
+    with ThreadPoolExecutor(workers) as executor:
+        return list(executor.map(function, items))
 
 
 def _grid(size: int, stride: int, count: int) -> Floats:
@@ -179,7 +198,7 @@ def _around(points: Floats) -> Square:
     return (left + right - side) / 2, (top + bottom - side) / 2, side
 
 
-def _merged(detections: Iterable[tuple[Floats, Floats]]) -> Iterator[tuple[Floats, float]]:
+def _merged(detections: Iterable[Detections]) -> Iterator[tuple[Floats, float]]:
     """Merge detections of one face: yield the mean of their points, (8, 2), weighted by score, and the best score.
 
     This is MediaPipe's weighted non-maximum suppression. The best come first.

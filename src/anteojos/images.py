@@ -30,7 +30,7 @@ MAX_PIXELS = 100_000_000  # a picture of more would take over 300 MB of memory t
 
 _DECODERS = tuple(sorted(set(FORMATS.values())))
 # The errors that they are known to raise on damaged data.
-_DAMAGE = (OSError, SyntaxError, TypeError, ValueError, EOFError, IndexError, OverflowError, MemoryError)
+_DAMAGE = (OSError, SyntaxError, TypeError, ValueError, EOFError, IndexError, OverflowError, MemoryError, RuntimeError)
 # Where a JPEG is decoded smaller, each side is still this many times what is wanted: it is then made smaller by the
 # resizing, so that little depends on how the decoder did it.
 _ROOM = 4
