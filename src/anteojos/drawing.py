@@ -54,6 +54,9 @@ PLASTICS: tuple[Colour, ...] = (
 PLASTICS_WEIGHTS = (6, 6, 5, 3, 2.5, 1.5, 1.5, 1, 0.7, 0.7, 0.7)
 COATINGS: tuple[Colour, ...] = ((248, 250, 255), (170, 235, 190), (200, 180, 250), (160, 200, 255))
 METALS: tuple[Colour, ...] = ((22, 20, 22), (40, 36, 36), (70, 40, 24), (150, 116, 70), (150, 150, 156), (96, 98, 104))
+EYE_SHADOWS: tuple[Colour, ...] = (
+    (60, 40, 34), (120, 70, 120), (60, 90, 150), (150, 60, 70), (70, 120, 100), (235, 225, 215),
+)
 TINTS: tuple[Colour, ...] = ((16, 18, 20), (24, 24, 28), (48, 30, 20), (30, 42, 34), (30, 40, 66), (80, 44, 54))
 BACKGROUNDS = ("plain", "wall", "leaves", "lights", "bands", "street")
 HATS = ("none", "headband", "beanie", "cap", "scarf")
@@ -156,6 +159,7 @@ class Face:
     teeth: bool
     beard: str
     make_up: float
+    eye_shadow: Colour
     eye_bags: float
     freckles: float
     child: bool
@@ -164,6 +168,7 @@ class Face:
     lashes: float
     brow_dark: float
     nose_high: float
+    ridge: float  # half the nose's width between the eyes
     lines: float  # around the eyes, of age or of a laugh
     folds: float  # from the nose to the mouth
     curtain: float  # how far hair that hangs stays off the face
@@ -227,6 +232,7 @@ class Face:
             if soft
             else choice(rng, ("none", "stubble", "full", "goatee", "moustache"), (6, 3, 2, 1, 0.6)),
             make_up=max(0.0, uniform(-0.7, 1)) if soft and not child else 0.0,
+            eye_shadow=choice(rng, EYE_SHADOWS, (6, 1, 1, 1, 1, 1)),
             eye_bags=max(0.0, uniform(-0.3, 0.8)) + 0.3 * age,
             freckles=max(0.0, uniform(-2.5, 1)),
             child=child,
@@ -235,6 +241,7 @@ class Face:
             lashes=uniform(0, 1),
             brow_dark=uniform(0.1, 0.6) if child else uniform(0.3, 1),
             nose_high=uniform(0.4, 0.7) if child else uniform(0.6, 1.5),
+            ridge=uniform(0.13, 0.18) if child else uniform(0.085, 0.16),
             lines=max(0.0, uniform(-0.5, 0.5) + 0.8 * age) + 0.6 * squint,
             folds=uniform(0, 0.4) if child else uniform(0.1, 0.7) + 0.3 * age,
             curtain=uniform(0.8, 1.05),
@@ -400,15 +407,16 @@ def both(line: Array) -> list[Array]:
     return [line, line * (-1, 1, 1)[: line.shape[1]]]
 
 
-def stroke(line: ArrayLike, width: ArrayLike) -> Array:
+def stroke(line: ArrayLike, width: float | Array) -> Array:
     """Outline a line (N, 2) or (N, 3) drawn with a brush `width` wide, at each of its points or everywhere."""
     line = np.asarray(line, float)
-    k = np.arange(len(line))
-    along = line[np.minimum(k + 1, k[-1])] - line[np.maximum(k - 1, 0)]
-    flat = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    along = np.empty((len(line), 2))
+    along[1:-1] = line[2:, :2] - line[:-2, :2]
+    along[0], along[-1] = line[1, :2] - line[0, :2], line[-1, :2] - line[-2, :2]
     across = np.zeros_like(line)
-    across[:, 0], across[:, 1] = -along[:, 1] / flat * width / 2, along[:, 0] / flat * width / 2
-    return np.vstack([line + across, (line - across)[::-1]])
+    half = width / np.maximum(2 * np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    across[:, 0], across[:, 1] = -along[:, 1] * half, along[:, 0] * half
+    return np.concatenate([line + across, (line - across)[::-1]])
 
 
 @cache
@@ -456,39 +464,38 @@ class Canvas:
         self.pose = pose
         self.image = ground.copy()
 
-    def mask(self, panes: Sequence[Array], opacity: float, blur: float) -> tuple[Image.Image, tuple[int, int]] | None:
-        """Cover the insides of closed curves of the panel: return the mask and its upper left corner.
+    def mask(
+        self, curves: Sequence[Array], opacity: float, blur: float, depth: float | None
+    ) -> tuple[Image.Image, tuple[int, int]] | None:
+        """Cover the insides of closed curves of the head: return the mask and its upper left corner on the canvas.
 
         None where they are out of sight.
         """
-        margin = 3 * blur + 1 / self.size
-        points = np.vstack(panes)
-        left, top = (max(0, math.floor((low - margin) * self.size)) for low in points.min(0).tolist())
-        right, bottom = (min(self.size, math.ceil((high + margin) * self.size)) for high in points.max(0).tolist())
+        points = self.pose.project(np.concatenate(curves), depth) * self.size
+        margin = 3 * blur * self.size + 1
+        left, top = (max(0, math.floor(low - margin)) for low in points.min(0).tolist())
+        right, bottom = (min(self.size, math.ceil(high + margin)) for high in points.max(0).tolist())
         if right <= left or bottom <= top:
             return None
         # The more a shape is blurred, the fewer samples it needs.
         samples = SUPERSAMPLING if blur * self.size < 0.45 else 2 if blur * self.size < 1.4 else 1
         mask = Image.new("L", ((right - left) * samples, (bottom - top) * samples))
         pen = ImageDraw.Draw(mask)
-        for pane in panes:
-            corners = pane * (self.size * samples) - (left * samples, top * samples)
-            # On a grid of 1/64 px, a last bit that differs between CPUs does not reach Pillow's float32.
-            pen.polygon((np.round(corners * 64) / 64).ravel().tolist(), fill=round(255 * min(1.0, opacity)))
+        # On a grid of 1/64 px, a last bit that differs between CPUs does not reach Pillow's float32.
+        corners = (np.round((points - (left, top)) * (64 * samples)) / 64).ravel().tolist()
+        start, fill = 0, round(255 * min(1.0, opacity))
+        for line in curves:
+            end = start + 2 * len(line)
+            pen.polygon(corners[start:end], fill=fill)
+            start = end
         if blur:
             mask = mask.filter(ImageFilter.GaussianBlur(round(blur * self.size * samples, 3)))
         return mask if samples == 1 else mask.reduce(samples), (left, top)
 
-    def projected(self, curves: Sequence[Array], depth: float | None) -> list[Array]:
-        """Turn curves of the head into curves of the panel, all at once."""
-        points = self.pose.project(np.concatenate(curves), depth)
-        ends = np.cumsum([len(line) for line in curves]).tolist()
-        return [points[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-
     def inside(self, curves: Sequence[Array], depth: float | None = None) -> Image.Image:
         """Cover the insides of closed curves of the head with a mask of the canvas's size."""
         whole = Image.new("L", (self.size, self.size))
-        covered = self.mask(self.projected(curves, depth), 1, 0)
+        covered = self.mask(curves, 1, 0, depth)
         if covered is not None:
             whole.paste(*covered)
         return whole
@@ -507,7 +514,7 @@ class Canvas:
         `paint` is a colour, or a texture of the canvas's size; `blur` is a fraction of the panel's side; `within`, a
         mask of the canvas's size, keeps the paint inside it.
         """
-        covered = self.mask(self.projected(curves, depth), opacity, blur) if opacity > 0 else None
+        covered = self.mask(curves, opacity, blur, depth) if opacity > 0 else None
         if covered is None:
             return
         mask, (left, top) = covered
@@ -579,13 +586,16 @@ def draw_skin(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
     long, wide, apart = face.nose_long, face.nose_wide, face.eye_apart
     tip, eyes, cheeks = hill(0, long, wide * 0.8, 0.12), hill(apart, 0.0, 0.24, 0.15), hill(0.56, 0.44, 0.24, 0.2)
     bags, lids = hill(apart, 0.17, 0.2, 0.07), hill(apart, -0.08, 0.24, 0.1)
-    nose, corners = hill(0, 0.12, 0.1, 0.28), hill(0.19, -0.06, 0.08, 0.1)
-    height += face.nose_high * (0.1 * nose + 0.13 * hill(0, long * 0.7, 0.12, 0.22) + 0.16 * tip)
+    nose, corners = hill(0, 0.12, face.ridge, 0.28), hill(0.19, -0.06, 0.08, 0.1)
+    height += face.nose_high * (0.1 * nose + 0.13 * hill(0, long * 0.7, face.ridge * 1.15, 0.22) + 0.16 * tip)
     height += 0.07 * hill(wide, long + 0.02, 0.075, 0.07) + 0.06 * hill(apart, -face.brow_height, 0.3, 0.08)
     height += 0.1 * hill(0, -0.75, 0.55, 0.35) + 0.09 * hill(0, face.chin - 0.2, 0.2, 0.14)
     height += 0.07 * hill(0, 0.92, 0.3, 0.2) - 0.05 * hill(0, 1.1, 0.2, 0.06)
     height += (0.07 + 0.05 * max(0.0, face.smile)) * cheeks - 0.03 * face.eye_bags * bags
     height += 0.05 * hill(apart, 0.02, 0.15, 0.09) - (0.1 + 0.14 * face.socket) * eyes - 0.1 * face.socket * corners
+    height += 0.06 * face.socket * hill(0, -face.brow_height + 0.02, 0.3, 0.1) - 0.05 * face.socket * hill(
+        0, -0.08, 0.14, 0.06
+    )
     slope_down, slope_across = np.gradient(height, 1 / (size * pose.scale))
     x, y, z = np.array(face.light) / math.hypot(*face.light)
     facing = np.clip((z - x * slope_across - y * slope_down) / np.sqrt(slope_across**2 + slope_down**2 + 1), 0, 1)
@@ -595,8 +605,10 @@ def draw_skin(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
     shade = shade * (1 - 0.3 * face.socket * corners)
     shade = shade + 0.03 * field(rng, (size, size), (9, 9)) + face.rough * rng.standard_normal((size, size))
     blush = 0.35 * tip + (0.35 + 0.4 * face.make_up) * cheeks
-    spots = face.freckles * np.clip(8 * field(rng, (size, size), (size // 2, size // 2)) - 5, 0, 1)
-    spots *= hill(0, 0.35, 0.7, 0.25)
+    spots = np.zeros((size, size))
+    if face.freckles:
+        spots = np.clip(8 * field(rng, (size, size), (size // 2, size // 2)) - 5, 0, 1)
+        spots *= face.freckles * hill(0, 0.35, 0.7, 0.25)
     shine = 30 * facing**24 * (tip + 0.5 * hill(0, -0.6, 0.4, 0.25))
     # Shadows on skin are redder than the light: the exponents differ.
     shade = np.log(np.maximum(shade, 0.05))
@@ -764,7 +776,10 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
     canvas.paint(at(socket), shade, 0.4 * face.socket, 0.014)
     corner = shape([(-half * 1.4, 0.1), (-half * 1.3, brow * 0.7), (-half * 0.8, brow * 0.6), (-half * 0.85, 0.04)])
     canvas.paint(at(corner), shade, 0.5 * face.socket, 0.012)
-    canvas.paint(at(almond * (1.25, 1.6)), dark, 0.1 + 0.4 * face.make_up, 0.012)
+    canvas.paint(at(almond * (1.25, 1.6)), dark, 0.1 + 0.3 * face.make_up, 0.012)
+    lid = shape([(-half * 1.1, 0.02), (-half * 0.5, brow * 0.55), (half * 0.6, brow * 0.6), (half * 1.3, brow * 0.3),
+                 (half, 0.02), (0, -opened)])  # fmt: skip
+    canvas.paint(at(lid), face.eye_shadow, 0.75 * max(0.0, face.make_up - 0.35), 0.007)
     bag = curve([(-half * 1.05, 0.09), (-half * 0.4, 0.17), (half * 0.2, 0.2), (half * 0.85, 0.15)])
     canvas.paint(at(bag + (0, -0.05)), lit(face.skin, 1.15), 0.3 * face.eye_bags, 0.01)
     canvas.paint(at(stroke(bag, 0.045)), shade, 0.2 + 0.55 * face.eye_bags, 0.006)
@@ -836,7 +851,7 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
     bridge = curve([(0.1, -0.2), (0.075, 0.05), (0.11, long - 0.15)]) * (-math.copysign(1, face.light[0]), 1)
     canvas.paint([stroke(bridge, 0.09)], dark, 0.16 * face.nose_high, 0.014, 0.97)
     sides = both(stroke(curve([(0.16, -0.22), (0.11, -0.02), (0.13, 0.15)]), 0.05))
-    canvas.paint(sides, dark, 0.12 + 0.25 * face.socket, 0.009, 0.95)
+    canvas.paint(sides, dark, 0.1 + 0.15 * face.socket, 0.009, 0.95)
 
 
 def draw_mouth(canvas: Canvas, face: Face) -> None:
@@ -880,8 +895,8 @@ def draw_wrinkles(canvas: Canvas, face: Face) -> None:
     ]
     canvas.paint([line for foot in feet for line in both(stroke(foot, 0.022))], dark, min(0.6, 0.5 * face.lines), 0.004)
     frown = [stroke([(0.07, -0.34), (0.08, -0.16)], 0.025), stroke([(-0.09, -0.36), (-0.075, -0.2)], 0.02)]
-    frown.append(stroke(curve([(-0.13, -0.1), (0, -0.13), (0.13, -0.1)]), 0.03))
-    canvas.paint(frown, dark, min(0.5, 0.8 * max(0.0, face.age - 0.25) + 0.25 * face.socket), 0.006)
+    frown += [stroke(curve([(-0.15, y + 0.03), (0, y), (0.15, y + 0.03)]), 0.03) for y in (-0.14, -0.05)]
+    canvas.paint(frown, dark, min(0.6, 0.8 * max(0.0, face.age - 0.25) + 0.4 * face.socket), 0.006)
     bunny = [stroke([(0.1, y), (0.19, y + 0.06)], 0.025) for y in (0.06, 0.13)]
     canvas.paint([line for crease in bunny for line in both(crease)], dark, min(0.4, 0.35 * face.lines), 0.005)
     lines = [stroke(curve([(-0.42, y + 0.03), (0, y), (0.42, y + 0.03)]), 0.022) for y in (-0.52, -0.64, -0.76)]
