@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image
 
 from anteojos import training
-from anteojos.faces import LOOSE_EYES, Face, align
+from anteojos.faces import Face, align
 from anteojos.recipes import RECIPES
 from pictures import Pixels, face_of, name_of, parse_arguments, prepare, read
 from readme import mean_and_range, write_part
 
+# Where the eyes are on average in the pictures of a sheet, as fractions of their width and height.
+EYES = ((0.375, 0.47), (0.625, 0.47))
 SIDE = 0.8  # of the square around a face, in units of the shorter side: a sheet of Kaggle's layout has 125 px of 155
 RAISED = 0.1  # how much higher than the middle of the face's box the middle of the square is, in units of half its side
 
@@ -41,7 +43,7 @@ def move_face(pixels: Pixels, face: Face) -> Pixels:
     side = round(SIDE * min(height, width))
     changed = np.full_like(pixels, 255)
     top, left = (height - side) // 2, (width - side) // 2
-    square = align(Image.fromarray(pixels), face.eyes, side, LOOSE_EYES)
+    square = align(Image.fromarray(pixels), face.eyes, side, EYES)
     changed[top : top + side, left : left + side] = square
     return changed
 

@@ -167,7 +167,7 @@ def _facts(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | str
         return str(error)
     found = detector.default()(decoded.image) if crop == "face" else []
     face = faces.largest(found)
-    hashed = faces.align(decoded.image, face.eyes, _HASHED, faces.LOOSE_EYES) if face else decoded.image
+    hashed = faces.align(decoded.image, face.eyes, _HASHED) if face else decoded.image
     return (
         decoded.width,
         decoded.height,

@@ -17,8 +17,6 @@ Box = tuple[float, float, float, float]
 # Positions of the two eyes in an aligned face, as fractions of its width and height. The face fills the image: the
 # eyebrows, the frame of large glasses and the mouth are inside, most of the background is not.
 EYES: tuple[Point, Point] = ((0.33, 0.42), (0.67, 0.42))
-# Positions of the eyes in a looser crop with hair and background, by which near-duplicates are found.
-LOOSE_EYES: tuple[Point, Point] = ((0.375, 0.47), (0.625, 0.47))
 
 # A box from the hairline to the chin is 0.88 of an aligned face high, and its middle is 0.064 of its height too low.
 # Source: T. Karras et al., "A Style-Based Generator Architecture for GANs", 2019: on average in FFHQ the eyes are 0.25

@@ -11,8 +11,8 @@ import pandas as pd
 # `faces` are empty; with preprocess.crop: none no face is searched for, and `faces` is 0.
 FACE = ("left", "top", "right", "bottom", "left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "turn", "score")
 # File is the path below data/raw, with slashes; label is "" where it is not known; width and height are in px, mode is
-# Pillow's; dhash is the 64-bit difference hash of the face with hair and background, or of the whole image where there
-# is no face, in 16 hex digits.
+# Pillow's; dhash is the 64-bit difference hash of the aligned face, or of the whole image where there is no face, in
+# 16 hex digits.
 COLUMNS = ("file", "split", "label", "width", "height", "mode", "bytes", "sha256", "dhash", "faces", *FACE)
 # What an index.csv has of them.
 INDEX = ("file", "label", "width", "height", "faces", *FACE)
