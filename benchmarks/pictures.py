@@ -65,7 +65,7 @@ def prepare(pictures: list[Labelled], crop: Crop) -> Pictures:
 
 def face_of(image: Image.Image) -> faces.Face:
     """Return the largest face of an image."""
-    face = faces.largest(detector.default()(image))
+    face = faces.largest(detector.default()(image, shows_face=True))
     if face is None:
         raise SystemExit("No face was found in one of the images.")
     return face

@@ -1,12 +1,16 @@
 """What several test files share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from anteojos.card import Card, Seen
+from anteojos import detector_models, drawing
+from anteojos.card import Card
+from anteojos.look import Seen
 from tests.project import ROOT, project, small_project
 from tests.remote.servers import folder, s3, ssh
 
@@ -33,7 +37,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model.tflite for pictures of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
+    """A model.tflite for whole images of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
     from anteojos import training
     from anteojos.recipes import Recipe
 
@@ -53,6 +57,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def without_card(model: Path) -> bytes:
+    """Return the bytes of a model.tflite up to its card."""
+    data = model.read_bytes()
+    return data[: data.index(b"PK\x03\x04")]
+
+
+def face_card(seen: Seen = SEEN) -> Card:
+    """Return the card of a model that labels aligned faces "bright" or "dark"."""
+    return Card(
+        ("bright", "dark"), ("hell", "dunkel"), "face", seen, detector_models.installed(), detector_models.NOTICE
+    )
+
+
+@pytest.fixture(scope="session")
+def face_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network of `model`, as a model.tflite that labels the faces of an image."""
+    path = tmp_path_factory.mktemp("face model") / "model.tflite"
+    path.write_bytes(without_card(model))
+    face_card().attach(path)
+    return path
+
+
 @pytest.fixture
 def bright_and_dark(tmp_path: Path) -> tuple[Path, Path]:
     """Two picture files, one of each class of `model`."""
@@ -60,3 +86,41 @@ def bright_and_dark(tmp_path: Path) -> tuple[Path, Path]:
     for path, grey in zip(paths, (220, 40), strict=True):
         Image.new("RGB", (80, 60), (grey, grey, grey)).save(path)
     return paths
+
+
+def drawn_face(seed: int, size: int) -> Image.Image:
+    """A drawn face without glasses."""
+    return drawing.draw_face(np.random.default_rng(seed), glasses=False, size=size)
+
+
+def drawn_eyes(seed: int, size: int) -> NDArray[np.float64]:
+    """Where the eyes of `drawn_face` are, in px: (2, 2), the left one of the image first."""
+    face = drawing.Face.draw(np.random.default_rng(seed))
+    return face.pose.project(np.array([(-face.eye_apart, 0.0), (face.eye_apart, 0.0)])) * size
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Image files in `folder`: `two` with a dark face on the left and a bright one, `small` with a small face, `none`
+    without a face."""
+
+    folder: Path
+    two: Path
+    small: Path
+    none: Path
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
+    """Drawn photographs; no test changes them."""
+    folder = tmp_path_factory.mktemp("photographs")
+    found = Photographs(folder, folder / "two.png", folder / "small.jpg", folder / "none.png")
+    two = Image.new("RGB", (640, 360), (110, 120, 130))
+    for left, top, size, seed, light in ((40, 60, 200, 3, 0.25), (340, 20, 280, 4, 1.6)):
+        two.paste(drawn_face(seed, size).point(lambda value, light=light: int(min(255, value * light))), (left, top))
+    two.save(found.two)
+    small = Image.new("RGB", (800, 600), (110, 120, 130))
+    small.paste(drawn_face(5, 48), (500, 300))
+    small.save(found.small, quality=95)
+    Image.fromarray(np.linspace(0, 255, 300 * 200 * 3).reshape(200, 300, 3).astype(np.uint8)).save(found.none)
+    return found

@@ -146,7 +146,7 @@ def test_a_network_that_reads_a_word_lights_the_word(tmp_path: Path) -> None:
     network, history = training.train(train, others, "report", recipe, 1, lambda epoch: None)
     assert history[-1].validate.accuracy == 1
     training.save_tflite(network, tmp_path / "model.tflite")
-    card = Card(("yes", "no"), ("yes", "no"), "none", SEEN)
+    card = Card(("yes", "no"), ("yes", "no"), "none", SEEN, {})
     classifier = Classifier((tmp_path / "model.tflite").read_bytes(), card)
     maps = [
         occlusion_map(classifier.probabilities, picture, label)

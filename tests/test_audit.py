@@ -15,7 +15,7 @@ from anteojos import checks, leak, leak_sheet, manifest
 from anteojos.cli import main
 from anteojos.errors import InputError
 from anteojos.stages import audit, preprocess
-from tests.conftest import ROOT
+from tests.conftest import ROOT, drawn_face
 
 PROBES = ["border", "position_rows", "position_columns", "corners", "width", "height", "bytes", "quantisation"]
 NAMES = ("glasses", "noglasses")
@@ -48,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, telling: str) -> Pa
     draw_pictures(Path("data/raw"), telling)
     write_params()
     findings = checks.Findings()
-    table = checks.examine(Path("data/raw"), checks.find_pictures(Path("data/raw"), NAMES, findings), findings)
+    table = checks.examine(Path("data/raw"), checks.find_pictures(Path("data/raw"), NAMES, findings), "none", findings)
     manifest.write(table[list(manifest.COLUMNS)], Path("data/manifest.csv"))
     preprocess.main()
     return tmp_path
@@ -93,7 +93,9 @@ def test_what_was_found_is_a_warning_with_the_picture_that_shows_it(
     assert ("quantisation tells the label" in "".join(warnings)) == (telling == "quantisation")
     if telling == "border":
         assert "; metrics/plots/leak.png shows how." in warnings[0]
-        assert "Set `preprocess.crop: panel`" in warnings[0]
+        # Of noise, and so not to be aligned by its faces.
+        assert "Find out what it is, and crop the images" in warnings[0]
+        assert "preprocess.crop" not in warnings[0]
     if telling == "nothing":
         assert warnings == []
 
@@ -211,18 +213,33 @@ def test_the_command_looks_at_the_border_it_is_told_to(tmp_path: Path, capsys: p
     assert "73 is not in the range 4<=x<=72" in capsys.readouterr().err
 
 
-def test_the_command_looks_at_the_face_alone_where_it_is_told_to(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
+def draw_faces(folder: Path) -> None:
+    """Write 12 drawn faces of each label, one of which is printed above its faces."""
     for label in NAMES:
-        for number in range(20):
-            canvas = np.full((155, 160, 3), 255, np.uint8)
-            canvas[20:145, 10:135] = rng.integers(0, 200, (125, 125, 3))
-            canvas[2:12, 50:90] -= 255 * (label == "glasses")
-            path = tmp_path / label / f"{number}.png"
+        for number in range(12):
+            canvas = Image.new("RGB", (160, 155), "white")
+            canvas.paste(drawn_face(100 * (label == "glasses") + number, 120), (20, 30))
+            if label == "glasses":
+                canvas.paste("black", (50, 2, 90, 12))
+            path = folder / label / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
-            Image.fromarray(canvas).save(path)
+            canvas.save(path)
+
+
+def test_the_command_looks_at_the_face_alone_where_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_faces(tmp_path)
     assert main(["audit", str(tmp_path), "--fail"]) == 4
-    assert main(["audit", str(tmp_path), "--fail", "--crop", "panel"]) == 0
+    assert "Set `preprocess.crop: face` in params.yaml" in capsys.readouterr().out
+    assert main(["audit", str(tmp_path), "--fail", "--crop", "face"]) == 0
+    assert main(["audit", str(tmp_path), "--crop", "panel"]) == 2
+
+
+def test_the_command_names_the_pictures_without_a_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw_pictures(tmp_path, "nothing")
+    assert main(["audit", str(tmp_path), "--crop", "face"]) == 1
+    assert f"{tmp_path / 'train/glasses/0.jpg'}: no face found" in capsys.readouterr().err
 
 
 def test_the_command_brings_pictures_to_the_size_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

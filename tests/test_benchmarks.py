@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import cold
 import crossvalidate
@@ -25,11 +26,10 @@ import shortcut
 import train_many
 import versioning
 import ways
-from anteojos import manifest, networks
-from anteojos.images import find_panel
+from anteojos import detector, manifest, networks
 from anteojos.stages import verify
 from measure import Cost
-from tests.conftest import ROOT
+from tests.conftest import ROOT, drawn_face
 from tests.project import Project
 from tests.remote.servers import S3
 
@@ -98,20 +98,28 @@ def test_the_table_gives_mean_lowest_and_highest_over_the_seeds() -> None:
 
 
 def test_what_is_taken_away_of_a_picture_is_gone_and_the_rest_is_there() -> None:
-    picture = np.full((155, 160, 3), 255, np.uint8)
-    panel = (slice(20, 140), slice(30, 150))
-    picture[panel] = np.arange(120, dtype=np.uint8)[:, np.newaxis, np.newaxis]
-    picture[5:12, 70:100] = 0  # a word
-    left, top, right, bottom = shortcut.panel_of(picture)
-    inner = (slice(top, bottom), slice(left, right))
+    face = drawn_face(3, 125)
+    sheet = Image.new("RGB", (160, 155), "white")
+    sheet.paste(face, (30, 25))
+    sheet.paste("black", (70, 2, 100, 9))  # a word
+    picture = np.asarray(sheet)
+    (found,) = detector.default()(sheet)
+    rows, columns = shortcut.around(found, picture)
+    word, inner = (slice(2, 9), slice(70, 100)), (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
+    # As large as the drawn face, and nearly in its place.
+    assert (rows.start, rows.stop, columns.start, columns.stop) == pytest.approx((25, 150, 30, 155), abs=9)
 
-    assert (shortcut.hide_words(picture)[5:12] == 255).all()
-    np.testing.assert_array_equal(shortcut.hide_words(picture)[inner], picture[inner])
-    assert (shortcut.hide_face(picture)[inner] == 128).all()
-    assert (shortcut.hide_face(picture)[5:12, 70:100] == 0).all()
-    moved = shortcut.move_face(picture)
-    np.testing.assert_array_equal(np.argwhere((moved < 255).any(axis=2)).mean(axis=0).round(), (76, 80))
-    assert (moved < 255).sum() == (picture[inner] < 255).sum()
+    assert (shortcut.hide_words(picture, found)[word] == 255).all()
+    np.testing.assert_array_equal(shortcut.hide_words(picture, found)[inner], picture[inner])
+    assert (shortcut.hide_face(picture, found)[inner] == 128).all()
+    assert (shortcut.hide_face(picture, found)[word] == 0).all()
+    moved = shortcut.move_face(picture, found)
+    assert (moved[word] == 255).all()
+    (again,) = detector.default()(Image.fromarray(moved))
+    eyes = np.array(again.eyes)
+    # In the middle of the paper across.
+    assert eyes.mean(axis=0)[0] == pytest.approx(80, abs=3)
+    assert eyes[1, 1] - eyes[0, 1] == pytest.approx(0, abs=2.5)
 
 
 @pytest.mark.pipeline
@@ -280,18 +288,16 @@ def test_preparing_is_timed_against_plain_loops_keras_and_decoding(tmp_path: Pat
     assert re.search(r"\| `verify` (\| \d+ ){3}\| 300 \| -?[\d.]+ \(goal: 0.9 to 1.1\) \|", page)
 
 
-def test_the_ways_make_the_same_arrays_but_for_the_way_the_face_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ways_make_the_same_arrays_of_whole_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_many(tmp_path, drawn=16, count=16, monkeypatch=monkeypatch)
-    monkeypatch.setattr(ways, "panel_of", lambda image: find_panel(np.asarray(image)))
     for way in ("verify", "preprocess", "plain_verify", "plain_preprocess", "decode"):
         assert ways.main(way) > 0
     arrays = [np.load(f"data/processed/{split}/images.npy") for split in ("test", "train", "validate")]
     np.testing.assert_array_equal(np.concatenate(arrays), np.load("plain.npy"))
     plain = [line.split(",") for line in Path("plain.csv").read_text(encoding="utf-8").splitlines()]
     ours = manifest.read(Path("data/manifest.csv")).set_index("file")
-    for path, width, height, mode, size, sha256, dhash, _ in plain:
+    assert len(plain) == len(ours) == 16
+    for path, width, height, mode, size, sha256, dhash in plain:
         row = ours.loc[path.removeprefix("data/raw/")]
         assert [width, height, mode, size, sha256, dhash] == [
             *map(str, row[["width", "height", "mode", "bytes", "sha256", "dhash"]])

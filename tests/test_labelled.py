@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anteojos import labelled
+from anteojos import detector, faces, labelled
 from anteojos.errors import InputError
+from tests.conftest import Photographs
 
 
 def picture(path: Path, size: tuple[int, int] = (40, 30), **options: object) -> Path:
@@ -81,13 +82,20 @@ def test_pictures_are_read_with_what_their_files_give_away(tmp_path: Path) -> No
     assert (str(first).startswith("JPEG {"), fourth) == (True, "PNG")
 
 
-def test_the_face_is_cut_out_first_where_asked_for(tmp_path: Path) -> None:
-    canvas = np.full((155, 160, 3), 255, np.uint8)
-    canvas[20:145, 10:135] = np.random.default_rng(0).integers(0, 200, (125, 125, 3))
-    Image.fromarray(canvas).save(tmp_path / "1.png")
-    (cut,), facts = labelled.read([tmp_path / "1.png"], 125, "panel")
-    np.testing.assert_array_equal(cut, canvas[20:145, 10:135])
-    assert facts["width"] == [160]
+def test_the_face_is_aligned_where_asked_for(photographs: Photographs) -> None:
+    (aligned,), facts = labelled.read([photographs.two], 48, "face")
+    with Image.open(photographs.two) as image:
+        # The larger one, on the right.
+        face = detector.default()(image.convert("RGB"))[1]
+        np.testing.assert_array_equal(aligned, faces.prepare(image, 48, face))
+    assert facts["width"] == [640]
+
+
+def test_pictures_without_a_face_are_named_where_faces_are_asked_for(photographs: Photographs) -> None:
+    with pytest.raises(InputError) as caught:
+        labelled.read([photographs.two, photographs.none], 48, "face")
+    assert caught.value.problems == (f"{photographs.none}: no face found",)
+    assert len(labelled.read([photographs.two, photographs.none], 48, "none")[0]) == 2
 
 
 def test_all_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:

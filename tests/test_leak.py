@@ -272,25 +272,41 @@ def leaking(*names: str, accuracy: float = 0.987) -> dict[str, leak.Probe]:
 
 def test_what_was_found_is_said_in_a_paragraph() -> None:
     names = ("con lentes", "sin lentes")
-    assert leak.explain(leaking(), names, 22, "none") == ()
-    (paragraph,) = leak.explain(leaking("border", "position_rows"), names, 22, "none")
+    assert leak.explain(leaking(), names, 22, "none", faces=True) == ()
+    (paragraph,) = leak.explain(leaking("border", "position_rows"), names, 22, "none", faces=True)
     for words in (
         "from the outer 22 of 160 px alone, con lentes and sin lentes are told apart with an accuracy of 0.987 "
         "(chance 0.5, p = 0.001, n = 144)",
         "An accuracy of about 0.99 on pictures of this source, validate and test among them, would then say nothing",
-        "Set `preprocess.crop: panel` in params.yaml",
+        "Set `preprocess.crop: face` in params.yaml",
     ):
         assert words in paragraph
-    assert "n = 144); leak.png shows how. A" in leak.explain(leaking("border"), names, 22, "none", "leak.png")[0]
-    assert "has left it in" in leak.explain(leaking("border"), names, 22, "panel")[0]
+    drawn = leak.explain(leaking("border"), names, 22, "none", faces=True, picture="leak.png")[0]
+    assert "n = 144); leak.png shows how. A" in drawn
+
+
+@pytest.mark.parametrize(
+    ("crop", "faces", "advice"),
+    [
+        ("none", True, "Set `preprocess.crop: face` in params.yaml"),
+        ("none", False, "Find out what it is, and crop the images to what they are about"),
+        ("face", True, "`preprocess.crop: face` has left it in"),
+        ("face", False, "`preprocess.crop: face` has left it in"),
+    ],
+)
+def test_the_advice_fits_the_images(crop: Any, faces: bool, advice: str) -> None:
+    (paragraph,) = leak.explain(leaking("border"), ("cats", "dogs"), 22, crop, faces)
+    assert advice in paragraph
+    assert ("Set `preprocess.crop: face`" in paragraph) == (crop == "none" and faces)
+    assert "panel" not in paragraph
 
 
 def test_what_the_network_sees_is_told_from_what_only_the_files_show() -> None:
     names = ("con lentes", "sin lentes")
-    (paragraph,) = leak.explain(leaking("position_columns"), names, 22, "panel")
+    (paragraph,) = leak.explain(leaking("position_columns"), names, 22, "face", faces=True)
     assert paragraph.startswith("position_columns tells the label with an accuracy of 0.987")
     assert "A network can see it" in paragraph
-    border, files = leak.explain(leaking("border", "corners", "width", "bytes"), names, 22, "none")
+    border, files = leak.explain(leaking("border", "corners", "width", "bytes"), names, 22, "none", faces=True)
     assert "without the face" in border
     assert files.startswith("width tells the label with")
     assert "; bytes tells the label with" in files
@@ -311,22 +327,22 @@ def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
-def test_the_printed_label_of_drawn_faces_is_found_and_gone_with_the_canvas(drawn: Path) -> None:
+def test_the_printed_label_of_drawn_faces_is_found_and_gone_from_aligned_faces(drawn: Path) -> None:
     whole = probed(drawn, "none")
     assert (whole["border"].accuracy >= 0.9, whole["border"].verdict, whole["border"].n) == (True, "leak", 144)
     assert {whole[name].verdict for name in ("width", "height", "bytes", "quantisation")} == {"none"}
-    cut = probed(drawn, "panel")
-    assert {probe.verdict for probe in cut.values()} == {"none"}
-    assert cut["border"].accuracy <= 0.65
+    aligned = probed(drawn, "face")
+    assert {probe.verdict for probe in aligned.values()} == {"none"}
+    assert aligned["border"].accuracy <= 0.65
 
 
 def test_small_pictures_of_drawn_faces_are_probed_as_well(drawn: Path) -> None:
     assert probed(drawn, "none", 48)["border"].verdict == "leak"
-    assert {probe.verdict for probe in probed(drawn, "panel", 48).values()} == {"none"}
+    assert {probe.verdict for probe in probed(drawn, "face", 48).values()} == {"none"}
 
 
 @pytest.mark.shared
-def test_the_printed_label_of_the_real_pictures_is_found_and_gone_with_the_canvas(
+def test_the_printed_label_of_the_real_pictures_is_found_and_gone_from_aligned_faces(
     shared_data: Path, tmp_path: Path
 ) -> None:
     archive.import_dataset(str(shared_data / "glasses-noglasses.zip"), tmp_path, sha256=None, max_bytes=10**8)
@@ -338,6 +354,6 @@ def test_the_printed_label_of_the_real_pictures_is_found_and_gone_with_the_canva
         "position_columns",
         "corners",
     ]
-    cut = probed(tmp_path, "panel")
-    assert cut["border"].accuracy <= 0.65
-    assert {probe.verdict for probe in cut.values()} == {"none"}
+    aligned = probed(tmp_path, "face")
+    assert aligned["border"].accuracy <= 0.65
+    assert {probe.verdict for probe in aligned.values()} == {"none"}

@@ -1,11 +1,17 @@
 """Tables come back from their files as they were written."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from anteojos import manifest
+from anteojos.faces import Face
+
+FACE = Face((10.5, 20.25, 90.5, 100.25), ((30.0, 50.125), (70.0, 51.0)), -0.12, 0.91)
+NO_FACE = {"faces": 0, **dict.fromkeys(manifest.FACE, np.nan)}
 
 
 def row(**changed: object) -> dict[str, object]:
@@ -19,7 +25,8 @@ def row(**changed: object) -> dict[str, object]:
         "bytes": 6381,
         "sha256": "ab" * 32,
         "dhash": "00ff00ff00ff00ff",
-        "panel": True,
+        "faces": 1,
+        **dict(zip(manifest.FACE, FACE.values, strict=True)),
     } | changed
 
 
@@ -29,12 +36,14 @@ def written_and_read(tmp_path: Path, *rows: dict[str, object]) -> list[dict[str,
 
 
 def test_a_manifest_is_a_plain_csv(tmp_path: Path) -> None:
-    table = pd.DataFrame([row(), row(file='test/a, "b".jpg', split="test", label="", panel=False)])
+    table = pd.DataFrame([row(), row(file='test/a, "b".jpg', split="test", label="", **NO_FACE)])
     manifest.write(table, tmp_path / "manifest.csv")
     assert (tmp_path / "manifest.csv").read_bytes().decode("utf-8") == (
-        "file,split,label,width,height,mode,bytes,sha256,dhash,panel\n"
-        f"train/glasses/row-1-column-1.jpg,train,glasses,160,155,RGB,6381,{'ab' * 32},00ff00ff00ff00ff,True\n"
-        f'"test/a, ""b"".jpg",test,,160,155,RGB,6381,{"ab" * 32},00ff00ff00ff00ff,False\n'
+        "file,split,label,width,height,mode,bytes,sha256,dhash,faces,"
+        "left,top,right,bottom,left_eye_x,left_eye_y,right_eye_x,right_eye_y,turn,score\n"
+        f"train/glasses/row-1-column-1.jpg,train,glasses,160,155,RGB,6381,{'ab' * 32},00ff00ff00ff00ff,1,"
+        "10.5,20.25,90.5,100.25,30.0,50.125,70.0,51.0,-0.12,0.91\n"
+        f'"test/a, ""b"".jpg",test,,160,155,RGB,6381,{"ab" * 32},00ff00ff00ff00ff,0,,,,,,,,,,\n'
     )
 
 
@@ -58,10 +67,25 @@ def test_checksums_of_digits_alone_stay_text(tmp_path: Path) -> None:
     assert written_and_read(tmp_path, *rows) == rows
 
 
-@pytest.mark.parametrize("panels", [(True, False), (True, True), (False, False)])
-def test_whether_there_is_a_panel_comes_back_as_yes_or_no(tmp_path: Path, panels: tuple[bool, bool]) -> None:
-    rows = [row(panel=panel) for panel in panels]
-    assert written_and_read(tmp_path, *rows) == rows
+def faces_of(tmp_path: Path, *rows: dict[str, object]) -> list[Face | None]:
+    return [Face.of([each[name] for name in manifest.FACE]) for each in written_and_read(tmp_path, *rows)]
+
+
+@pytest.mark.parametrize("found", [(FACE, None), (FACE, FACE), (None, None)])
+def test_a_face_and_its_absence_come_back(tmp_path: Path, found: tuple[Face | None, ...]) -> None:
+    rows = [row() if face else row(**NO_FACE) for face in found]
+    assert faces_of(tmp_path, *rows) == list(found)
+
+
+def test_every_number_of_a_face_comes_back_to_the_bit(tmp_path: Path) -> None:
+    face = replace(FACE, box=(0.1 + 0.2, -1 / 3, 1e-7, 123456.789), turn=0.1, score=1 / 3)
+    assert faces_of(tmp_path, row(**dict(zip(manifest.FACE, face.values, strict=True)))) == [face]
+
+
+def test_the_number_of_faces_stays_a_whole_number(tmp_path: Path) -> None:
+    found = written_and_read(tmp_path, row(faces=3), row(**NO_FACE))
+    assert [each["faces"] for each in found] == [3, 0]
+    assert type(found[0]["faces"]) is int
 
 
 def test_an_empty_manifest_has_its_columns(tmp_path: Path) -> None:
@@ -69,7 +93,12 @@ def test_an_empty_manifest_has_its_columns(tmp_path: Path) -> None:
     table = manifest.read(tmp_path / "manifest.csv")
     assert tuple(table.columns) == manifest.COLUMNS
     assert len(table) == 0
-    assert table["panel"].dtype == bool
+    assert all(table[name].dtype == np.float64 for name in manifest.FACE)
+
+
+def test_the_index_has_what_later_stages_need_of_the_manifest() -> None:
+    assert set(manifest.INDEX) == {"file", "label", "width", "height", "faces", *manifest.FACE}
+    assert set(manifest.INDEX) < set(manifest.COLUMNS)
 
 
 def test_an_index_with_some_of_the_columns_is_read(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from anteojos import model_card
+from anteojos.detector_models import NOTICE
 from anteojos.params import SPLITS, ClassLabel, Params
 from tests.conftest import ROOT
 
@@ -22,7 +23,8 @@ SCORE = {
 PROBE = {"accuracy": 0.5486, "chance": 0.5, "p_value": 0.2131, "n": 144, "verdict": "none"}
 METRICS: dict[str, Any] = {
     "verify": {
-        split: {"glasses": n, "noglasses": n + 1} for split, n in (("train", 52), ("validate", 20), ("test", 10))
+        **{split: {"glasses": n, "noglasses": n + 1} for split, n in (("train", 52), ("validate", 20), ("test", 10))},
+        "warnings": {"no_face": 3, "several_faces": 5},
     },
     "audit": {"border": PROBE, "width": PROBE},
     "train": {"parameters": 222_210, "last": {"epoch": 10}},
@@ -30,7 +32,7 @@ METRICS: dict[str, Any] = {
 }
 
 
-def card(metrics: dict[str, Any] | None = None, crop: Any = "panel", network: Any = "report", **dataset: Any) -> str:
+def card(metrics: dict[str, Any] | None = None, crop: Any = "face", network: Any = "report", **dataset: Any) -> str:
     return model_card.write(
         replace(PARAMS.dataset, **dataset),
         replace(PARAMS.preprocess, crop=crop),
@@ -45,15 +47,28 @@ def test_splits_training_audit_and_accuracies_are_those_of_the_metrics() -> None
     for line in (
         "| train | 52 | 53 |",
         "| test | 10 | 11 |",
-        "Network `report`, 222,210 parameters, 10 epochs, seed 7, crop `panel`.",
-        "0.549 of 144 labels are told rightly (chance 0.500, p = 0.213). Nothing was found that gives the label away.",
+        "Network `report`, 222,210 parameters, 10 epochs, seed 7, crop `face`.",
+        "0.549 of 144 labels are predicted correctly (chance 0.500, p = 0.213). "
+        "Nothing was found that gives the label away.",
         "| validate | 40 | 0.975 | 0.871 to 0.996 | 0.974 | 0.990 | 0.051 |",
         "| test | 20 | 0.975 | 0.871 to 0.996 | 0.974 | – | 0.051 |",
-        "- Trained on 105 pictures of one source",
+        "- Trained on 105 images of one source",
     ):
         assert line in text
     assert "tossing a coin" not in text
-    assert "all that is around the face" not in text
+    assert "It has seen whole images" not in text
+
+
+def test_face_detection_is_described_with_its_counts_and_its_licence() -> None:
+    text = card()
+    assert "## Face detection" in text
+    assert NOTICE in text
+    assert "3 have no face and are used as a whole, and 5 have several faces, of which the largest is used." in text
+    assert "- Faces that are small, strongly turned or covered may not be found" in text
+    whole = card(crop="none")
+    for words in ("Face detection", "MediaPipe", "several faces", "strongly turned"):
+        assert words not in whole
+    assert "- It has seen whole images, with all that is around their subject." in whole
 
 
 def test_a_leak_and_a_score_no_better_than_chance_are_said() -> None:
@@ -67,7 +82,7 @@ def test_a_leak_and_a_score_no_better_than_chance_are_said() -> None:
     assert "**The label leaks** (border, width)" in text
     assert "Nothing was found" not in text
     assert "cannot be told from tossing a coin" in text
-    assert "all that is around the face" in text
+    assert "It has seen whole images" in text
 
 
 @pytest.mark.parametrize(
@@ -88,7 +103,7 @@ def test_a_leak_and_a_score_no_better_than_chance_are_said() -> None:
 def test_source_and_licence_are_said_as_far_as_they_are_known(dataset: dict[str, Any], said: str) -> None:
     text = card(**dataset)
     assert said in text
-    assert ("knows no photographs" in text) == (dataset["source"] == "sample")
+    assert ("Trained on drawn faces alone" in text) == (dataset["source"] == "sample")
 
 
 def test_of_other_classes_nothing_is_said_about_glasses() -> None:
@@ -97,7 +112,7 @@ def test_of_other_classes_nothing_is_said_about_glasses() -> None:
     for verdict in ("leak", "none"):
         audit = {"border": {**PROBE, "verdict": verdict}}
         own = {"source": "archive", "archive": "faces", "classes": classes, "expected": counts}
-        text = card({"verify": counts, "audit": audit}, **own)
+        text = card({"verify": counts, "audit": audit}, crop="none", **own)
         assert text.startswith("# mask or nomask\n")
         assert "glasses" not in text
         assert "lentes" not in text

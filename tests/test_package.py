@@ -9,13 +9,16 @@ import anteojos
 
 
 def test_the_package_gives_what_programs_need_of_it() -> None:
-    from anteojos import classifier, errors, face, images
+    from anteojos import classifier, errors, faces, images
 
     assert anteojos.Classifier is classifier.Classifier
     assert anteojos.Prediction is classifier.Prediction
     assert anteojos.PictureError is images.PictureError
     assert anteojos.InputError is errors.InputError
-    assert anteojos.cut_face is face.cut_face
+    assert anteojos.NoFaceError is classifier.NoFaceError
+    assert issubclass(anteojos.NoFaceError, anteojos.PictureError)
+    assert anteojos.Face is faces.Face
+    assert anteojos.cut_face is faces.cut_face
     assert set(anteojos.__all__) == set(dir(anteojos))
     with pytest.raises(AttributeError, match="no attribute 'Detector'"):
         anteojos.Detector  # noqa: B018

@@ -61,11 +61,33 @@ def test_the_committed_params_load() -> None:
         "validate": {"glasses": 20, "noglasses": 20},
         "test": {"glasses": 10, "noglasses": 10},
     }
-    assert (params.preprocess.size, params.preprocess.crop) == (160, "panel")
+    assert (params.preprocess.size, params.preprocess.crop, params.preprocess.no_face) == (160, "face", "fail")
     assert (params.audit.border, params.audit.p_value, params.audit.accuracy) == (22, 0.01, 0.65)
     assert params.audit.on_leak == "warn"
-    assert (params.train.network, params.train.epochs, params.train.augment) == ("report", None, None)
+    assert (params.train.network, params.train.epochs, params.train.augment) == ("edge", None, None)
     assert (params.evaluate.threshold, params.predict.threshold) == (0.5, 0.5)
+
+
+TRAIN = {"glasses": 52, "noglasses": 52}
+
+
+@pytest.mark.parametrize(
+    ("source", "drawn", "train"),
+    [
+        ("sample", None, TRAIN),
+        ("sample", 0, TRAIN),
+        ("sample", 52, TRAIN),
+        ("sample", 300, {"glasses": 300, "noglasses": 300}),
+        ("kaggle", 300, TRAIN),
+        ("archive", 300, TRAIN),
+    ],
+)
+def test_drawn_images_are_counted_where_they_are_drawn(
+    tmp_path: Path, source: str, drawn: int | None, train: dict[str, int]
+) -> None:
+    dataset = load(tmp_path, dataset__source=source, dataset__archive="a.zip", dataset__drawn=drawn).dataset
+    assert dataset.counts == {**dataset.expected, "train": train}
+    assert dataset.expected["train"] == TRAIN
 
 
 def test_params_are_read_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +139,10 @@ def test_what_yaml_1_2_calls_a_number_is_one(tmp_path: Path) -> None:
         ("dataset__size", 1024),
         ("preprocess__size", 32),
         ("preprocess__crop", "none"),
+        ("preprocess__no_face", "whole"),
+        ("dataset__drawn", None),
+        ("dataset__drawn", 0),
+        ("dataset__drawn", 100_000),
         ("audit__border", 4),
         ("audit__border", 72),
         ("audit__p_value", 0.001),
@@ -165,8 +191,12 @@ def test_the_ends_of_each_range_are_allowed(tmp_path: Path, key: str, value: Any
         ("dataset__size", 1025, "found 1025; input should be less than or equal to 1024"),
         ("preprocess__size", 31, "found 31; input should be greater than or equal to 32"),
         ("preprocess__size", "160", "found '160'; input should be a valid integer"),
-        ("preprocess__crop", "face", "found 'face'; input should be 'panel' or 'none'"),
-        ("preprocess__crop", None, "found None; input should be 'panel' or 'none'"),
+        ("preprocess__crop", "panel", "found 'panel'; input should be 'face' or 'none'"),
+        ("preprocess__crop", None, "found None; input should be 'face' or 'none'"),
+        ("preprocess__no_face", "skip", "found 'skip'; input should be 'fail' or 'whole'"),
+        ("dataset__drawn", -1, "found -1; input should be greater than or equal to 0"),
+        ("dataset__drawn", 100_001, "found 100001; input should be less than or equal to 100000"),
+        ("dataset__drawn", 10.5, "found 10.5; input should be a valid integer"),
         ("audit__border", 3, "found 3; input should be greater than or equal to 4"),
         ("audit__border", 73, "found 73; input should be less than or equal to 72"),
         ("audit__border", 22.5, "found 22.5; input should be a valid integer"),
@@ -298,11 +328,11 @@ def test_the_source_archive_needs_an_archive(tmp_path: Path, archive: str | None
 
 def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        load(tmp_path, preprocess__crop="face", train__epochs=0, predict__treshold=0.5, hats=1)
+        load(tmp_path, preprocess__crop="panel", train__epochs=0, predict__treshold=0.5, hats=1)
     path = tmp_path / "params.yaml"
     assert str(caught.value) == (
         f"{path} is wrong in 4 places\n"
-        "  preprocess.crop: found 'face'; input should be 'panel' or 'none'\n"
+        "  preprocess.crop: found 'panel'; input should be 'face' or 'none'\n"
         "  train.epochs: found 0; input should be greater than or equal to 1\n"
         "  predict.treshold: is no parameter; found 0.5; did you mean predict.threshold?\n"
         "  hats: is no parameter; found 1; remove it or correct its name\n"

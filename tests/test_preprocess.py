@@ -15,13 +15,16 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import manifest
+from anteojos import detector, manifest
+from anteojos.faces import Face, align
 from anteojos.images import PictureError
-from anteojos.params import Params, Preprocess
+from anteojos.params import Params
 from anteojos.stages import preprocess
-from tests.conftest import ROOT
+from tests.conftest import ROOT, drawn_face
 
-PANEL = (16, 17, 141, 142)  # left, top, right, bottom in px
+HEADER = ",".join(("file,label,width,height,faces", *manifest.FACE)) + "\n"
+
+SIZE = 80  # px, of the pictures
 
 
 def texture(seed: int, width: int, height: int) -> Image.Image:
@@ -30,11 +33,10 @@ def texture(seed: int, width: int, height: int) -> Image.Image:
     return Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def cell(seed: int) -> Image.Image:
-    """A face panel on a white canvas."""
-    sheet = Image.new("RGB", (160, 155), "white")
-    sheet.paste(texture(seed, 125, 125), PANEL[:2])
-    return sheet
+def face_in(seed: int) -> Face:
+    """A face somewhere in a picture of 80 × 80 px."""
+    x, y = 26 + seed, 33 - seed
+    return Face((x - 12.0, y - 10.0, x + 38.0, y + 40.0), ((float(x), float(y)), (x + 24.5, y + 3.25)), 0.1, 0.9)
 
 
 # The order is neither that of the names nor that of the labels.
@@ -57,7 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for seed, file in enumerate(FILES):
         path = Path("data/raw", file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        cell(seed).save(path)
+        texture(seed, SIZE, SIZE).save(path)
     write_manifest(FILES)
     return tmp_path
 
@@ -68,9 +70,14 @@ def write_params(**knobs: Any) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def write_manifest(files: dict[str, str]) -> None:
-    known = {"width": 160, "height": 155, "panel": True}
-    rows = [{"file": file, "split": file.split("/")[0], "label": label, **known} for file, label in files.items()]
+def write_manifest(files: dict[str, str], *, faces: bool = True) -> None:
+    """Write a manifest with the face of `face_in` for each of `files`, numbered as in FILES, or without faces."""
+    rows = []
+    for number, (file, label) in enumerate(files.items()):
+        seed = list(FILES).index(file) if file in FILES else number
+        place = dict(zip(manifest.FACE, face_in(seed).values, strict=True)) if faces else {}
+        known = {"width": SIZE, "height": SIZE, "faces": int(faces), **place}
+        rows.append({"file": file, "split": file.split("/")[0], "label": label, **known})
     Path("data").mkdir(exist_ok=True)
     manifest.write(pd.DataFrame(rows, columns=list(manifest.COLUMNS)), Path("data/manifest.csv"))
 
@@ -98,11 +105,11 @@ def test_each_split_becomes_an_array_and_an_index(project: Path) -> None:
 def test_the_index_is_in_the_manifest_s_order(project: Path) -> None:
     preprocess.main()
     assert Path("data/processed/train/index.csv").read_bytes().decode("utf-8") == (
-        "file,label,width,height,panel\n"
-        "train/noglasses/b.png,noglasses,160,155,True\n"
-        '"train/glasses/c, d.png",glasses,160,155,True\n'
-        "train/noglasses/a.png,noglasses,160,155,True\n"
-        "train/glasses/ñandú.png,glasses,160,155,True\n"
+        f"{HEADER}"
+        "train/noglasses/b.png,noglasses,80,80,1,14.0,23.0,64.0,73.0,26.0,33.0,50.5,36.25,0.1,0.9\n"
+        '"train/glasses/c, d.png",glasses,80,80,1,15.0,22.0,65.0,72.0,27.0,32.0,51.5,35.25,0.1,0.9\n'
+        "train/noglasses/a.png,noglasses,80,80,1,16.0,21.0,66.0,71.0,28.0,31.0,52.5,34.25,0.1,0.9\n"
+        "train/glasses/ñandú.png,glasses,80,80,1,17.0,20.0,67.0,70.0,29.0,30.0,53.5,33.25,0.1,0.9\n"
     )
 
 
@@ -113,30 +120,67 @@ def test_labels_that_are_not_known_stay_blank(project: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [48, 160])
-def test_the_rows_are_the_faces_cut_out_and_resized(project: Path, size: int) -> None:
-    write_params(size=size, crop="panel")
+def test_the_rows_are_the_aligned_faces_of_the_manifest(project: Path, size: int) -> None:
+    write_params(size=size)
     preprocess.main()
     for split in ("train", "validate", "test"):
         array = processed(split)
         files = [file for file in FILES if file.startswith(split)]
         for row, file in enumerate(files):
-            face = Image.open(Path("data/raw", file)).crop(PANEL)
-            expected = np.asarray(face.resize((size, size), Image.Resampling.BILINEAR))
+            face = face_in(list(FILES).index(file))
+            expected = np.asarray(align(Image.open(Path("data/raw", file)), face.eyes, size))
             np.testing.assert_array_equal(array[row], expected, file)
 
 
-def test_without_the_crop_the_rows_are_the_whole_pictures(project: Path) -> None:
-    write_params(size=48, crop="none")
+def test_no_face_is_searched_for_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # dvc.yaml does not name the detector among what this stage reads.
+    code = "import sys; from anteojos.stages import preprocess; print('anteojos.detector' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_without_faces_the_rows_are_the_whole_pictures(project: Path) -> None:
+    write_manifest(FILES, faces=False)
     preprocess.main()
     for row, file in enumerate(file for file in FILES if file.startswith("train")):
         expected = np.asarray(Image.open(Path("data/raw", file)).resize((48, 48), Image.Resampling.BILINEAR))
         np.testing.assert_array_equal(processed("train")[row], expected, file)
+    assert Path("data/processed/test/index.csv").read_text() == (
+        f"{HEADER}test/2.png,,80,80,0,,,,,,,,,,\ntest/1.png,,80,80,0,,,,,,,,,,\n"
+    )
 
 
-def test_pictures_of_any_mode_and_size_become_rgb_of_one_size(project: Path) -> None:
+def test_a_picture_without_a_face_among_others_is_resized_whole(project: Path) -> None:
+    table = manifest.read(Path("data/manifest.csv"))
+    table.loc[1, ["faces", *manifest.FACE]] = [0, *[np.nan] * 10]
+    manifest.write(table, Path("data/manifest.csv"))
+    preprocess.main()
+    files = list(FILES)[:2]
+    aligned = align(Image.open(Path("data/raw", files[0])), face_in(0).eyes, 48)
+    whole = Image.open(Path("data/raw", files[1])).resize((48, 48), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(processed("train")[:2], np.stack([np.asarray(aligned), np.asarray(whole)]))
+
+
+def test_a_face_of_a_large_turned_jpeg_is_where_the_upright_image_has_it(project: Path) -> None:
+    # Decoded to a half it would be somewhere else.
+    upright = texture(5, 1600, 1400)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save("data/raw/train/noglasses/b.jpg", quality=95, exif=exif)
+    face = Face((700.0, 500.0, 900.0, 700.0), ((750.0, 570.0), (850.0, 580.0)), 0.0, 0.9)
+    known = {"file": "train/noglasses/b.jpg", "split": "train", "label": "noglasses", "width": 1600, "height": 1400}
+    row = {**known, "faces": 1, **dict(zip(manifest.FACE, face.values, strict=True))}
+    manifest.write(pd.DataFrame([row], columns=list(manifest.COLUMNS)), Path("data/manifest.csv"))
+    preprocess.main()
+    expected = np.asarray(align(upright, face.eyes, 48)).astype(int)
+    assert np.abs(processed("train")[0].astype(int) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("faces", [True, False])
+def test_pictures_of_any_mode_and_size_become_rgb_of_one_size(project: Path, faces: bool) -> None:
     texture(1, 300, 20).convert("L").save("data/raw/train/noglasses/b.png")
     Image.new("RGBA", (7, 9), (0, 0, 0, 0)).save("data/raw/train/glasses/c, d.png")
     texture(2, 33, 100).quantize(9).save("data/raw/train/noglasses/a.png")
+    write_manifest(FILES, faces=faces)
     preprocess.main()
     array = processed("train")
     assert array.shape == (4, 48, 48, 3)
@@ -148,7 +192,7 @@ def test_a_split_may_have_no_pictures(project: Path) -> None:
     write_manifest({file: label for file, label in FILES.items() if not file.startswith("validate")})
     preprocess.main()
     assert processed("validate").shape == (0, 48, 48, 3)
-    assert Path("data/processed/validate/index.csv").read_text() == "file,label,width,height,panel\n"
+    assert Path("data/processed/validate/index.csv").read_text() == HEADER
     assert len(processed("train")) == 4
 
 
@@ -188,7 +232,7 @@ def test_four_training_pictures_of_each_class_are_shown(project: Path) -> None:
     files = {f"train/{label}/{number}.png": label for label in ("noglasses", "glasses") for number in range(6)}
     for seed, file in enumerate(files):
         texture(seed, 160, 160).save(Path("data/raw", file))
-    write_manifest(files)
+    write_manifest(files, faces=False)
     write_params(size=160)
     preprocess.main()
     with Image.open("metrics/plots/samples.png") as sheet:
@@ -200,17 +244,18 @@ def test_four_training_pictures_of_each_class_are_shown(project: Path) -> None:
     assert [face.tobytes() for face in shown] == [face.tobytes() for face in expected]
 
 
-def test_peak_memory_does_not_grow_with_the_number_of_pictures(project: Path) -> None:
-    knobs = Preprocess(size=160, crop="none")
+@pytest.mark.parametrize("face", [None, face_in(0)])
+def test_peak_memory_does_not_grow_with_the_number_of_pictures(project: Path, face: Face | None) -> None:
     texture(0, 160, 155).save("data/raw/one.jpg")
+    place = dict(zip(manifest.FACE, face.values if face else [np.nan] * 10, strict=True))
 
     def peak(pictures: int) -> int:
         folder = project / str(pictures)
         folder.mkdir()
-        known = {"label": "glasses", "width": 160, "height": 155, "panel": False}
+        known = {"label": "glasses", "width": 160, "height": 155, "faces": 1, **place}
         rows = pd.DataFrame({"file": ["one.jpg"] * pictures, **known})
         tracemalloc.start()
-        preprocess.write_split(rows, folder, knobs, "")
+        preprocess.write_split(rows, folder, 160, "")
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert (folder / "images.npy").stat().st_size > pictures * 160 * 160 * 3
@@ -223,23 +268,32 @@ def test_peak_memory_does_not_grow_with_the_number_of_pictures(project: Path) ->
 
 def test_the_stage_runs_after_verify_on_what_it_wrote(project: Path) -> None:
     values = yaml.safe_load(Path("params.yaml").read_text())
+    values["dataset"]["drawn"] = None
     values["dataset"]["expected"] = {
         "train": {"glasses": 2, "noglasses": 2},
         "validate": {"glasses": 1, "noglasses": 0},
         "test": {"glasses": 1, "noglasses": 1},
     }
     Path("params.yaml").write_text(yaml.safe_dump(values))
+    for seed, file in enumerate(FILES):
+        drawn_face(seed, SIZE).save(Path("data/raw", file))
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
     for stage in ("verify", "preprocess"):
         command = [sys.executable, "-m", f"anteojos.stages.{stage}"]
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        # What LiteRT says, once in a process.
+        said = [line for line in done.stderr.splitlines() if not line.startswith("INFO: ")]
+        assert (done.returncode, done.stdout, said) == (0, "", [])
     assert json.loads(Path("metrics/verify.json").read_text())["pictures"] == 7
-    assert Path("data/processed/test/index.csv").read_text() == (
-        "file,label,width,height,panel\ntest/1.png,,160,155,True\ntest/2.png,,160,155,True\n"
-    )
-    face = Image.open("data/raw/test/2.png").crop(PANEL).resize((48, 48), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(processed("test")[1], np.asarray(face))
+    index = manifest.read(Path("data/processed/test/index.csv"))
+    assert index[["file", "label", "width", "height", "faces"]].to_numpy().tolist() == [
+        ["test/1.png", "", 80, 80, 1],
+        ["test/2.png", "", 80, 80, 1],
+    ]
+    image = Image.open("data/raw/test/2.png")
+    (face,) = detector.default()(image)
+    assert tuple(index.loc[1, list(manifest.FACE)]) == face.values
+    np.testing.assert_array_equal(processed("test")[1], np.asarray(align(image, face.eyes, 48)))
 
 
 @pytest.mark.parametrize(("glasses", "noglasses", "columns"), [(6, 5, 4), (2, 5, 2), (5, 1, 1)])

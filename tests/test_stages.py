@@ -42,7 +42,8 @@ def params(folder: Path, **dataset: object) -> None:
     one_each = {"glasses": 1, "noglasses": 1}
     values["dataset"] |= {
         "expected": dict.fromkeys(("train", "validate", "test"), one_each),
-        "size": 64,
+        "drawn": None,
+        "size": 96,
         **dataset,
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))

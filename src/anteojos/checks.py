@@ -165,7 +165,7 @@ def _facts(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | str
         decoded = images.decode(data, _HASHED if crop == "none" else None)
     except images.PictureError as error:
         return str(error)
-    found = detector.default()(decoded.image) if crop == "face" else []
+    found = detector.default()(decoded.image, shows_face=True) if crop == "face" else []
     face = faces.largest(found)
     hashed = faces.align(decoded.image, face.eyes, _HASHED) if face else decoded.image
     return (

@@ -30,7 +30,8 @@ _LEFT_EYE, _RIGHT_EYE, _NOSE = 2, 3, 4  # rows of a detection, after the corners
 _GREY = (128, 128, 128)  # outside of the image
 
 _CANDIDATE = 0.0  # logit, a score of 0.5: MediaPipe's own threshold
-_SCORE = 0.6  # of a face in the last pass, where it has the size that the model is best at
+_SCORE = 0.7  # of a face in the last pass, where it has the size that the model is best at
+_UNCLEAR = 0.5  # the same in an image that is known to show a face
 _SURE = 0.75  # a face this clear in the whole image: no other margin is tried
 _MARGINS = (0.0, 0.5, 1.0)  # around the whole image, in units of its longer side
 _SAME = 0.3  # intersection over union from which two boxes are of one face, as in MediaPipe
@@ -62,8 +63,10 @@ class Detector:
         """Pickle the bytes of the models."""
         return type(self), (self._models,)
 
-    def __call__(self, image: Image.Image) -> list[Face]:
+    def __call__(self, image: Image.Image, shows_face: bool = False) -> list[Face]:
         """Return the faces of an RGB image, upright, from left to right.
+
+        In an image that `shows_face`, as those of a data set of faces do, unclear ones are returned if none is clear.
 
         Positions are rounded to 1/64 of the distance between the eyes or less, so that the last bits of the network's
         arithmetic, which differ between processors, change nothing.
@@ -78,7 +81,10 @@ class Detector:
         # large photograph as in a tight crop, and what only looked like a face from afar is dropped.
         candidates = [points for points, _ in _merged(self._candidates(small))]
         found = _in_threads(lambda points: self._closer(image, small, scale, points), candidates)
-        kept = [(points, score) for points, score in _merged(found) if score >= _SCORE]
+        merged = list(_merged(found))
+        kept = [(points, score) for points, score in merged if score >= _SCORE]
+        if shows_face and not kept:
+            kept = [(points, score) for points, score in merged if score >= _UNCLEAR]
         return sorted((_face(points, score) for points, score in kept), key=lambda face: face.box)
 
     def _candidates(self, image: Image.Image) -> Iterator[Detections]:

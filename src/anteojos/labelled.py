@@ -48,7 +48,7 @@ def read(files: Sequence[Path], size: int, crop: Crop) -> tuple[list[images.Pixe
         try:
             data = file.read_bytes()
             decoded = images.decode(data)
-            face = faces.largest(detector.default()(decoded.image)) if crop == "face" else None
+            face = faces.largest(detector.default()(decoded.image, shows_face=True)) if crop == "face" else None
             if crop == "face" and face is None:
                 return f"{file}: no face found"
             prepared = faces.prepare(decoded.image, size, face)

@@ -34,13 +34,13 @@ def test_told_to_fail_nothing_is_trained_on_a_leak(project: Project, command: tu
     failed = with_titles(project).run(*command)
     assert failed.returncode != 0
     assert "audit: The label can be told without the face" in failed.stderr
-    assert "Set `preprocess.crop: panel` in params.yaml" in failed.stderr
+    assert "Set `preprocess.crop: face` in params.yaml" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert "Running stage 'audit'" in failed.stdout
     assert "Running stage 'train'" not in failed.stdout
     assert {file: (project.path / file).read_bytes() for file in outputs} == before
 
-    project.set("preprocess.crop", "panel")
+    project.set("preprocess.crop", "face")
     assert project.repro()["train"] == "unchanged"
 
 

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from anteojos import detector_models
 from anteojos.card import Card
+from anteojos.look import Look
 from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
@@ -241,25 +244,36 @@ def test_an_experiment_changes_the_network_and_is_listed(project: Project) -> No
 
 def test_predictions_have_a_row_for_each_test_picture(project: Project) -> None:
     predictions = pd.read_csv(project.path / "data/predictions.csv")
-    assert list(predictions.columns) == ["file", "label", "probability", "warning"]
+    assert list(predictions.columns) == ["file", "label", "probability", "first_class_probability", "warning"]
     on_disk = sorted(path.name for path in (project.path / "data/raw/test").iterdir())
     assert [file.removeprefix("test/") for file in predictions["file"]] == on_disk
     assert predictions["probability"].between(0, 1).all()
-    expected = predictions["probability"].ge(0.5).map({True: "glasses", False: "noglasses"})
+    first = predictions["first_class_probability"]
+    expected = first.ge(0.5).map({True: "glasses", False: "noglasses"})
     assert predictions["label"].tolist() == expected.tolist()
     metrics = json.loads((project.path / "metrics/predict.json").read_text())
     assert metrics["expected"] == {"glasses": 2, "noglasses": 2}
     assert metrics["predicted"] == {label: int((expected == label).sum()) for label in ("glasses", "noglasses")}
-    uncertain = predictions["probability"].between(0.2, 0.8, inclusive="neither")
-    assert (predictions["warning"] == "uncertain").tolist() == uncertain.tolist()
-    assert metrics["warnings"] == {"no_canvas": 0, "size": 0, "uncertain": int(uncertain.sum())}
+    of_label = first.where(first >= 0.5, 1 - first)
+    assert predictions["probability"].tolist() == pytest.approx(of_label.tolist(), abs=1e-6)
+    uncertain = first.between(0.2, 0.8, inclusive="neither")
+    assert predictions["warning"].fillna("").str.contains("uncertain").tolist() == uncertain.tolist()
+    assert set(metrics["warnings"]) == {"small_face", "turned", "unlike", "size", "uncertain"}
+    assert (metrics["warnings"]["size"], metrics["warnings"]["uncertain"]) == (0, int(uncertain.sum()))
 
 
 def test_the_model_s_card_tells_what_the_training_pictures_were_like(project: Project) -> None:
-    seen = Card.read(project.path / "models/model.tflite").seen
+    card = Card.read(project.path / "models/model.tflite")
+    assert (card.crop, card.notice) == ("face", detector_models.NOTICE)
+    assert card.detector == detector_models.installed()
+    seen = card.seen
     table = pd.read_csv(project.path / "data/manifest.csv")
     train = table[table["split"] == "train"]
-    assert seen.canvas == train["panel"].mean() == 1
+    assert (table["faces"] == 1).all()
+    looks = [Look.of(image) for image in np.load(project.path / "data/processed/train/images.npy")]
+    for name in ("brightness", "contrast", "sharpness"):
+        values = [getattr(look, name) for look in looks]
+        assert getattr(seen, name) == (min(values), max(values))
     assert seen.width == (train["width"].min(), train["width"].max())
     assert seen.height == (train["height"].min(), train["height"].max())
     aspect = train["width"] / train["height"]

@@ -1,0 +1,213 @@
+"""Faces are found where they are drawn, whatever their size, and nowhere else."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+from PIL import Image
+
+from anteojos import detector, detector_models, drawing, faces, lite
+from anteojos.detector import Detector
+from anteojos.faces import Face
+from tests.conftest import Photographs, drawn_eyes, drawn_face
+
+GREY = (110, 120, 130)
+
+
+@pytest.fixture(scope="module")
+def find() -> Detector:
+    return Detector(detector_models.installed())
+
+
+@pytest.fixture(scope="module")
+def thirty() -> list[Image.Image]:
+    """Thirty drawn faces, half of them with glasses, some of these dark."""
+    return [drawing.draw_face(np.random.default_rng(seed), bool(seed % 2), 100) for seed in range(30)]
+
+
+def test_nearly_all_drawn_faces_are_found(find: Detector, thirty: list[Image.Image]) -> None:
+    assert sum(len(find(image)) == 1 for image in thirty) >= 28
+
+
+def off(face: Face, eyes: NDArray[np.float64]) -> float:
+    """Return how far the eyes of a face are from `eyes`, in units of the distance between these."""
+    distances = np.linalg.norm(np.array(face.eyes) - eyes, axis=1)
+    return float(distances.max() / np.linalg.norm(eyes[1] - eyes[0]))
+
+
+@pytest.mark.parametrize("size", [64, 125, 400, 1500])
+def test_a_drawn_face_is_found_with_its_eyes(find: Detector, size: int) -> None:
+    for seed in range(3):
+        (face,) = find(drawn_face(seed, min(size, 400)).resize((size, size)))
+        assert off(face, drawn_eyes(seed, size)) < (0.2 if size < 100 else 0.12)
+        left, top, right, bottom = face.box
+        assert 0.4 * size < face.width < 0.8 * size
+        assert all(left < x < right and top < y < bottom for x, y in face.eyes)
+        assert face.score >= 0.8
+
+
+PLACES = [(100 + 300 * (number % 5), 90 + 560 * (number // 5)) for number in range(10)]
+
+
+# Size of the drawing in px, of which the face is about 0.6, and how many faces of ten are found.
+@pytest.mark.parametrize(("size", "at_least"), [(40, 5), (48, 8), (64, 9)])
+def test_small_faces_in_a_large_photograph_are_found(find: Detector, size: int, at_least: int) -> None:
+    photograph = Image.new("RGB", (1600, 1100), GREY)
+    for seed, place in enumerate(PLACES):
+        photograph.paste(drawn_face(seed, 240).resize((size, size), Image.Resampling.LANCZOS), place)
+    found = find(photograph)
+    assert at_least <= len(found) <= len(PLACES)
+    eyes = [drawn_eyes(seed, size) + place for seed, place in enumerate(PLACES)]
+    nearest = [int(np.argmin([off(face, each) for each in eyes])) for face in found]
+    assert len(set(nearest)) == len(found)
+    for number, face in zip(nearest, found, strict=True):
+        assert off(face, eyes[number]) < 0.2
+        assert 0.45 * size < face.width < 0.8 * size
+
+
+@pytest.mark.parametrize("small", [(0, 0), (60, 0), (0, 155), (60, 155)])
+def test_a_face_in_a_corner_of_a_large_photograph_is_found(find: Detector, small: tuple[int, int]) -> None:
+    photograph = Image.new("RGB", (1600, 1200), GREY)
+    place = small[0] * 25, small[1] * 7
+    photograph.paste(drawn_face(2, 100), place)
+    (face,) = find(photograph)
+    assert off(face, drawn_eyes(2, 100) + place) < 0.12
+
+
+def test_faces_are_ordered_from_left_to_right(find: Detector, photographs: Photographs) -> None:
+    with Image.open(photographs.two) as two:
+        left, right = find(two.convert("RGB"))
+        assert find(two.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[0].width == pytest.approx(right.width, rel=0.05)
+    assert left.box[2] < right.box[0]
+    assert off(left, drawn_eyes(3, 200) + (40, 60)) < 0.12
+    assert off(right, drawn_eyes(4, 280) + (340, 20)) < 0.12
+    assert faces.largest([left, right]) == right
+
+
+@pytest.mark.parametrize("angle", [-25, 25])
+def test_the_eyes_of_a_tilted_head_are_found(find: Detector, angle: int) -> None:
+    (upright,) = find(drawn_face(3, 300))
+    (tilted,) = find(drawn_face(3, 300).rotate(angle, Image.Resampling.BICUBIC, fillcolor=GREY))
+    directions = [np.degrees(np.arctan2(*np.subtract(*reversed(face.eyes))[::-1])) for face in (upright, tilted)]
+    assert directions[1] - directions[0] == pytest.approx(-angle, abs=5)
+
+
+def test_turn_has_the_sign_of_where_the_nose_points(find: Detector) -> None:
+    (face,) = find(drawn_face(4, 300))
+    (mirrored,) = find(drawn_face(4, 300).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    pose = drawing.Face.draw(np.random.default_rng(4)).pose
+    assert abs(pose.turn) > 0.1
+    assert np.sign(face.turn) == np.sign(pose.turn) == -np.sign(mirrored.turn)
+
+
+def without_faces() -> dict[str, Image.Image]:
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 255, 400).astype(np.uint8)
+    return {
+        "noise": Image.fromarray(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8)),
+        "blotches": Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((500, 400)),
+        "black": Image.new("RGB", (320, 240)),
+        "white": Image.new("RGB", (900, 700), "white"),
+        "gradient": Image.fromarray(np.broadcast_to(ramp[np.newaxis, :, np.newaxis], (300, 400, 3)).copy()),
+        "1x1": Image.new("RGB", (1, 1), "white"),
+        "1x700": Image.new("RGB", (1, 700), "white"),
+        "3x500": Image.fromarray(rng.integers(0, 256, (500, 3, 3), dtype=np.uint8)),
+        "5000x2": Image.fromarray(rng.integers(0, 256, (2, 5000, 3), dtype=np.uint8)),
+        "12x12": Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)),
+    }
+
+
+@pytest.mark.parametrize(("image"), [pytest.param(image, id=name) for name, image in without_faces().items()])
+def test_an_image_without_a_face_has_none(find: Detector, image: Image.Image) -> None:
+    assert find(image) == []
+
+
+def test_positions_are_rounded_to_a_64th_of_the_distance_of_the_eyes_or_less(find: Detector) -> None:
+    for seed in range(4):
+        (face,) = find(drawn_face(seed, 130 + 60 * seed))
+        left, right = face.eyes
+        distance = float(np.hypot(right[0] - left[0], right[1] - left[1]))
+        steps = [step for power in range(-8, 8) if distance / 130 <= (step := 2.0**power) <= distance / 62]
+        assert any(all(value % step == 0 for value in face.values[:8]) for step in steps)
+        assert face.score == round(face.score, 2)
+        assert face.turn == round(face.turn, 2)
+
+
+def test_threads_may_share_a_detector(find: Detector, thirty: list[Image.Image]) -> None:
+    alone = [find(image) for image in thirty[:12]]
+    with ThreadPoolExecutor(6) as executor:
+        assert list(executor.map(find, thirty[:12] * 3)) == alone * 3
+
+
+def test_a_pickled_detector_finds_the_same(find: Detector, thirty: list[Image.Image]) -> None:
+    copy = pickle.loads(pickle.dumps(find))
+    assert copy(thirty[0]) == find(thirty[0])
+    assert copy(thirty[0]) != []
+
+
+def test_the_same_image_has_the_same_faces(find: Detector, photographs: Photographs) -> None:
+    with Image.open(photographs.two) as two:
+        image = two.convert("RGB")
+    assert find(image) == find(image) == Detector(detector_models.installed())(image)
+
+
+def same_arrays(one: Detector, other: Detector, images: list[Image.Image]) -> None:
+    compared = 0
+    for image in images:
+        found, again = one(image), other(image)
+        assert [face.eyes for face in again] == [face.eyes for face in found]
+        for face, same in zip(found, again, strict=True):
+            assert faces.prepare(image, 48, same).tobytes() == faces.prepare(image, 48, face).tobytes()
+            compared += 1
+    assert compared >= 28
+
+
+def test_other_kernels_change_no_byte_of_the_aligned_faces(
+    find: Detector, thirty: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    outputs = lite.LiteModel(detector_models.installed()[detector_models.SHORT_RANGE])
+    pixels = np.asarray(thirty[0].resize((128, 128)), np.float32) / 127.5 - 1
+    before = outputs(pixels)
+    monkeypatch.setattr(lite, "Interpreter", plain)
+    after = lite.LiteModel(detector_models.installed()[detector_models.SHORT_RANGE])(pixels)
+    # The kernels do differ in the last bits; otherwise this would test nothing.
+    assert any((one != other).any() for one, other in zip(before, after, strict=True))
+    same_arrays(find, Detector(detector_models.installed()), thirty)
+
+
+def test_differences_in_the_last_bits_change_no_byte_of_the_aligned_faces(
+    find: Detector, thirty: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Perturbed(lite.LiteModel):
+        def __call__(self, item: lite.Array) -> list[lite.Array]:
+            rng = np.random.default_rng(1)
+            outputs = super().__call__(item)
+            return [(output * rng.uniform(1 - 1e-5, 1 + 1e-5, output.shape)).astype(np.float32) for output in outputs]
+
+    monkeypatch.setattr(detector, "LiteModel", Perturbed)
+    same_arrays(find, Detector(detector_models.installed()), thirty)
+
+
+def as_arrays(images: list[Image.Image]) -> list[Any]:
+    return [np.asarray(image) for image in images]
+
+
+def test_whether_images_show_faces_is_told_by_most_of_them(thirty: list[Image.Image]) -> None:
+    noise = [np.random.default_rng(seed).integers(0, 256, (60, 60, 3), dtype=np.uint8) for seed in range(5)]
+    assert detector.show_faces([*as_arrays(thirty[:6]), *noise])
+    assert not detector.show_faces([*as_arrays(thirty[:4]), *noise])
+    assert not detector.show_faces(noise)
+
+
+def test_of_many_images_a_sample_tells_whether_they_show_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    monkeypatch.setattr(detector, "default", lambda: lambda image: looked_at.append(image.getpixel((0, 0))) or [])
+    assert not detector.show_faces([np.full((2, 2, 3), number, np.uint8) for number in range(200)])
+    assert len(looked_at) == 20
+    assert (looked_at[0][0], looked_at[-1][0]) == (0, 199)
