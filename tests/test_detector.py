@@ -127,6 +127,19 @@ def test_an_image_without_a_face_has_none(find: Detector, image: Image.Image) ->
     assert find(image) == []
 
 
+def test_an_unclear_face_is_found_where_the_image_is_known_to_show_one(
+    find: Detector, photographs: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Image.open(photographs.two) as two:
+        image = two.convert("RGB")
+    clear = find(image)
+    assert find(image, shows_face=True) == clear
+    monkeypatch.setattr(detector, "_SCORE", 0.99)
+    assert find(image) == []
+    assert find(image, shows_face=True) == clear
+    assert find(Image.new("RGB", (200, 200), GREY), shows_face=True) == []
+
+
 def test_positions_are_rounded_to_a_64th_of_the_distance_of_the_eyes_or_less(find: Detector) -> None:
     for seed in range(4):
         (face,) = find(drawn_face(seed, 130 + 60 * seed))

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -34,7 +34,7 @@ class Card:
     names: tuple[str, str]
     crop: "Crop"
     seen: Seen
-    detector: Mapping[str, bytes]
+    detector: Mapping[str, bytes] = field(default_factory=dict)
     notice: str = ""
 
     def attach(self, model: Path) -> None:

@@ -176,7 +176,8 @@ def predict(
 
     with _without_remarks():
         classifier = Classifier.load(model)
-    found = labelling.find(paths)
+    # Copies of an earlier run are no images to label.
+    found = labelling.find(paths, ignored=annotate)
     if not found.files:
         others = f" ({_files(found.skipped)} of other formats)" if found.skipped else ""
         raise InputError(

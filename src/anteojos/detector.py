@@ -31,7 +31,7 @@ _GREY = (128, 128, 128)  # outside of the image
 
 _CANDIDATE = 0.0  # logit, a score of 0.5: MediaPipe's own threshold
 _SCORE = 0.7  # of a face in the last pass, where it has the size that the model is best at
-_UNCLEAR = 0.5  # the same in an image that is known to show a face
+_UNCLEAR = 0.6  # the same in an image that is known to show a face
 _SURE = 0.75  # a face this clear in the whole image: no other margin is tried
 _MARGINS = (0.0, 0.5, 1.0)  # around the whole image, in units of its longer side
 _SAME = 0.3  # intersection over union from which two boxes are of one face, as in MediaPipe
@@ -40,6 +40,7 @@ _SMALL = 256  # px; in an image that is no larger, faces are too large for tiles
 _TILES_ACROSS = 4  # tiles of the full-range model along the longer side, before overlap
 _OVERLAP = 0.25  # of a tile's side
 _SAMPLE = 20  # images of a data set by which it is told whether it shows faces
+_STEPS_OF_SQUARE = 32  # the same for the square of the last pass, in units of its side
 _STEPS = 64  # positions are rounded to a power of 2 of at most this fraction of the distance between the eyes
 
 
@@ -198,10 +199,19 @@ def _view(image: Image.Image, square: Square, size: int) -> Image.Image:
 
 
 def _around(points: Floats) -> Square:
-    """Return the square around a detection in which it is looked at again."""
+    """Return the square around a detection in which it is looked at again, rounded as positions of faces are."""
     (left, top), (right, bottom) = points[:2].tolist()
     side = _ZOOM * max(right - left, bottom - top)
-    return (left + right - side) / 2, (top + bottom - side) / 2, side
+    step = _step(side / _STEPS_OF_SQUARE)
+    left, top, side = (
+        round(value / step) * step for value in ((left + right - side) / 2, (top + bottom - side) / 2, side)
+    )
+    return left, top, side
+
+
+def _step(length: float) -> float:
+    """Return the largest power of 2 up to `length`, which is the same for all lengths but those next to another."""
+    return 2.0 ** math.floor(math.log2(length))
 
 
 def _merged(detections: Iterable[Detections]) -> Iterator[tuple[Floats, float]]:
@@ -234,8 +244,7 @@ def _face(points: Floats, score: float) -> Face:
     left, right, nose = (complex(*points[row]) for row in (_LEFT_EYE, _RIGHT_EYE, _NOSE))
     line = right - left
     turn = ((nose - (left + right) / 2) / line).real
-    # A power of 2, which is the same for all distances but those next to another power.
-    step = 2.0 ** math.floor(math.log2(abs(line) / _STEPS))
+    step = _step(abs(line) / _STEPS)
     rounded = (np.round(points / step) * step).tolist()
     return Face(
         box=(*rounded[0], *rounded[1]),

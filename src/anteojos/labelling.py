@@ -81,19 +81,21 @@ class Totals:
         self.without_face += not labelled.predictions and not labelled.error
 
 
-def find(paths: Sequence[Path]) -> Found:
+def find(paths: Sequence[Path], ignored: Path | None = None) -> Found:
     """List the files among `paths` and, sorted, the images in the folders among them; of -, what stdin lists.
 
-    Hidden files in folders are ignored; other files that are no images are counted.
+    In folders, hidden files and those below `ignored` are ignored; other files that are no images are counted.
     """
     found = Found()
     for path in paths:
         if str(path) == "-":
-            listed = find(_listed(sys.stdin.buffer.read()))
+            listed = find(_listed(sys.stdin.buffer.read()), ignored)
             found.files += listed.files
             found.skipped += listed.skipped
         elif path.is_dir():
             inside = [file for file in sorted(path.rglob("*")) if file.is_file() and not _hidden(file, path)]
+            if ignored:
+                inside = [file for file in inside if not file.resolve().is_relative_to(ignored.resolve())]
             found.files += filter(is_picture, inside)
             found.skipped += sum(not is_picture(file) for file in inside)
         else:

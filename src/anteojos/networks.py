@@ -111,12 +111,11 @@ def averaged(network: keras.Model, mirrored: bool) -> keras.Model:
 
     It shares the weights of `network`. A network with one output is returned as it is, unless `mirrored`.
     """
-    images = keras.Input(network.input_shape[1:], name="images")
-    outputs = keras.tree.flatten(network(images))
-    if mirrored:
-        outputs += keras.tree.flatten(network(ops.flip(images, axis=2)))
-    if len(outputs) == 1:
+    if len(network.outputs) == 1 and not mirrored:
         return network
+    images = keras.Input(network.input_shape[1:], name="images")
+    shown = [images, ops.flip(images, axis=2)] if mirrored else [images]
+    outputs = keras.tree.flatten([network(view) for view in shown])
     return keras.Model(images, layers.Average(name="mean")(outputs), name=f"{network.name}_averaged")
 
 

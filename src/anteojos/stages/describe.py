@@ -23,7 +23,7 @@ def main() -> None:
         interval = f"95 % interval {score['accuracy_low']:.3f} to {score['accuracy_high']:.3f}"
         correct = round(score["accuracy"] * score["n"])
         print(f"{split}: {correct} of {score['n']} labels are correct, accuracy {score['accuracy']:.3f} ({interval})")
-    print("To label the faces in your own photographs: anteojos predict photo.jpg")
+    print("To label your own images: anteojos predict photo.jpg")
 
 
 if __name__ == "__main__":
