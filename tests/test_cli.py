@@ -363,9 +363,10 @@ def test_annotated_copies_do_not_overwrite_the_originals(
     assert main([*arguments, str(tmp_path)]) == 1
     assert "is one of the images, and would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "two.png").read_bytes() == before
-    # A second time into another folder: the copies of before are replaced.
+    # Twice into a subfolder: the copies of the first run are no images to label, and are replaced.
     for _ in range(2):
-        assert main([*arguments[:3], str(tmp_path / "two.png"), "--annotate", str(tmp_path / "out")]) == 0
+        assert main([*arguments, str(tmp_path / "out")]) == 0
+        assert [row["face"] for row in rows(capsys.readouterr().out)] == ["1", "2"]
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["two.png"]
 
 

@@ -84,7 +84,8 @@ class Totals:
 def find(paths: Sequence[Path], ignored: Path | None = None) -> Found:
     """List the files among `paths` and, sorted, the images in the folders among them; of -, what stdin lists.
 
-    In folders, hidden files and those below `ignored` are ignored; other files that are no images are counted.
+    Of a folder, hidden files and those in its subfolder `ignored` are ignored; other files that are no images are
+    counted.
     """
     found = Found()
     for path in paths:
@@ -94,7 +95,7 @@ def find(paths: Sequence[Path], ignored: Path | None = None) -> Found:
             found.skipped += listed.skipped
         elif path.is_dir():
             inside = [file for file in sorted(path.rglob("*")) if file.is_file() and not _hidden(file, path)]
-            if ignored:
+            if ignored and path.resolve() in ignored.resolve().parents:
                 inside = [file for file in inside if not file.resolve().is_relative_to(ignored.resolve())]
             found.files += filter(is_picture, inside)
             found.skipped += sum(not is_picture(file) for file in inside)
