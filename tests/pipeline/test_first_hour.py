@@ -170,7 +170,7 @@ def test_a_wrong_key_is_named_before_dvc_has_removed_an_output(project: Project,
 def test_the_first_run_says_how_long_it_takes(project: Project) -> None:
     assert "There is no model here yet" not in project.must(*make(project, "repro"))
     (project.path / "models/model.tflite").unlink()
-    assert "all stages run, which takes about a minute" in project.must(*make(project, "repro"))
+    assert "all stages run, which takes about 3 minutes" in project.must(*make(project, "repro"))
 
 
 def test_a_download_without_git_is_told_from_a_clone(project: Project) -> None:

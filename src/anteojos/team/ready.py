@@ -18,7 +18,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     if not MODEL.exists():
-        print("There is no model here yet: all stages run, which takes about a minute with the drawn faces.")
+        print("There is no model here yet: all stages run, which takes about 3 minutes with the drawn faces.")
     return 0
 
 
