@@ -31,7 +31,7 @@ _GREY = (128, 128, 128)  # outside of the image
 
 _CANDIDATE = 0.0  # logit, a score of 0.5: MediaPipe's own threshold
 _SCORE = 0.7  # of a face in the last pass, where it has the size that the model is best at
-_UNCLEAR = 0.6  # the same in an image that is known to show a face
+_UNCLEAR = 0.5  # the same in an image that is known to show a face
 _SURE = 0.75  # a face this clear in the whole image: no other margin is tried
 _MARGINS = (0.0, 0.5, 1.0)  # around the whole image, in units of its longer side
 _SAME = 0.3  # intersection over union from which two boxes are of one face, as in MediaPipe
