@@ -105,6 +105,7 @@ def test_every_command_and_snippet_of_a_page_does_what_it_says(page: Path, check
         assert list((checkout.path.parent / "the bucket").rglob("*.dir"))
 
 
+@pytest.mark.timeout(900)  # it trains three networks
 def test_the_tutorial_says_what_its_reader_gets(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
     # As many epochs as the reader has, so that something is learned; and a cache of its own, as the reader's.
