@@ -87,7 +87,8 @@ def test_a_merge_conflicts_in_results_alone_and_make_resolve_settles_it_from_the
     project.must("git", "checkout", "--quiet", into)
     assert project.run("git", "merge", {"main": "skewed", "skewed": "main"}[into]).returncode == 1
     conflicts = project.must("git", "diff", "--name-only", "--diff-filter=U").split()
-    assert {"dvc.lock", "metrics/evaluate.json"} <= set(conflicts) <= {"dvc.lock", *metrics}
+    # Which metrics conflict depends on the trained weights: git merges lines that are not adjacent.
+    assert {"dvc.lock"} <= set(conflicts) <= {"dvc.lock", *metrics}
 
     output = project.must(*MAKE, "resolve")
     assert "Stage 'train' is cached - skipping run" in output or "Stage 'train' didn't change" in output
