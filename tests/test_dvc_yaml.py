@@ -1,13 +1,19 @@
 """dvc.yaml says the truth about what each stage reads."""
 
 import ast
+import copy
 import hashlib
+from collections.abc import Callable
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from anteojos import params
+from anteojos.params import GLASSES, Params
 from tests.conftest import ROOT
 from tests.import_graph import imported_files
 
@@ -39,6 +45,45 @@ def test_dvc_watches_exactly_the_parameters_that_the_stage_reads(stage: str) -> 
     files = imported_files(f"anteojos.stages.{stage}") - {"src/anteojos/params.py"}
     read = set().union(*(parameters_read(ROOT / file) for file in files))
     assert set(STAGES[stage]["params"]) == read - CHANGE_NO_OUTPUT
+
+
+def test_no_stage_reads_a_parameter_that_dvc_does_not_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Unlike parameters_read, it also sees what is read through another name.
+    monkeypatch.chdir(tmp_path)
+    counts = {"train": 4, "validate": 2, "test": 1}
+    values = copy.deepcopy(PARAMS)
+    values["dataset"]["expected"] = {split: dict.fromkeys(GLASSES, n) for split, n in counts.items()}
+    values["dataset"]["drawn"] = None
+    values["train"] |= {"epochs": 1, "network": "sigmoid"}
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+    read: set[str] = set()
+    for section in (field.name for field in fields(Params)):
+        kind = getattr(params, section.capitalize())
+        monkeypatch.setattr(kind, "__getattribute__", recording(section, read))
+    load = Params.load
+
+    def loaded() -> Params:
+        values = load()
+        read.clear()  # what was read to check params.yaml itself
+        return values
+
+    monkeypatch.setattr(Params, "load", loaded)
+    for stage, definition in STAGES.items():
+        import_module(f"anteojos.stages.{stage}").main()
+        assert read, f"{stage} reads no parameter"
+        assert read - CHANGE_NO_OUTPUT <= set(definition["params"]), stage
+
+
+def recording(section: str, read: set[str]) -> Callable[[object, str], object]:
+    """Return a `__getattribute__` that adds the parameters of `section` that it is asked for to `read`."""
+
+    def get(self: object, name: str) -> object:
+        if name in PARAMS[section]:
+            read.add(f"{section}.{name}")
+        return object.__getattribute__(self, name)
+
+    return get
 
 
 def test_no_section_of_parameters_is_watched_whole() -> None:

@@ -118,7 +118,7 @@ def test_where_the_network_looked_is_drawn_for_right_answers_and_mistakes() -> N
 def test_where_the_network_looked_is_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = []
     for cores in (1, 5):
-        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr("anteojos.threads.cores", lambda cores=cores: cores)
         evaluate.main()
         sheets.append(Path("metrics/plots/attention.png").read_bytes())
     assert sheets[0] == sheets[1]

@@ -460,16 +460,6 @@ def test_other_formats_are_decoded_whole() -> None:
     assert decode(encoded(texture(1400, 1300), "PNG"), 160).pixels.shape == (1300, 1400, 3)
 
 
-def test_what_pillow_warns_of_is_not_repeated_and_others_warnings_are() -> None:
-    code = (
-        "import warnings, io; from PIL import Image; from anteojos import images; "
-        "data = io.BytesIO(); Image.new('1', (9600, 9600)).save(data, 'PNG'); images.decode(data.getvalue()); "
-        "warnings.warn('another matter')"
-    )
-    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == "<string>:1: UserWarning: another matter\n"
-
-
 # --- difference hash
 
 

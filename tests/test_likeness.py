@@ -31,8 +31,15 @@ def prepared(brightness: float = 0.5, contrast: float = 0.15, blur: int = 12) ->
 
 
 PREPARED = prepared()
-ALIKE: dict[str, Any] = {"width": 160, "height": 155, "face": None, "probability": 0.9, "uncertain": (0.2, 0.8)}
-WITH_FACE = {**ALIKE, "width": 4000, "height": 3000, "face": FACE}
+ALIKE: dict[str, Any] = {
+    "width": 160,
+    "height": 155,
+    "crop": "none",
+    "face": None,
+    "probability": 0.9,
+    "uncertain": (0.2, 0.8),
+}
+WITH_FACE = {**ALIKE, "width": 4000, "height": 3000, "crop": "face", "face": FACE}
 
 
 def test_of_a_picture_like_those_of_the_training_nothing_is_said() -> None:
@@ -71,6 +78,8 @@ def test_a_face_in_profile_is_turned(turn: float, warned: bool) -> None:
 
 def test_the_size_of_the_file_does_not_matter_for_a_face() -> None:
     assert warnings(SEEN, PREPARED, **{**WITH_FACE, "width": 10_000, "height": 50}) == {}
+    # Such as a face that was cut out before.
+    assert warnings(SEEN, PREPARED, **{**WITH_FACE, "width": 10, "height": 50, "face": None}) == {}
 
 
 # A quarter of the range beyond either end: 0.35 to 0.65, 0.075 to 0.225.

@@ -131,6 +131,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert failed.stderr == "data: File exists\n"
 
 
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [
+        ("raise OSError(errno.ENOSPC, 'No space left on device', 'x.csv')", "x.csv: No space left on device"),
+        ("raise PermissionError(errno.EACCES, 'Permission denied', 'x.csv')", "x.csv: Permission denied"),
+        ("open('x.csv')", "FileNotFoundError: [Errno 2] No such file or directory: 'x.csv'"),
+        ("raise TimeoutError(errno.ETIMEDOUT, 'timed out')", "TimeoutError: [Errno 110] timed out"),
+    ],
+)
+def test_only_errors_of_the_machine_have_no_traceback(tmp_path: Path, code: str, last: str) -> None:
+    program = f"import errno; from anteojos.stages import run\ndef main(): {code}\nrun(main)"
+    failed = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == last
+    assert ("Traceback" in failed.stderr) == (last.split(":")[0] in ("FileNotFoundError", "TimeoutError"))
+
+
 @pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
 def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)

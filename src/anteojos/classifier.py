@@ -175,6 +175,7 @@ class Classifier:
             prepared,
             width=decoded.width,
             height=decoded.height,
+            crop=self.card.crop,
             face=face,
             probability=first,
             uncertain=uncertain,

@@ -4,7 +4,6 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -12,6 +11,7 @@ import click
 
 # NumPy, Pillow and LiteRT are imported where they are used, so that --help need not wait for them.
 from anteojos.errors import InputError
+from anteojos.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from anteojos.labelling import Totals
@@ -30,6 +30,7 @@ class _Group(click.Group):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code, as `anteojos --help` lists them."""
+    quiet_libraries()
     # https://no-color.org: any value but an empty one.
     color = False if os.environ.get("NO_COLOR") else None
     try:
@@ -58,19 +59,6 @@ def _say(words: str) -> None:
 
 def _colored(stream: Any) -> bool:
     return bool(stream.isatty() and not os.environ.get("NO_COLOR"))
-
-
-@contextmanager
-def _without_remarks() -> Iterator[None]:
-    """Drop what C++ code prints to stderr: LiteRT tells everyone that it has found its own kernels."""
-    stderr = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 @click.group(
@@ -174,8 +162,7 @@ def predict(
     from anteojos.classifier import Classifier
     from anteojos.outputs import replacing
 
-    with _without_remarks():
-        classifier = Classifier.load(model)
+    classifier = Classifier.load(model)
     # Copies of an earlier run are no images to label.
     found = labelling.find(paths, ignored=annotate)
     if not found.files:

@@ -2,11 +2,9 @@
 
 import asyncio
 import hashlib
-import logging
 import pickle
 import platform
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -113,10 +111,9 @@ def _connected(address: str) -> Iterator["_Cluster"]:
             f"ANTEOJOS_SCHEDULER={address}: the package distributed is not installed ({error})",
             advice="Run `make setup`, or `pip install 'anteojos[cluster]'`; or unset ANTEOJOS_SCHEDULER.",
         ) from error
-    _quieten()
     try:
-        # Knock first: a Client that does not come to be waits long in its destructor, and prints a traceback.
-        asyncio.run(_knock(address))
+        # Probe first: a failed Client blocks in `__del__`, and prints a traceback.
+        asyncio.run(_probe(address))
         client = distributed.Client(address, set_as_default=False)
     except Exception as error:
         # Dask raises all kinds of things where nobody answers, and for addresses and certificates that are wrong. The
@@ -139,24 +136,13 @@ def _connected(address: str) -> Iterator["_Cluster"]:
             client.close(timeout=_EVERY)
 
 
-async def _knock(address: str) -> None:
+async def _probe(address: str) -> None:
     """Connect to a scheduler as a Client would, with the certificates that Dask is configured with."""
     from distributed import Security
     from distributed.comm import connect
 
     comm = await connect(address, **Security().get_connection_args("client"))
     await comm.close()
-
-
-def _quieten() -> None:
-    """Keep Dask from telling in its own words, many of them, what an InputError tells in ours.
-
-    For good: it goes on to tell when its client is closed already.
-    """
-    for name in [*logging.root.manager.loggerDict, "asyncio"]:
-        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
-            logging.getLogger(name).disabled = True
-    warnings.filterwarnings("ignore", module=r"distributed\.")
 
 
 class _Cluster:

@@ -1,6 +1,16 @@
-"""The one error that a person is meant to read."""
+"""Errors that are shown to people without a traceback."""
 
+import errno
 from collections.abc import Iterable
+
+# Errors of the operating system that are not bugs: missing permissions, a full or damaged disk, too little memory, a file
+# in the place of a folder.
+OF_THE_MACHINE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.EEXIST, errno.EISDIR, errno.ENOTDIR),
+}
 
 
 class InputError(Exception):

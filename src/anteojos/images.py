@@ -2,7 +2,6 @@
 
 import io
 import os
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
@@ -37,10 +36,6 @@ _ROOM = 4
 
 # Pillow imports its decoders with the first picture. Now: processes that are forked for many have them then.
 Image.preinit()
-
-# Pillow warns of what it then reads all the same: odd EXIF, large pictures (our own limit is above). Once for all, for
-# warnings.catch_warnings is not safe in threads.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # The brands of HEIC, after "ftyp" in the first bytes of a file: phones use it, and Pillow cannot read it.
 _HEIC = (b"heic", b"heix", b"heim", b"mif1", b"msf1")

@@ -1,10 +1,14 @@
 """Is an image like those that a model was trained on, and its face one that can be labelled? If not, a warning."""
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from anteojos.faces import Face
 from anteojos.images import Pixels
 from anteojos.look import Look, Range, Seen
+
+if TYPE_CHECKING:
+    # Checking params.yaml takes pydantic, which takes longer to import than an image to label.
+    from anteojos.params import Crop
 
 Kind = Literal["small_face", "turned", "unlike", "size", "uncertain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -32,18 +36,20 @@ def warnings(
     *,
     width: int,
     height: int,
+    crop: "Crop",
     face: Face | None,
     probability: float,
     uncertain: tuple[float, float],
 ) -> dict[Kind, str]:
     """Return, by kind and in a few words, why the label of an image should not be relied on; nothing if it may be.
 
-    `prepared` is what the network sees, uint8 (size, size, 3); `width` and `height`, in px, are those of the file, and
-    `face` is where the face is in it, None if the whole image is labelled. `probability` is that of the first class;
-    between the two of `uncertain`, and not at them, the label is uncertain.
+    `prepared` is what the network sees, uint8 (size, size, 3); `width` and `height`, in px, are those of the file.
+    `crop` is that of the training images: their size matters only if they were whole images. `face` is where the face
+    is in the file, None if the whole image is labelled. `probability` is that of the first class; between the two of
+    `uncertain`, and not at them, the label is uncertain.
     """
     found: dict[Kind, str] = {}
-    if face is None:
+    if crop == "none":
         aspect = width / height
         if not (
             _within(width, seen.width, _FAR_SIZE)
@@ -51,7 +57,7 @@ def warnings(
             and _within(aspect, seen.aspect, _FAR_ASPECT)
         ):
             found["size"] = f"{width} × {height} px, trained on {_range(seen.width)} × {_range(seen.height)} px"
-    else:
+    if face:
         if face.width < _SMALL_FACE:
             found["small_face"] = f"small face ({face.width:.0f} px)"
         if abs(face.turn) > _TURNED:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
+from anteojos.quiet import quiet_stderr
+
 Array = npt.NDArray[Any]
 
 
@@ -37,8 +39,9 @@ class LiteModel:
         try:
             interpreter = self._idle.pop()
         except IndexError:
-            interpreter = Interpreter(model_content=self._model)
-            interpreter.allocate_tensors()
+            with quiet_stderr():
+                interpreter = Interpreter(model_content=self._model)
+                interpreter.allocate_tensors()
         yield interpreter
         # After an exception its state is unknown, and it is dropped.
         self._idle.append(interpreter)

@@ -10,7 +10,6 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,27 +22,14 @@ from anteojos import augmentation, tf_config, threads
 from anteojos.errors import InputError
 from anteojos.outputs import ZIP_EPOCH, replacing
 from anteojos.params import Network
+from anteojos.quiet import quiet_stderr
 from anteojos.recipes import Recipe
 
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Drop what is printed to stderr, by C++ code too; exceptions still show."""
-    stderr = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-
-
-# oneDNN's kernels take half the time of TensorFlow's own, which is what it uses on some kinds of processor unless told.
+# oneDNN's kernels take half the time of TensorFlow's own, which are the default on some kinds of CPU.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# TensorFlow greets everyone with a page of remarks on the processor, of which this leaves those on oneDNN.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _silent():
+# Silence TensorFlow's start-up log, except for errors, such as those of a GPU that cannot be used.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+with quiet_stderr():
     import keras
     import tensorflow as tf
 

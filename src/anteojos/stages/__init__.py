@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anteojos.errors import InputError
+from anteojos.errors import OF_THE_MACHINE, InputError
 from anteojos.outputs import LEFT
 from anteojos.processes import end_with_parent
+from anteojos.quiet import quiet_libraries
 
 # Where outputs lie.
 FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/plots")
@@ -27,6 +28,7 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
     DVC removes a stage's outputs before it runs the stage. After a failure they come back from DVC's cache, as
     dvc.lock has them, or from git, so that a stage that could not make new ones leaves those that were there.
     """
+    quiet_libraries()
     stage = os.environ.get("DVC_STAGE", "")
     if stage:
         # A stage whose DVC was killed could only write outputs that nobody commits, into the middle of the next run.
@@ -85,8 +87,7 @@ def _explained(error: BaseException) -> str:
     """Give the text for an error that people can do something about, "" for one that needs its traceback."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if isinstance(error, OSError) and error.strerror:
-        # A full disk, a folder that can't be written: the machine's matter.
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
         return f"{error.filename or 'writing'}: {error.strerror}"
     return str(error) if isinstance(error, InputError) else ""
 

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from anteojos import figures, likeness, manifest, parallel
+from anteojos.card import Card
 from anteojos.classifier import Classifier
 from anteojos.faces import Face
 from anteojos.images import Pixels
-from anteojos.look import Seen
 from anteojos.outputs import replacing, write_json
-from anteojos.params import Params
+from anteojos.params import Params, Predict
 from anteojos.stages import run
 
 TEST = Path("data/processed/test")
@@ -31,7 +31,7 @@ def main() -> None:
     probability = np.fromiter(found, np.float32, count=len(pictures))
     first = probability >= params.predict.threshold
     chosen = np.where(first, *params.dataset.labels)
-    warnings = warn(index, pictures, probability.tolist(), classifier.card.seen, params)
+    warnings = warn(index, pictures, probability.tolist(), classifier.card, params.predict)
     predictions = pd.DataFrame(
         {
             "file": index["file"],
@@ -58,18 +58,19 @@ def main() -> None:
 
 
 def warn(
-    index: pd.DataFrame, pictures: Pixels, probability: Sequence[float], seen: Seen, params: Params
+    index: pd.DataFrame, pictures: Pixels, probability: Sequence[float], card: Card, predict: Predict
 ) -> list[dict[likeness.Kind, str]]:
     """Return for each image of an index what speaks against relying on its label."""
     return [
         likeness.warnings(
-            seen,
+            card.seen,
             picture,
             width=int(row["width"]),
             height=int(row["height"]),
+            crop=card.crop,
             face=Face.of([row[name] for name in manifest.FACE]),
             probability=value,
-            uncertain=params.predict.uncertain,
+            uncertain=predict.uncertain,
         )
         for row, picture, value in zip(index.to_dict("records"), pictures, probability, strict=True)
     ]
