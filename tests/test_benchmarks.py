@@ -16,6 +16,7 @@ from PIL import Image
 
 import cold
 import crossvalidate
+import drawn
 import machine
 import many
 import measure
@@ -26,7 +27,8 @@ import shortcut
 import train_many
 import versioning
 import ways
-from anteojos import detector, manifest, networks
+from anteojos import detector, drawing, manifest, networks
+from anteojos.params import GLASSES, SPLITS
 from anteojos.stages import verify
 from measure import Cost
 from tests.conftest import ROOT, drawn_face
@@ -276,6 +278,32 @@ def test_labels_are_timed_against_tensorflow(tmp_path: Path) -> None:
     assert re.search(r"\| TensorFlow: import, load, predict \| [\d.]+ \| 1.0 \| \d+ \| 1.0 \|\n", page)
     assert re.search(r"\| `report` \| [\d.]+ \| -?[\d.]+ \| 3 \| [\d,]+ \|  \| \d+ \|\n", page)
     assert re.search(r"\| `edge` \| [\d.]+ \| -?[\d.]+ \|  \| [\d,]+ \| 300 \| \d+ \|\n", page)
+
+
+def test_face_detection_table_has_rate_time_and_faces(tmp_path: Path) -> None:
+    page = measured("faces.py", tmp_path, "--pictures", "4", "--rounds", "1")
+    assert re.search(r"\| images of 160 px, \d+ cores \| [\d,]+ a second \| .+ \| 4 faces in 4 images \|\n", page)
+    assert re.search(r"\| JPEG of 4000 × 3000 px \| [\d.]+ s, .+ s \| at most 0.2 s \| 12 of 12 faces \|\n", page)
+
+
+def test_drawn_benchmark_reads_labelled_images_of_all_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing.draw_dataset(tmp_path / "faces", 0, {split: dict.fromkeys(GLASSES, 2) for split in SPLITS}, width=48)
+    own = tmp_path / "labels.csv"
+    own.write_text((tmp_path / "faces/test_labels.csv").read_text().replace("noglasses", "glasses"), encoding="utf-8")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for labels, with_glasses in ((None, 2), (own, 4)):
+        read = drawn.read(tmp_path / "faces", labels)
+        assert {split: len(pictures) for split, pictures in read.items()} == {"train": 4, "validate": 4, "test": 4}
+        assert sum(picture.first for picture in read["test"]) == with_glasses
+
+
+def test_drawn_benchmark_measures_accuracy_auc_and_calibration() -> None:
+    first = np.array([True, True, False, False])
+    assert drawn.measured(first, np.array([1.0, 1.0, 0.0, 0.0])) == [1.0, 1.0, 0.0]
+    accuracy, auc, error = drawn.measured(first, np.array([0.9, 0.3, 0.4, 0.1]))
+    assert (accuracy, auc) == (0.75, 0.75)
+    assert error == pytest.approx((0.1 + 0.7 + 0.4 + 0.1) / 4)
 
 
 def test_preparing_is_timed_against_plain_loops_keras_and_decoding(tmp_path: Path) -> None:

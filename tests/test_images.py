@@ -3,8 +3,6 @@
 import io
 import random
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress

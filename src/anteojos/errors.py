@@ -3,8 +3,8 @@
 import errno
 from collections.abc import Iterable
 
-# Errors of the operating system that are not bugs: missing permissions, a full or damaged disk, too little memory, a file
-# in the place of a folder.
+# Errors of the operating system that are not bugs: missing permissions, a full or damaged disk, too little memory, a
+# file in the place of a folder.
 OF_THE_MACHINE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
