@@ -89,8 +89,8 @@ def test_what_was_found_is_a_warning_with_the_picture_that_shows_it(
     audit.main()
     warnings = capsys.readouterr().err.splitlines()
     assert all(line.startswith("warning (leak): ") for line in warnings)
-    assert ("con lentes and sin lentes are told apart" in "".join(warnings)) == (telling == "border")
-    assert ("quantisation tells the label" in "".join(warnings)) == (telling == "quantisation")
+    assert ("con lentes and sin lentes are classified" in "".join(warnings)) == (telling == "border")
+    assert ("quantisation predicts the label" in "".join(warnings)) == (telling == "quantisation")
     if telling == "border":
         assert "; metrics/plots/leak.png shows how." in warnings[0]
         # Of noise, and so not to be aligned by its faces.
@@ -109,7 +109,7 @@ def test_on_leak_fail_stops_and_keeps_earlier_outputs(project: Path, telling: st
     write_params(on_leak="fail")
     with pytest.raises(InputError) as caught:
         audit.main()
-    assert "con lentes and sin lentes are told apart with an accuracy of 1.000" in caught.value.headline
+    assert "con lentes and sin lentes are classified with an accuracy of 1.000" in caught.value.headline
     assert "anteojos audit data/raw --crop none --border 22 --picture leak.png" in caught.value.advice
     assert " shows how" not in caught.value.headline
     assert outputs() == before
@@ -191,7 +191,7 @@ def test_the_command_prints_every_probe_and_what_was_found(
     probes = {name: (verdict, pictures) for name, _, _, _, pictures, verdict in rows}
     assert probes["border"] == ("leak" if telling == "border" else "none", "28")
     assert probes["quantisation"] == ("leak" if telling == "quantisation" else "none", "28")
-    assert ("glasses and noglasses are told apart" in paragraphs) == (telling == "border")
+    assert ("glasses and noglasses are classified" in paragraphs) == (telling == "border")
     assert (paragraphs == "") == (telling == "nothing")
     assert " shows how" not in paragraphs
 

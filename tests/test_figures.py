@@ -46,7 +46,7 @@ def colours(sheet: Image.Image, box: tuple[int, int, int, int]) -> set[tuple[int
         (20, 5, 2, "p is the probability of con lentes", (896, 944)),
         (7, 5, 3, "", (896, 516)),
         (1, 1, 0, "", (192, 220)),
-        (0, 5, 0, "Nothing was labelled wrongly.", (896, 80)),
+        (0, 5, 0, "All labels are correct.", (896, 80)),
         (0, 5, 0, "", (896, 44)),
     ],
 )

@@ -89,8 +89,8 @@ def commit(metrics: object) -> None:
     [
         pytest.param(None, "in before: none yet", id="no file"),
         pytest.param({"test": {"n": 20}}, "in before: none yet", id="another split"),
-        pytest.param(validate(24, 40), "in before: 0.600 of 40 pictures", id="as good"),
-        pytest.param(validate(50, 80), "The two are of different pictures", id="other pictures"),
+        pytest.param(validate(24, 40), "in before: 0.600 of 40 images", id="as good"),
+        pytest.param(validate(50, 80), "The numbers of images differ", id="other pictures"),
     ],
 )
 def test_it_passes_and_says_what_it_compared(
@@ -101,7 +101,7 @@ def test_it_passes_and_says_what_it_compared(
     gate.main()
     output = capsys.readouterr().out
     assert said in output
-    assert "validate: accuracy 0.600 of 40 pictures, its 95 % interval from 0.446" in output
+    assert "validate: accuracy 0.600 of 40 images, its 95 % interval from 0.446" in output
     assert "The model passes." in output
 
 
@@ -113,7 +113,7 @@ def test_it_names_all_that_is_wrong_at_once(checkout: Path) -> None:
         gate.main()
     assert refused.value.problems == (
         "validate: accuracy 0.600 is below the interval of before, 0.912 and up",
-        "metrics/audit.json: the border tells the label: accuracy 0.993 (p = 0.001); expected that it does not",
+        "metrics/audit.json: the border predicts the label: accuracy 0.993 (p = 0.001); expected no leak",
     )
 
 

@@ -275,9 +275,9 @@ def test_what_was_found_is_said_in_a_paragraph() -> None:
     assert leak.explain(leaking(), names, 22, "none", faces=True) == ()
     (paragraph,) = leak.explain(leaking("border", "position_rows"), names, 22, "none", faces=True)
     for words in (
-        "from the outer 22 of 160 px alone, con lentes and sin lentes are told apart with an accuracy of 0.987 "
+        "from the outer 22 of 160 px alone, con lentes and sin lentes are classified with an accuracy of 0.987 "
         "(chance 0.5, p = 0.001, n = 144)",
-        "An accuracy of about 0.99 on pictures of this source, validate and test among them, would then say nothing",
+        "Then an accuracy of about 0.99 on images of this dataset, including validate and test, does not show",
         "Set `preprocess.crop: face` in params.yaml",
     ):
         assert words in paragraph
@@ -289,9 +289,9 @@ def test_what_was_found_is_said_in_a_paragraph() -> None:
     ("crop", "faces", "advice"),
     [
         ("none", True, "Set `preprocess.crop: face` in params.yaml"),
-        ("none", False, "Find out what it is, and crop the images to what they are about"),
-        ("face", True, "`preprocess.crop: face` has left it in"),
-        ("face", False, "`preprocess.crop: face` has left it in"),
+        ("none", False, "Find out what it is, and crop the images to their subject"),
+        ("face", True, "`preprocess.crop: face` did not remove it"),
+        ("face", False, "`preprocess.crop: face` did not remove it"),
     ],
 )
 def test_the_advice_fits_the_images(crop: Any, faces: bool, advice: str) -> None:
@@ -304,12 +304,12 @@ def test_the_advice_fits_the_images(crop: Any, faces: bool, advice: str) -> None
 def test_what_the_network_sees_is_told_from_what_only_the_files_show() -> None:
     names = ("con lentes", "sin lentes")
     (paragraph,) = leak.explain(leaking("position_columns"), names, 22, "face", faces=True)
-    assert paragraph.startswith("position_columns tells the label with an accuracy of 0.987")
+    assert paragraph.startswith("position_columns predicts the label with an accuracy of 0.987")
     assert "A network can see it" in paragraph
     border, files = leak.explain(leaking("border", "corners", "width", "bytes"), names, 22, "none", faces=True)
     assert "without the face" in border
-    assert files.startswith("width tells the label with")
-    assert "; bytes tells the label with" in files
+    assert files.startswith("width predicts the label with")
+    assert "; bytes predicts the label with" in files
     assert "corners" not in files
     assert "A network does not see this" in files
 

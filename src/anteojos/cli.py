@@ -72,8 +72,8 @@ Examples:
 
 \b
 Exit codes:
-  0    all went well
-  1    wrong input, such as a model that is not there
+  0    success
+  1    wrong input, such as a missing model
   2    wrong arguments
   3    an image could not be read
   4    `audit --fail` found a leak
@@ -81,7 +81,7 @@ Exit codes:
 )
 @click.version_option(package_name="anteojos", message="anteojos %(version)s")
 def command() -> None:
-    """Tell faces with glasses from faces without, or what else a model was trained on."""
+    """Label the faces in images, with or without glasses, or the two classes of your own model."""
 
 
 @command.command(
@@ -93,7 +93,7 @@ Examples:
   find . -name '*.jpg' -print0 | anteojos predict - --format jsonl
   anteojos predict holidays/ --threshold 0.9 --uncertain 0.1 0.9
 
-An image that can't be read is a row with its error; the exit code is then 3.""",
+An image that cannot be read is a row with its error; the exit code is then 3.""",
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="PATH...")
 @click.option(
@@ -212,7 +212,7 @@ def _summary(totals: "Totals", by_face: bool) -> str:
 
 
 @command.command(
-    short_help="Ask whether labels can be told from the pictures' border.",
+    short_help="Check whether the label can be predicted without the face.",
     epilog="""\b
 Examples:
   anteojos audit holidays/
@@ -225,29 +225,33 @@ Examples:
     type=click.Choice(["face", "none"]),
     default="none",
     show_default=True,
-    help="face: look at the face, aligned by its eyes.",
+    help="face: audit the aligned face; none: the whole image.",
 )
 @click.option(
     "--border",
     type=click.IntRange(4, 72),
     default=22,
     show_default=True,
-    help="Width of the border in 160ths of a picture's.",
+    help="Width of the border, in 160ths of the width of an image.",
 )
 @click.option(
     "--size",
     type=click.IntRange(32, 1024),
     default=160,
     show_default=True,
-    help="Width and height, in px, that pictures are brought to first.",
+    help="Width and height, in px, to which images are resized first.",
 )
-@click.option("--picture", type=_EXISTING, metavar="PNG", help="Draw there where in the border the label is.")
-@click.option("--fail", is_flag=True, help="Exit with code 4 if the label can be told from the border.")
+@click.option(
+    "--picture",
+    type=_EXISTING,
+    metavar="PNG",
+    help="Draw where the border differs between the classes.",
+)
+@click.option("--fail", is_flag=True, help="Exit with code 4 if the border leaks the label.")
 def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, picture: Path | None, fail: bool) -> int:
-    """Ask whether the labels of pictures can be told where what they are about is not.
+    """Check whether the label of images can be predicted from their border, or from properties of the files.
 
-    That is from their border, and from what their files give away. FOLDER holds a folder of pictures for each of two
-    classes, or train/ and validate/ that do.
+    FOLDER contains a folder of images for each of two classes, or train/ and validate/ with such folders.
     """
     from anteojos import detector, labelled, leak, leak_sheet
     from anteojos.outputs import replacing
@@ -271,7 +275,7 @@ def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, p
 
 
 @command.command(
-    short_help="Draw some pictures on a sheet, to look at them.",
+    short_help="Write a contact sheet of some images.",
     epilog="""\b
 Examples:
   anteojos show 20
@@ -280,14 +284,12 @@ Examples:
 )
 @click.argument("n", type=click.IntRange(1, 1000), metavar="N")
 @click.argument("place", type=_EXISTING, default="train")
-@click.option(
-    "-o", "--output", type=_EXISTING, default="contact-sheet.png", show_default=True, help="Where the sheet is drawn."
-)
+@click.option("-o", "--output", type=_EXISTING, default="contact-sheet.png", show_default=True, help="File to write.")
 def show(n: int, place: Path, output: Path) -> int:
-    """Draw N pictures of a split or a folder on a sheet, to look at data before training.
+    """Write a contact sheet with N images of a split or folder, to look at the data before training.
 
-    PLACE is a split, train (the default), validate or test, as data/raw has it, or any folder. As many are taken of
-    each folder in it, spread evenly over its pictures.
+    PLACE is a split of data/raw, train (the default), validate or test, or any folder. The same number of images is
+    taken from each folder in it, evenly spread.
     """
     from anteojos import contact_sheet
     from anteojos.outputs import replacing
@@ -303,18 +305,16 @@ def show(n: int, place: Path, output: Path) -> int:
 
 
 @command.command(
-    short_help="Write what the pipeline found as one HTML page.",
+    short_help="Write the results of the pipeline as one HTML page.",
     epilog="""\b
 Examples:
   anteojos report
   anteojos report --against main --output review.html""",
 )
-@click.option(
-    "-o", "--output", type=_EXISTING, default="report.html", show_default=True, help="Where the page is written."
-)
+@click.option("-o", "--output", type=_EXISTING, default="report.html", show_default=True, help="File to write.")
 @click.option("--against", metavar="REVISION", help="A branch, tag or commit to compare parameters and metrics with.")
 def report(output: Path, against: str | None) -> None:
-    """Write what the pipeline in this folder found as one HTML page, to look at and to send."""
+    """Write the results of the pipeline in this folder as one HTML page that you can send to others."""
     from anteojos.team import report as page
 
     page.write(output, against)
@@ -322,7 +322,7 @@ def report(output: Path, against: str | None) -> None:
 
 
 @command.command(
-    short_help="Print the script for a shell's completion.",
+    short_help="Print the shell completion script.",
     epilog="""\b
 Examples:
   eval "$(anteojos completion bash)"          # in ~/.bashrc
@@ -331,7 +331,7 @@ Examples:
 )
 @click.argument("shell", type=click.Choice(get_args(Shell)))
 def completion(shell: Shell) -> None:
-    """Print the script that makes a shell complete this command."""
+    """Print the script that completes this command in a shell."""
     from click.shell_completion import get_completion_class
 
     known = get_completion_class(shell)

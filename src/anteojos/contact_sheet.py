@@ -15,15 +15,15 @@ _PAPER = "#d0d7de"  # beside a picture that is not square, and in place of one t
 
 
 def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
-    """Draw at most `n` pictures of those below `folder`; give the sheet, and how many of them can't be read.
+    """Draw at most `n` of the images below `folder`; return the sheet, and how many of them cannot be read.
 
-    As many are taken of each folder that holds some, spread evenly over its pictures by their names. Raises InputError
-    where there are none.
+    The same number is taken from each folder that contains images, evenly spread over their names. Raises InputError if
+    there are none.
     """
     if not folder.is_dir():
         raise InputError(
             f"{folder}: no such folder",
-            advice="Name a folder of pictures; or train, validate or test in a checkout where `dvc repro` has run.",
+            advice="Name a folder of images; or train, validate or test in a checkout where `dvc repro` has run.",
         )
     groups: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(folder.rglob("*")):
@@ -31,12 +31,12 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
         if images.is_picture(file) and file.is_file() and not any(part.startswith(".") for part in inside.parts):
             groups[inside.parent.as_posix()].append(file)
     if not groups:
-        raise InputError(f"{folder}: no pictures there", advice=f"Pictures are named *{', *'.join(images.FORMATS)}.")
+        raise InputError(f"{folder}: no images there", advice=f"Images are named *{', *'.join(images.FORMATS)}.")
     total = sum(map(len, groups.values()))
     chosen = [(group, file) for group, share in shares(groups, n).items() for file in spread(groups[group], share)]
     cells = [_cell(group, file) for group, file in chosen]
     counts = ", ".join(f"{group} {len(files):,}" for group, files in groups.items() if group != ".")
-    title = f"{folder}: {len(cells):,} of {total:,} pictures" + (f" ({counts})" if counts else "")
+    title = f"{folder}: {len(cells):,} of {total:,} images" + (f" ({counts})" if counts else "")
     columns = min(_COLUMNS, len(cells))
     return figures.contact_sheet(title, cells, columns), sum(cell.wrong for cell in cells)
 

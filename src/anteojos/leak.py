@@ -1,7 +1,7 @@
-"""Can the label be told without the face? What else than the face could a network learn, and how well?
+"""Can the label be predicted without the face? What else could a network learn, and how well?
 
-Each probe asks a ridge regression to tell the class of every picture from one thing alone, having seen all pictures but
-that one. Labels dealt out anew at random show how often it would do as well by luck.
+Each probe predicts the class of every image from one feature alone, with a ridge regression on all other images.
+Randomly permuted labels show how often the same accuracy is reached by chance.
 """
 
 import math
@@ -161,10 +161,10 @@ def scores(features: Floats, labels: Floats) -> Floats:
 def explain(
     found: Mapping[str, Probe], names: Sequence[str], border: int, crop: "Crop", faces: bool, picture: str = ""
 ) -> tuple[str, ...]:
-    """Say in a paragraph what the border's leak means and what to do, and in another what else tells the label.
+    """Return a paragraph on the leak of the border, with advice, and one on everything else that predicts the label.
 
-    `names` are the two classes', `faces` says whether the images show faces, `picture` is where the border is drawn.
-    There is no paragraph where nothing was found; the border's, if any, is the first.
+    `names` are those of the two classes, `faces` says whether the images show faces, and `picture` is the file with the
+    picture of the border, if any. If nothing was found there is no paragraph; that on the border comes first.
     """
     leaks = {name: probe for name, probe in found.items() if probe.verdict == "leak"}
     seen = {name: leaks[name] for name in _PARTS if name in leaks}
@@ -172,30 +172,30 @@ def explain(
     paragraphs = []
     if "border" in leaks:
         if crop == "face":
-            remedy = "`preprocess.crop: face` has left it in: find out what it is, and correct or remove those images."
+            remedy = "`preprocess.crop: face` did not remove it. Find out what it is; correct or remove those images."
         elif faces:
             remedy = (
                 "Set `preprocess.crop: face` in params.yaml: it aligns the faces and crops away what is around them."
             )
         else:
-            remedy = "Find out what it is, and crop the images to what they are about, in the same way in both classes."
+            remedy = "Find out what it is, and crop the images to their subject, in the same way in both classes."
         paragraphs.append(
-            f"The label can be told without the face: from the outer {border} of {SIDE} px alone, "
-            f"{' and '.join(names)} are told apart with {_figures(leaks['border'])}"
+            f"The label can be predicted without the face: from the outer {border} of {SIDE} px alone, "
+            f"{' and '.join(names)} are classified with {_figures(leaks['border'])}"
             + (f"; {picture} shows how" if picture else "")
-            + ". A network learns that as readily as the faces. An accuracy of about "
-            f"{leaks['border'].accuracy:.2f} on pictures of this source, validate and test among them, would then say "
-            "nothing of how it does on others. " + remedy
+            + ". A network learns this as easily as the faces. Then an accuracy of about "
+            f"{leaks['border'].accuracy:.2f} on images of this dataset, including validate and test, does not show how "
+            "well it labels other images. " + remedy
         )
     elif seen:
         paragraphs.append(
-            f"{_listed(seen)}: a part of the border gives it away, though the border as a whole does not. A network "
-            "can see it: look what differs there between the classes."
+            f"{_listed(seen)}: a part of the border leaks the label, although the whole border does not. A network "
+            "can see it: check what differs there between the classes."
         )
     if hidden:
         paragraphs.append(
             f"{_listed(hidden)}: the files of the two classes differ. A network does not see this, but it shows that "
-            "they were made in different ways; look what else of that is in the pictures."
+            "the images were made in different ways. Check whether this is visible in the images too."
         )
     return tuple(paragraphs)
 
@@ -205,7 +205,7 @@ def _figures(probe: Probe) -> str:
 
 
 def _listed(found: Mapping[str, Probe]) -> str:
-    return "; ".join(f"{name} tells the label with {_figures(probe)}" for name, probe in found.items())
+    return "; ".join(f"{name} predicts the label with {_figures(probe)}" for name, probe in found.items())
 
 
 def _labellings(first: Booleans, permutations: int) -> Floats:

@@ -1,4 +1,4 @@
-"""The border as the audit sees it, for people: where in it the label is, and the pictures that show it most."""
+"""A picture of what the audit found: where the border differs between the classes, and the images that show it most."""
 
 import numpy as np
 
@@ -15,10 +15,10 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 def draw(
     images: leak.Pictures, first: leak.Booleans, names: tuple[str, str], probe: leak.Probe, border: int
 ) -> figures.Figure:
-    """Draw a row for each class: its mean picture under the border's pattern, and the pictures told most surely.
+    """Draw a row for each class: its mean image under the border's pattern, and the images with the highest scores.
 
-    `images` are uint8 (N, H, W, 3), `first` is bool (N,), `names` are the two classes', `probe` is what the border came
-    to. Where the border tells nothing, no picture is told surely, and the mean pictures stand alone.
+    `images` are uint8 (N, H, W, 3), `first` is bool (N,), `names` are those of the two classes, and `probe` is the
+    result for the border. If all scores are 0, only the mean images are drawn.
     """
     labels = np.where(first, 1.0, -1.0)
     scores = leak.scores(leak.border_values(images, border), labels[:, np.newaxis])[:, 0]
@@ -30,14 +30,14 @@ def draw(
         mean = _weighted_sum(images, np.isin(np.arange(len(labels)), inside) / len(inside))
         cells.append(figures.Cell(_tinted(mean, tint), (f"{name}: mean of {len(inside):,}",)))
         surest = inside[np.argsort(-(labels * scores)[inside], kind="stable")][:examples]
-        cells += [figures.Cell(_middle_veiled(images[row], border), (f"{name}: told most surely",)) for row in surest]
-    meaning = f"Colour shows where dark speaks for {names[0]} (red) or for {names[1]} (blue). " if tint.any() else ""
+        cells += [figures.Cell(_middle_veiled(images[row], border), (f"{name}: highest score",)) for row in surest]
+    meaning = f"Red: darker for {names[0]}; blue: darker for {names[1]}. " if tint.any() else ""
     return figures.contact_sheet(
-        f"Told from the border alone: accuracy {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}), "
+        f"From the border alone: accuracy {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}), "
         + {"leak": "the label leaks", "none": "no leak"}[probe.verdict],
         cells,
         1 + (examples or _EXAMPLES),
-        f"{meaning}The middle is not looked at.",
+        f"{meaning}The middle is not used.",
         side=_SIDE,
     )
 

@@ -35,7 +35,7 @@ def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int,
         f"Network `{network}`, {trained['parameters']:,} parameters, {trained['last']['epoch']} epochs, seed {seed}, "
         f"crop `{preprocess.crop}`.",
         "",
-        "## Can the label be told without the face?",
+        "## Can the label be predicted without the face?",
         "",
         _audit(metrics["audit"]),
         "",
@@ -123,7 +123,7 @@ def _limits(dataset: Dataset, preprocess: Preprocess, network: Network, metrics:
     else:
         limits.append("- It has seen whole images, with all that is around their subject.")
     if any(score["accuracy_low"] <= 0.5 for score in metrics["evaluate"].values()):
-        limits.append("- An interval above reaches 0.5 or less: there the model cannot be told from tossing a coin.")
+        limits.append("- An interval above contains 0.5 or lower values: there the accuracy may be chance.")
     if network == "edge":
         limits.append("- The network `edge` sees only the band of the face where glasses can be: eyes and nose.")
     if dataset.source == "sample":

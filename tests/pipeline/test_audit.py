@@ -18,7 +18,7 @@ def with_titles(project: Project) -> Project:
 def test_a_leak_is_a_warning_with_figures_and_a_picture_and_the_training_goes_on(project: Project) -> None:
     done = with_titles(project).run("dvc", "repro")
     assert done.returncode == 0
-    assert "warning (leak): The label can be told without the face" in done.stderr
+    assert "warning (leak): The label can be predicted without the face" in done.stderr
     border = json.loads((project.path / "metrics/audit.json").read_text())["border"]
     assert (border["accuracy"] >= 0.9, border["verdict"], border["n"]) == (True, "leak", 20)
     assert f"an accuracy of {border['accuracy']:.3f}" in done.stderr
@@ -33,7 +33,7 @@ def test_told_to_fail_nothing_is_trained_on_a_leak(project: Project, command: tu
     project.set("audit.on_leak", "fail")
     failed = with_titles(project).run(*command)
     assert failed.returncode != 0
-    assert "audit: The label can be told without the face" in failed.stderr
+    assert "audit: The label can be predicted without the face" in failed.stderr
     assert "Set `preprocess.crop: face` in params.yaml" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert "Running stage 'audit'" in failed.stdout

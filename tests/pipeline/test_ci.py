@@ -305,9 +305,9 @@ def test_the_gate_refuses_what_the_audit_calls_a_leak(team: Team, tmp_path: Path
     clone.must("make", "repro", "ARGS=--pull --allow-missing audit")
     failed = clone.run("make", "gate", "BASE=origin/main")
     assert failed.returncode != 0
-    assert "metrics/audit.json: the border tells the label: accuracy 1.000 (p = 0.00" in failed.stderr
+    assert "metrics/audit.json: the border predicts the label: accuracy 1.000 (p = 0.00" in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert "position_rows tells the label" in failed.stdout
+    assert "position_rows predicts the label" in failed.stdout
 
 
 def test_the_gate_refuses_a_fall_by_more_than_the_interval(team: Team, tmp_path: Path) -> None:

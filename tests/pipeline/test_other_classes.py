@@ -102,7 +102,7 @@ def test_a_label_that_leaks_is_told_of_by_the_other_classes_names(masks: tuple[P
             face.save(file)
     project.must("dvc", "repro", "--force", "fetch")
     said = project.run("dvc", "repro", "audit").stderr
-    assert "con barbijo and sin barbijo are told apart" in said
+    assert "con barbijo and sin barbijo are classified" in said
     assert ABOUT_GLASSES.findall(said) == []
 
 

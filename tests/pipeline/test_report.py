@@ -37,7 +37,7 @@ def test_the_page_can_be_read_on_any_screen_by_anybody(chromium: Browser, page: 
     assert shown.evaluate("document.scrollingElement.scrollWidth") == width
     # The visible text, as a person gets to see it.
     text = shown.inner_text("body")
-    for heading in ("What it was trained on", "Can the label be told", "How good it is", "The test set", "Environment"):
+    for heading in ("Data", "Can the label be predicted", "Scores", "Test set", "Environment"):
         assert heading in text
     found = Axe().run(shown).response
     assert len(found["passes"]) > 20
@@ -63,9 +63,9 @@ def test_the_figures_are_those_of_the_metrics(small_project: Project, page: Path
     for of in evaluate.values():
         cells = f"<td>{of['n']}</td><td>{of['accuracy']:.3f}</td><td>{of['accuracy_low']:.3f} to"
         assert cells in text
-    assert f"labels {evaluate['validate']['accuracy']:.3f} of 8 validation pictures rightly" in text
+    assert f"has an accuracy of {evaluate['validate']['accuracy']:.3f} on 8 validation images" in text
     assert "Not up to date" not in text
-    assert text.count("✓ right") + text.count("✗ is") == 4
+    assert text.count("✓ correct") + text.count("✗ is") == 4
     assert text.count("✗ is") == round(4 * (1 - evaluate["test"]["accuracy"]))
 
 

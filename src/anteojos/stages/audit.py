@@ -1,4 +1,4 @@
-"""Ask of the arrays that the network will see whether the label can be told without the face."""
+"""Check whether the label can be predicted without the face, on the arrays that the network will see."""
 
 import sys
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Score the model that ships on the pictures whose labels are known, and draw where it is right and wrong, and why."""
+"""Evaluate model.tflite on images with known labels; draw its mistakes and attention maps."""
 
 from collections.abc import Hashable
 from dataclasses import asdict
@@ -30,10 +30,12 @@ def main() -> None:
     validate = results[results["split"] == "validate"]
     chosen_threshold = scores.choose_threshold(*scored(validate, params))
     splits = results.groupby("split", sort=False)
-    write_json(
-        Path("metrics/evaluate.json"),
-        {split: score_split(rows, params, chosen_threshold) for split, rows in splits},
-    )
+    metrics = {split: score_split(rows, params, chosen_threshold) for split, rows in splits}
+    write_json(Path("metrics/evaluate.json"), metrics)
+    for split, rows in splits:
+        right = (rows["label"] == rows["predicted"]).sum()
+        low, high = metrics[split]["accuracy_low"], metrics[split]["accuracy_high"]
+        print(f"{split}: {right} of {len(rows)} labels are correct (95 % interval {low:.2f} to {high:.2f})")
     write_curves(validate, params)
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
@@ -61,8 +63,7 @@ def scored(rows: pd.DataFrame, params: Params) -> tuple[scores.Booleans, scores.
 def score_split(rows: pd.DataFrame, params: Params, chosen_threshold: float) -> dict[str, object]:
     """Score the labels of a split, and those that it would have with the threshold that validate would choose.
 
-    Nothing uses that threshold unless a person writes it into params.yaml. On validate its accuracy is too good, for
-    it was chosen there; on test it is honest.
+    That threshold is only reported. Its accuracy is biased on validate, where it was chosen, but not on test.
     """
     first, probability = scored(rows, params)
     curve = scores.calibration_curve(first, probability, params.evaluate.bins)
@@ -92,7 +93,7 @@ def write_curves(rows: pd.DataFrame, params: Params) -> None:
 
 
 def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
-    """Draw the pictures that were labelled wrongly, the most certain mistakes first."""
+    """Draw the images that are labelled incorrectly, those farthest from the threshold first."""
     wrong = results["label"] != results["predicted"]
     counted = [
         f"{wrong[results['split'] == split].sum()} of {n} in {split}"
@@ -103,17 +104,16 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
         figures.Cell(picture_of(mistake), caption_of(mistake, params))
         for mistake in mistakes.head(MOST_MISTAKES).to_dict("records")
     ]
-    note = "p is the probability of the label that it was called" if cells else "Nothing was labelled wrongly."
+    note = "p is the probability of the predicted label" if cells else "All labels are correct."
     if len(mistakes) > MOST_MISTAKES:
-        note += f"; the {MOST_MISTAKES} most certain mistakes are shown"
+        note += f"; the {MOST_MISTAKES} mistakes farthest from the threshold are shown"
     return figures.contact_sheet(f"Mistakes: {', '.join(counted)}", cells, 5, note)
 
 
 def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params) -> figures.Figure:
-    """Draw where the network looked: a row of right answers for each class, then the most certain mistakes.
+    """Draw attention maps: a row of correct labels for each class, then the mistakes farthest from the threshold.
 
-    The right answers are the first of validate, not picked for what they show, and the same for every network that
-    gets them right.
+    The correct ones are the first of validate, so they are the same for every network that labels them correctly.
     """
     first_label = params.dataset.labels[0]
     right = results[(results["split"] == "validate") & (results["label"] == results["predicted"])]
@@ -127,19 +127,19 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
         wrong = answer["label"] != answer["predicted"]
         return figures.Cell(attention.colour(picture, drops), caption_of(answer, params), wrong)
 
-    cells = list(threads.in_order(looked_at, answers, total=len(answers), description="where the network looked"))
-    title = f"Where the network looked: right answers ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
+    cells = list(threads.in_order(looked_at, answers, total=len(answers), description="attention maps"))
+    title = f"Attention maps: correct labels ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
     return figures.contact_sheet(
         title,
         cells,
         RIGHT_PER_CLASS,
-        note="Full colour: the strongest place of each picture; p is the probability of the label that it was called",
-        legend="Orange: with this hidden, the label would be less likely; blue: more likely",
+        note="Full colour: the strongest part of each image; p is the probability of the predicted label",
+        legend="Orange: without this part, the label would be less likely; blue: more likely",
     )
 
 
 def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """Give the rows whose label is wrong, those with the probability farthest from the threshold first."""
+    """Return the rows with an incorrect label, those with the probability farthest from the threshold first."""
     certainty = (results["probability"] - params.evaluate.threshold).abs()
     wrong = results["label"] != results["predicted"]
     return results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
@@ -151,10 +151,10 @@ def picture_of(row: dict[Hashable, Any]) -> Pixels:
 
 
 def caption_of(row: dict[Hashable, Any], params: Params) -> tuple[str, str, str]:
-    """Say what is on the picture of a row and what it was called."""
+    """Return the lines below an image: its split and class, the predicted label, and its probability."""
     return (
         f"{row['split']}: {params.dataset.name(row['label'])}",
-        f"called {params.dataset.name(row['predicted'])}",
+        f"predicted: {params.dataset.name(row['predicted'])}",
         f"p = {row['probability'] if row['predicted'] == params.dataset.labels[0] else 1 - row['probability']:.3f}",
     )
 

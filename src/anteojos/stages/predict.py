@@ -1,4 +1,4 @@
-"""Label the test pictures."""
+"""Label the test images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +60,7 @@ def main() -> None:
 def warn(
     index: pd.DataFrame, pictures: Pixels, probability: Sequence[float], card: Card, predict: Predict
 ) -> list[dict[likeness.Kind, str]]:
-    """Return for each image of an index what speaks against relying on its label."""
+    """Return the warnings of each image of an index."""
     return [
         likeness.warnings(
             card.seen,
@@ -83,7 +83,7 @@ def draw_test_set(
     actual: pd.Series,
     params: Params,
 ) -> figures.Figure:
-    """Draw the test pictures, each with its predicted label, probability and warnings; wrong ones stand out."""
+    """Draw the test images, each with its predicted label, probability and warnings; wrong labels are framed."""
     cells = [
         figures.Cell(
             pictures[row],
@@ -100,10 +100,10 @@ def draw_test_set(
     if (actual != "").any():
         note += "; wrong labels are framed in red"
     if any(warnings):
-        note += "; in brackets: why not to rely on a label"
+        note += "; warnings in brackets"
     if len(predictions) > MOST_SHOWN:
         note += f"; the first {MOST_SHOWN} are shown"
-    return figures.contact_sheet(f"Test set: {len(predictions)} pictures", cells, 5, note)
+    return figures.contact_sheet(f"Test set: {len(predictions)} images", cells, 5, note)
 
 
 if __name__ == "__main__":

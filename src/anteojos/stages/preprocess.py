@@ -65,7 +65,7 @@ def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:
         for label, row in zip(dataset.labels, rows, strict=True)
         for picture in row[:columns]
     ]
-    return figures.contact_sheet("Training pictures", cells, columns=max(1, columns))
+    return figures.contact_sheet("Training images", cells, columns=max(1, columns))
 
 
 if __name__ == "__main__":

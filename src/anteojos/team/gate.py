@@ -18,7 +18,7 @@ NO_LEAK = "none"
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What share of `n` pictures was labelled rightly, and the lower end of its 95 % interval."""
+    """The accuracy on `n` images, and the lower end of its 95 % interval."""
 
     n: int
     accuracy: float
@@ -26,7 +26,7 @@ class Accuracy:
 
     def __str__(self) -> str:
         """Write it for a person."""
-        return f"{self.accuracy:.3f} of {self.n:,} pictures, its 95 % interval from {self.accuracy_low:.3f}"
+        return f"{self.accuracy:.3f} of {self.n:,} images, its 95 % interval from {self.accuracy_low:.3f}"
 
 
 def main() -> None:
@@ -38,22 +38,22 @@ def main() -> None:
     print(f"{SPLIT}: accuracy {here}; in {base or 'the branch before'}: {before or 'none yet'}.")
     problems = []
     if before and here.n != before.n:
-        print("The two are of different pictures: what changed may be the pictures and not the model.")
+        print("The numbers of images differ: the change may be due to the images and not to the model.")
     if before and fell(here, before):
         problems.append(
             f"{SPLIT}: accuracy {here.accuracy:.3f} is below the interval of {base}, {before.accuracy_low:.3f} and up"
         )
     for name, probe in others.items():
-        print(f"warning: {AUDIT}: {name} tells the label: {probe}. The gate goes by the border alone.")
+        print(f"warning: {AUDIT}: {name} predicts the label: {probe}. The gate checks the border only.")
     if border:
-        problems.append(f"{AUDIT}: the border tells the label: {border}; expected that it does not")
+        problems.append(f"{AUDIT}: the border predicts the label: {border}; expected no leak")
     if problems:
         raise InputError(
             "The model does not pass:",
             problems,
-            "`make compare` shows what else has changed, metrics/plots/leak.png where a leak is.",
+            "`make compare` shows what else has changed; metrics/plots/leak.png shows where a leak is.",
         )
-    print("The border does not tell the label. The model passes.")
+    print("The border does not leak the label. The model passes.")
 
 
 def fell(here: Accuracy, before: Accuracy) -> bool:
@@ -68,9 +68,9 @@ def fell(here: Accuracy, before: Accuracy) -> bool:
 
 
 def leaks(audit: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """Give what the audit found of the border, "" where that is no leak, and of each other thing that tells the label.
+    """Return the result of the border, "" if it is no leak, and of everything else that predicts the label.
 
-    The border decides, as in the stage: of the rest, the network sees no more than parts of it.
+    Only the border decides, as in the stage: of the rest, the network sees only parts of the border.
     """
     try:
         found = {

@@ -114,19 +114,19 @@ def _told(base: str | None) -> dict[str, Any]:
 
 
 def summary(network: str, validate: Mapping[str, Any], border: Mapping[str, Any]) -> str:
-    """Say in two or three sentences how good the model is, as far as its pictures can tell."""
+    """Describe the accuracy of the model in two or three sentences."""
     low, high = validate["accuracy_low"], validate["accuracy_high"]
     text = (
-        f"The network “{network}” labels {validate['accuracy']:.3f} of {validate['n']} validation pictures rightly "
+        f"The network “{network}” has an accuracy of {validate['accuracy']:.3f} on {validate['n']} validation images "
         f"(95 % interval {low:.3f} to {high:.3f})"
     )
-    text += ", which so few pictures cannot tell from tossing a coin. " if low <= 0.5 <= high else ". "
+    text += ", which may be chance: the interval contains 0.5. " if low <= 0.5 <= high else ". "
     if border["verdict"] == "leak":
         return text + (
-            f"But the label can be told without the face: from the border alone, {border['accuracy']:.3f} are told "
-            "rightly. No accuracy here says how well the model recognises what it is meant to."
+            "But the label can be predicted without the face: from the border alone, with an accuracy of "
+            f"{border['accuracy']:.3f}. So no accuracy here shows how well the model labels other images."
         )
-    return text + "The border of the pictures does not give the label away."
+    return text + "The border of the images does not leak the label."
 
 
 def charts() -> dict[str, str]:
