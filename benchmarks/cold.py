@@ -111,7 +111,7 @@ def empty_pipeline(path: Path) -> Path:
 
 
 def figures_of(results: Results) -> dict[str, float]:
-    """Give the median seconds of each, by name."""
+    """Return the median seconds of each, by name."""
     return {name: measure.median(costs).seconds for name, costs in results.items()}
 
 

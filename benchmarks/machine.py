@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def describe() -> str:
-    """Tell processor, cores, memory, system and versions in one paragraph."""
+    """Return processor, cores, memory, system and versions as one sentence."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     memory = psutil.virtual_memory().total / 2**30
     return (
@@ -28,7 +28,7 @@ def describe() -> str:
 
 
 def processor() -> str:
-    """Give the processor's name, as Linux tells it, or its kind."""
+    """Return the processor's name, as Linux tells it, or its kind."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

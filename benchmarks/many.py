@@ -46,6 +46,6 @@ def make(folder: Path, count: int) -> None:
 
 
 def changed(jpeg: bytes, number: int) -> bytes:
-    """Give a JPEG with a comment in it: another file of the same pixels."""
+    """Return a JPEG with a comment in it: another file of the same pixels."""
     comment = str(number).encode()
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]

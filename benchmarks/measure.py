@@ -73,7 +73,7 @@ def in_turns(jobs: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str,
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """Give the median of the seconds and the median of the memory."""
+    """Return the median of the seconds and the median of the memory."""
     return Cost(statistics.median(cost.seconds for cost in costs), statistics.median(cost.mebibytes for cost in costs))
 
 

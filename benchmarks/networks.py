@@ -67,7 +67,7 @@ def dvc(*arguments: str, stdout: int | None = None) -> str:
 
 
 def collect() -> pd.DataFrame:
-    """Give a row for each experiment on the current commit: its parameters and accuracies."""
+    """Return a row for each experiment on the current commit: its parameters and accuracies."""
     rows = []
     for commit in json.loads(dvc("exp", "show", "--json", stdout=subprocess.PIPE)):
         for experiment in commit["experiments"] or []:

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def missing(results: Results) -> list[str]:
-    """Give the figures, as script.figure, that are needed and not there."""
+    """Return the figures, as script.figure, that are needed and not there."""
     return [
         f"{script}.{figure}"
         for script, figures in NEEDED.items()

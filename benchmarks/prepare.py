@@ -189,7 +189,7 @@ def near_pairs(count: int, rounds: int) -> str:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Give the seconds that something takes."""
+    """Return the seconds that something takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -85,7 +85,7 @@ def write_pictures(path: Path, count: int) -> None:
 
 
 def read_pictures(path: Path, validate: int) -> "tuple[training.Pictures, training.Pictures]":
-    """Give the pictures that `write_pictures` wrote, by memory map, and the first `validate` of them in memory."""
+    """Return the pictures that `write_pictures` wrote, by memory map, and the first `validate` of them in memory."""
     from anteojos import training
 
     images = np.load(path, mmap_mode="r")

@@ -152,12 +152,12 @@ def draw(count: int) -> list[bytes]:
 
 
 def name_of(number: int) -> str:
-    """Give the file's name of a picture."""
+    """Return the file's name of a picture."""
     return f"{number:07}.jpg"
 
 
 def content(pictures: Sequence[bytes], number: int) -> bytes:
-    """Give the bytes of a picture: a drawn one, and its number, so that no two files are the same."""
+    """Return the bytes of a picture: a drawn one, and its number, so that no two files are the same."""
     return pictures[number % len(pictures)] + number.to_bytes(8, "big")
 
 
@@ -178,7 +178,7 @@ def write_archive(pictures: Sequence[bytes], n: int, path: Path, first: bytes | 
 
 
 def figures_of(results: Sequence[Size]) -> dict[str, float]:
-    """Give the seconds of each operation on the most pictures it was measured on, by name, and how many those were."""
+    """Return the seconds of each operation on the most images it was measured on, and their number, by name."""
     figures: dict[str, float] = {}
     for size in results:
         for operation, forms in size.costs.items():

@@ -42,7 +42,7 @@ def decode_one(file: Path) -> None:
 
 
 def plain_verify() -> None:
-    """Tell of each picture its size, mode, bytes, SHA-256 and difference hash, and write the table."""
+    """Write a table with size, mode, bytes, SHA-256 and difference hash of each image."""
     rows = []
     for file in files():
         data = file.read_bytes()

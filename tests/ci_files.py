@@ -25,7 +25,7 @@ class Step:
     condition: str
 
     def wanted(self, outcomes: dict[str, str], fork: bool) -> bool:
-        """Tell whether GitHub would run the step after those before it came out so."""
+        """Return whether GitHub would run the step after those before it came out so."""
         if not self.condition:
             return "failure" not in outcomes.values()
         terms = self.condition.removeprefix("${{").removesuffix("}}").split("&&")
@@ -44,7 +44,7 @@ def _holds(term: str, outcomes: dict[str, str], fork: bool) -> bool:
 
 
 def github_steps(job: str) -> list[Step]:
-    """Give the steps of a job that run something, in their order."""
+    """Return the steps of a job that run something, in their order."""
     return [
         Step(step.get("id", step["run"]), step["run"], step.get("if", ""))
         for step in GITHUB["jobs"][job]["steps"]
@@ -53,10 +53,10 @@ def github_steps(job: str) -> list[Step]:
 
 
 def gitlab_lines(job: str) -> list[str]:
-    """Give the shell lines of a job, in their order."""
+    """Return the shell lines of a job, in their order."""
     return [*GITLAB["default"]["before_script"], *GITLAB[job]["script"]]
 
 
 def targets(lines: list[str]) -> list[str]:
-    """Give the make targets that are called, in their order, with what is passed on to them."""
+    """Return the make targets that are called, in their order, with what is passed on to them."""
     return [line.removeprefix("make ") for line in lines if line.startswith("make ")]

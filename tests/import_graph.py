@@ -8,7 +8,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 
 def imported_files(module: str) -> set[str]:
-    """Give the files below `src/`, as paths from the project's root, that importing `module` runs."""
+    """Return the files below `src/`, as paths from the project's root, that importing `module` runs."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:

@@ -32,7 +32,7 @@ class Step:
 
 
 def steps(page: Path) -> list[Step]:
-    """Give the steps of a page, in their order.
+    """Return the steps of a page, in their order.
 
     Commands stand in blocks of `console` after `$ `, with what they print below; what a block of Python prints stands
     in a block of `text` right after it; a block of `yaml` that begins with `# params.yaml` is to be written there.
@@ -67,7 +67,7 @@ def _commands(body: str) -> list[Step]:
 
 
 def not_said(expected: tuple[str, ...], said: str) -> list[str]:
-    """Give the lines of a page's output that a command did not say, in their order, whatever its figures were.
+    """Return the lines of a page's output that a command did not say, in their order, whatever its figures were.
 
     A line of "…" stands for any lines, "…" in a line for any text.
     """
@@ -89,26 +89,26 @@ ERRORS = ROOT / "docs/reference/errors.md"
 
 
 def undocumented(heading: str, said: str, which: int = 0) -> list[str]:
-    """Give what the page of errors shows below a heading, in its block number `which`, that was not said."""
+    """Return what the page of errors shows below a heading, in its block number `which`, that was not said."""
     blocks = re.findall(r"^```text\n(.*?)^```$", section(ERRORS, heading), re.MULTILINE | re.DOTALL)
     return not_said(tuple(blocks[which].splitlines()), said)
 
 
 def section(page: Path, heading: str) -> str:
-    """Give what stands below a heading of a page, up to the next one."""
+    """Return what stands below a heading of a page, up to the next one."""
     below = page.read_text(encoding="utf-8").partition(f"# {heading}\n")[2]
     assert below, f"{page.name} has no heading {heading}"
     return re.split(r"^#+ ", below, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def links(page: Path) -> list[str]:
-    """Give what a page links to on its own site: paths and anchors, pictures among them."""
+    """Return what a page links to on its own site: paths and anchors, pictures among them."""
     found = re.findall(r"\]\(([^()\s]+)\)", page.read_text(encoding="utf-8"))
     return [link for link in found if not re.match(r"\w+:", link)]
 
 
 def leads_somewhere(page: Path, link: str) -> bool:
-    """Tell whether a relative link's file is there, and in it the heading that its anchor means."""
+    """Return whether a relative link's file is there, and in it the heading that its anchor means."""
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
     if not anchor:
@@ -117,7 +117,7 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 
 def anchors(page: Path) -> set[str]:
-    """Give the anchors of a page's headings, as GitHub and GitLab make them."""
+    """Return the anchors of a page's headings, as GitHub and GitLab make them."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     seen: Counter[str] = Counter()
     found = set()
@@ -129,6 +129,6 @@ def anchors(page: Path) -> set[str]:
 
 
 def table(page: Path, heading: str) -> list[list[str]]:
-    """Give the rows of the table below a heading of a page, cell by cell, without its head."""
+    """Return the rows of the table below a heading of a page, cell by cell, without its head."""
     rows = [line for line in section(page, heading).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows[2:]]

@@ -121,7 +121,7 @@ def clone(origin: Path, path: Path, **environment: str) -> Project:
 
 
 def sign(project: Project) -> None:
-    """Give the name that commits are made in."""
+    """Return the name that commits are made in."""
     project.must("git", "config", "user.name", "A tester")
     project.must("git", "config", "user.email", "tester@example.invalid")
 

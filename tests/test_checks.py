@@ -93,7 +93,7 @@ def warned() -> dict[str, int]:
 
 
 def manifest_rows() -> dict[str, dict[str, str]]:
-    """Give what the stage wrote to data/manifest.csv, by file."""
+    """Return what the stage wrote to data/manifest.csv, by file."""
     table = pd.read_csv("data/manifest.csv", dtype=str, keep_default_na=False)
     return {row["file"]: row for row in table.to_dict("records")}
 

@@ -101,7 +101,7 @@ def test_every_output_but_the_metrics_is_cached(kind: str) -> None:
 
 
 def parameters_read(path: Path) -> set[str]:
-    """Give the parameters that a file's code reads, such as "train.epochs": all of a section that it passes on whole.
+    """Return the parameters that a file's code reads, such as "train.epochs": all of a section that it passes on whole.
 
     A section is known by its name, wherever it is held: params.train, dataset, evaluate.
     """

@@ -49,7 +49,7 @@ def workspace(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def red_frames(path: str, pictures: int, lines: int, columns: int = 5) -> list[int]:
-    """Give the numbers of the pictures on a sheet that have a red frame."""
+    """Return the numbers of the pictures on a sheet that have a red frame."""
     sheet = Image.open(path)
     places = [divmod(number, columns) for number in range(pictures)]
     corners = [(16 + column * 176 - 3, 44 + row * (176 + 20 * lines) - 3) for row, column in places]

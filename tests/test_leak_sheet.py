@@ -25,12 +25,12 @@ def drawn(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
 
 
 def width_of_note(sheet: npt.NDArray[np.int16]) -> int:
-    """Give how far the note under the pictures reaches, px."""
+    """Return how far the note under the pictures reaches, px."""
     return int(np.flatnonzero((sheet[-36:] < 128).any(axis=(0, 2))).max())
 
 
 def mean_colour(sheet: npt.NDArray[np.int16], row: int, column: int, place: tuple[slice, slice]) -> list[float]:
-    """Give the mean colour of a place in a picture, in px of 64, where the sheet shows that picture at 240 px."""
+    """Return the mean colour of a place in a picture, in px of 64, where the sheet shows that picture at 240 px."""
     top, left = 44 + row * (240 + 20 + 16), 16 + column * 256
     picture = sheet[top : top + 240, left : left + 240]
     rows, columns = (slice(round(part.start * 3.75), round(part.stop * 3.75)) for part in place)

@@ -29,7 +29,7 @@ IN_WORDS = {
 
 
 def property_of(section: str, key: str) -> dict[str, Any]:
-    """Give the JSON schema of a parameter."""
+    """Return the JSON schema of a parameter."""
     of_section = SCHEMA["properties"][section]
     found: dict[str, Any] = SCHEMA["$defs"][of_section["$ref"].rpartition("/")[2]]["properties"][key]
     return found
@@ -50,7 +50,7 @@ def values(schema: dict[str, Any]) -> str:
 
 
 def documented_parameter(name: str) -> list[str]:
-    """Give what the table of parameters has to say of one: name, values, default and the stages that read it."""
+    """Return what the table of parameters has to say of one: name, values, default and the stages that read it."""
     section, _, key = name.partition(".")
     default = DEFAULTS[section][key]
     shown = "empty" if default is None else f"`{json.dumps(default) if isinstance(default, list) else default}`"
@@ -76,7 +76,7 @@ def test_every_parameter_is_documented_with_its_values_its_default_and_its_stage
 
 
 def keys_of(value: Any, path: str = "") -> list[str]:
-    """Give the keys of a metrics file, those inside of others with dots."""
+    """Return the keys of a metrics file, those inside of others with dots."""
     if not isinstance(value, dict):
         return [path.removeprefix(".")]
     return [key for name, inside in value.items() for key in keys_of(inside, f"{path}.{name}")]

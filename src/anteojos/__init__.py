@@ -1,4 +1,4 @@
-"""Tell faces with glasses from faces without: the trained model as people use it, and the pipeline that trains it."""
+"""Label faces, with or without glasses: the trained model in a program, and the pipeline that trains it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -28,7 +28,7 @@ _OPACITY = 0.75
 
 
 def occlusion_map(probabilities: Callable[[Pixels], Floats], picture: Pixels, first: bool) -> npt.NDArray[np.float64]:
-    """Tell how much each place of a picture speaks for its label: float64 (GRID, GRID), in nats of log-odds.
+    """Return how much each part of an image speaks for its label: float64 (GRID, GRID), in nats of log-odds.
 
     `picture` is uint8 (size, size, 3), `probabilities` gives those of the first class, (N,), for uint8
     (N, size, size, 3), and `first` is whether the label is the first class. A value is how far the label's log-odds

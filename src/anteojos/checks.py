@@ -96,7 +96,7 @@ def _files_below(folder: Path, split: str) -> list[tuple[str, ...]]:
 
 
 def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
-    """Give the test pictures in no class's folder the labels that `table`, a CSV with `file,label`, has for them.
+    """Return `found` with the labels that `table`, a CSV with `file,label`, has for test images without one.
 
     `file` is the picture's name, with or without `test/`. Raises InputError where `table` is no such CSV; rows that do
     not fit the pictures go to `findings`.
@@ -150,7 +150,7 @@ def examine(folder: Path, found: Sequence[Found], crop: Crop, findings: Findings
 
 
 def _read(folder: Path, picture: Found) -> bytes | str:
-    """Give a picture's bytes, or as text why there are none."""
+    """Return the bytes of an image, or as text why it cannot be read."""
     try:
         return (folder / picture.file).read_bytes()
     except OSError as error:
@@ -158,7 +158,7 @@ def _read(folder: Path, picture: Found) -> bytes | str:
 
 
 def _facts(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | str:
-    """Give what the manifest says of a picture after its label, or as text why its bytes can't be decoded."""
+    """Return the columns of the manifest after the label, or as text why the image cannot be decoded."""
     if isinstance(data, str):
         return data
     try:

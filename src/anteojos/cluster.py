@@ -79,7 +79,7 @@ class OtherVersionsError(Exception):
 
 @cache
 def versions() -> dict[str, str]:
-    """Give what the bytes of a result depend on, by name: our own code, as it was at the first call, and libraries."""
+    """Return the versions that the bytes of a result depend on: our code, as at the first call, and libraries."""
     code = hashlib.sha256()
     package = Path(__file__).parent
     for path in sorted(package.rglob("*.py")):
@@ -103,7 +103,7 @@ def _version_of(package: str) -> str:
 
 @contextmanager
 def _connected(address: str) -> Iterator["_Cluster"]:
-    """Give the cluster at `address`, once it has a worker and all have the versions that are here."""
+    """Yield the cluster at `address`, once it has a worker and all have the versions that are here."""
     try:
         import distributed
     except ImportError as error:
@@ -167,7 +167,7 @@ class _Cluster:
         return self._client.submit(work_through, work, batch, versions(), pure=False)
 
     def threads(self) -> int:
-        """Give the number of the workers' threads. Raises InputError where the scheduler is gone."""
+        """Return the number of the workers' threads. Raises InputError where the scheduler is gone."""
         if self._client.status != "running":
             raise self._silent()
         now = time.monotonic()
@@ -186,7 +186,7 @@ class _Cluster:
         return self._threads
 
     def _patience_is_over(self) -> bool:
-        """Tell whether there has been no worker for too long."""
+        """Return whether there has been no worker for too long."""
         return not self.threads() and time.monotonic() > self._seen + self._patience
 
     def result(self, future: Any) -> list[Any]:

@@ -42,7 +42,7 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
 
 
 def shares(groups: dict[str, list[Path]], n: int) -> dict[str, int]:
-    """Give how many of at most `n` pictures are taken of each group: as equal as can be."""
+    """Return how many of at most `n` images are taken from each group, as equally as possible."""
     taken = dict.fromkeys(groups, 0)
     left = min(n, sum(map(len, groups.values())))
     while left:

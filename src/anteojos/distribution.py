@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Give the way to train here: all machines of TF_CONFIG, else all GPUs of this one, else its processor.
+    """Return the strategy: all machines of TF_CONFIG, else all GPUs of this machine, else its CPU.
 
     Of several processors that TensorFlow has been told to see, all. Waits for the other machines.
     """
@@ -30,7 +30,7 @@ def strategy() -> tf.distribute.Strategy:
 
 
 def shares(strategy: tf.distribute.Strategy, pictures: int) -> list[slice]:
-    """Give what of a batch of so many pictures the replicas of this machine train on, a slice for each.
+    """Return the slice of a batch of so many images for each replica of this machine.
 
     The replicas of all machines have consecutive slices, as equal as can be, some of them empty if there are more
     replicas than pictures.
@@ -44,7 +44,7 @@ def shares(strategy: tf.distribute.Strategy, pictures: int) -> list[slice]:
 
 
 def spread(strategy: tf.distribute.Strategy, parts: list[npt.NDArray[Any]]) -> Any:
-    """Give each replica of this machine its part of `parts`, as the arguments of `strategy.run` have it."""
+    """Return `parts` as arguments of `strategy.run`, one part for each replica of this machine."""
     if strategy.num_replicas_in_sync == 1:
         return parts[0]
     # Called once for each replica of this machine, in their order.
@@ -59,7 +59,7 @@ def total(value: tf.Tensor) -> tf.Tensor:
 
 
 def from_chief(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | None:
-    """Give every machine the chief's `data`; what the others came with is dropped."""
+    """Return the chief's `data` on every machine; that of the others is ignored."""
     task = tf_config.read()
     if task is None:
         return data
@@ -84,7 +84,7 @@ def from_chief(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | 
 
 
 def in_child(work: Callable[[Callable[[Any], None]], Result], hear: Callable[[Any], None], timeout: float) -> Result:
-    """Give `work(tell)`, done in a process of its own, in which `tell` has this one call `hear` with what it is given.
+    """Return `work(tell)`, called in another process; what it passes to `tell`, this process passes to `hear`.
 
     A machine that does not come up or is gone would keep the others waiting for good, inside of TensorFlow, which then
     hears of nothing. So the process is ended, and an InputError raised, where it has not told anything for `timeout`

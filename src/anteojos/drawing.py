@@ -403,7 +403,7 @@ def mirrored(points: ArrayLike) -> Array:
 
 
 def both(line: Array) -> list[Array]:
-    """Give a curve (N, 2) or (N, 3) of the head's right half and its mirror image."""
+    """Return a curve (N, 2) or (N, 3) of the head's right half and its mirror image."""
     return [line, line * (-1, 1, 1)[: line.shape[1]]]
 
 
@@ -642,7 +642,7 @@ def draw_strands(rng: np.random.Generator, face: Face, size: int) -> Image.Image
 
 
 def hair_edges(rng: np.random.Generator, face: Face) -> tuple[Array, Array]:
-    """Give the outer edge of the hair and the hairline, both from the left ear over the head to the right (N, 2)."""
+    """Return the outer edge of the hair and the hairline, both from the left ear over the head to the right (N, 2)."""
     line, part, hair = face.hairline, face.parting, face.hair
     volume = {"buzz": 0.02, "tied": 0.05, "afro": 0.3 + face.volume}.get(hair, face.volume)
     end = {"bob": 1.3, "long": 2.5, "wavy": 2.4, "afro": 0.45, "curly": 0.5, "fringe": 1.05 if face.soft else 0.3}

@@ -9,7 +9,7 @@ HASH_BITS = 64
 
 
 def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp]:
-    """Give the pairs of hashes that differ in at most `bits` of their 64 bits.
+    """Return the pairs of hashes that differ in at most `bits` of their 64 bits.
 
     `hashes` is uint64 (N,). The result is (P, 2), indices i < j in rising order. Of equal hashes, each is paired with
     the first of them alone, and only the first with its neighbours: all that are alike hang together, and N copies of

@@ -19,7 +19,7 @@ _PACKAGES = (
 
 
 def describe() -> dict[str, str]:
-    """Give the versions of what computes and writes the outputs, and the processor's instruction sets, by name.
+    """Return the versions of what computes the outputs, and the instruction sets of the CPU, by name.
 
     The name or the user of the machine is not among them.
     """

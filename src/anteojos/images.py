@@ -81,7 +81,7 @@ class Picture:
 
 
 def is_picture(name: str | PurePath) -> bool:
-    """Tell by its suffix whether a file should hold a picture."""
+    """Return whether the suffix of a file name is that of an image."""
     return os.path.splitext(name)[1].lower() in FORMATS  # noqa: PTH122, many times as fast as PurePath(name).suffix
 
 
@@ -142,7 +142,7 @@ def _decoded(image: Image.Image, width: int, height: int) -> Picture:
 
 
 def encoding(data: bytes) -> str:
-    """Tell how a picture's bytes are packed: the format and, of a JPEG, its quantisation tables, without decoding it.
+    """Return how an image is encoded: its format and, for JPEG, the quantisation tables, without decoding it.
 
     Equal texts mean that the same program with the same settings may have written both. Raises PictureError where
     `data` is no picture.
@@ -160,7 +160,7 @@ def resize(image: Image.Image, size: int) -> Pixels:
 
 
 def difference_hash(picture: Pixels | Image.Image) -> int:
-    """Give the 64-bit difference hash (dHash) of uint8 (H, W, 3) or RGB: near-equal pictures differ in few bits.
+    """Return the 64-bit difference hash (dHash) of uint8 (H, W, 3) or RGB: near-equal pictures differ in few bits.
 
     Each bit says whether a cell of the picture, reduced to 9 × 8 grey cells, is darker than its right neighbour.
     Source: N. Krawetz, "Kind of Like That", 2013.

@@ -266,5 +266,5 @@ def _styled(words: str, fg: str, color: bool) -> str:
 
 
 def shown(name: str | Path) -> str:
-    """Give a name as a terminal may be shown it: what could steer the terminal is escaped."""
+    """Return a name for a terminal: control characters are escaped."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))

@@ -65,7 +65,7 @@ def border_probe(
     p_value: float = P_VALUE,
     permutations: int = PERMUTATIONS,
 ) -> Probe:
-    """Tell how well the labels can be guessed from the pictures' border alone, without their middle.
+    """Return how well the labels can be predicted from the border of the images alone, without their middle.
 
     `images` is uint8 (N, H, W, 3) or N such pictures of one size, `labels` (N,) has two values, of at least two
     pictures each; else InputError. `border` is its width in 160ths of the picture's. The verdict is "leak" where the
@@ -110,7 +110,7 @@ def probes(
 
 
 def two_classes(labels: npt.ArrayLike) -> tuple[Booleans, tuple[str, str]]:
-    """Tell which of `labels`, (N,), are the first of two values in their order, bool (N,), and give both as text.
+    """Return which of `labels`, (N,), are the first of two sorted values, bool (N,), and both values as text.
 
     Raises InputError where there are not two, or fewer than two pictures of one.
     """
@@ -122,19 +122,19 @@ def two_classes(labels: npt.ArrayLike) -> tuple[Booleans, tuple[str, str]]:
 
 
 def sample(n: int) -> npt.NDArray[np.intp]:
-    """Give the pictures to look at of `n`, in rising order: all, or the same MOST_PICTURES each time."""
+    """Return the sorted indices of the images to audit, of `n`: all, or always the same MOST_PICTURES."""
     if n <= MOST_PICTURES:
         return np.arange(n)
     return np.sort(np.random.default_rng(_SEED).choice(n, MOST_PICTURES, replace=False))
 
 
 def border_values(images: Pictures, border: int) -> Floats:
-    """Give the grey of each picture's border, (N, D) from 0 to 1, in cells of about 4 × 4 of 160 × 160."""
+    """Return the grey of each picture's border, (N, D) from 0 to 1, in cells of about 4 × 4 of 160 × 160."""
     return _ring(*_cells(images, border))
 
 
 def border_width(size: int, border: int) -> int:
-    """Give how many whole px of a picture's `size` are in a border of `border` 160ths; at least 1."""
+    """Return how many whole px of a picture's `size` are in a border of `border` 160ths; at least 1."""
     return max(1, size * border // SIDE)
 
 
@@ -209,7 +209,7 @@ def _listed(found: Mapping[str, Probe]) -> str:
 
 
 def _labellings(first: Booleans, permutations: int) -> Floats:
-    """Give the labels as 1 and -1, (N, 1 + permutations): as they are, then dealt out anew at random."""
+    """Return the labels as 1 and -1, (N, 1 + permutations): unchanged, then randomly permuted."""
     rng = np.random.default_rng(_SEED)
     labels = np.where(first, 1.0, -1.0)
     return np.stack([labels, *(rng.permutation(labels) for _ in range(permutations))], axis=1)
@@ -231,7 +231,7 @@ def _judge(features: Mapping[str, Floats], labellings: Floats, accuracy: float, 
 
 
 def _accuracies(scores: Floats, labels: Floats) -> Floats:
-    """Give the mean of both classes' shares told rightly, (K,), by `scores`, (N, K).
+    """Return the balanced accuracy, (K,), of `scores`, (N, K).
 
     The classes are parted half-way between their mean scores, for what is foretold of the smaller one lies nearer to
     the middle. A tie is half right.
@@ -244,7 +244,7 @@ def _accuracies(scores: Floats, labels: Floats) -> Floats:
 
 
 def _factorised(features: Floats) -> tuple[Floats, Floats]:
-    """Give the left singular vectors, (N, R), and squared singular values, (R,), of the centred features."""
+    """Return the left singular vectors, (N, R), and squared singular values, (R,), of the centred features."""
     vectors, values, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
     kept = values > 1e-9 * max(1.0, values.max(initial=0.0))
     return vectors[:, kept], values[kept] ** 2
@@ -283,7 +283,7 @@ def _ring(cells: Floats, width: int) -> Floats:
 
 
 def _corners(images: Pictures, border: int) -> Floats:
-    """Give the mean red, green and blue of the four corners, (N, 12) from 0 to 1."""
+    """Return the mean red, green and blue of the four corners, (N, 12) from 0 to 1."""
 
     def corners(picture: Pixels) -> Floats:
         high, wide = (border_width(side, border) for side in picture.shape[:2])

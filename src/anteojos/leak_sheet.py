@@ -43,7 +43,7 @@ def draw(
 
 
 def pattern(images: leak.Pictures, scores: leak.Floats, border: int) -> leak.Floats:
-    """Give how much darker each pixel is for a score higher by one standard deviation: (H, W) in levels of grey.
+    """Return how much darker each pixel is if the score is one standard deviation higher: (H, W), in grey levels.
 
     Inside of the border, and where all `scores`, (N,), are the same, it is 0. This is the ridge regression's forward
     pattern, the covariance of each pixel with what is foretold, and not its weights: those are noise to look at, for

@@ -13,7 +13,7 @@ Metrics = Mapping[str, Any]
 
 
 def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int, metrics: Mapping[str, Metrics]) -> str:
-    """Give the model card for what `metrics` says, metrics/<name>.json under "verify", "audit", "train", "evaluate"."""
+    """Return the model card. `metrics` has the contents of metrics/<name>.json of verify, audit, train and evaluate."""
     first, second = dataset.names
     trained = metrics["train"]
     lines = [

@@ -15,7 +15,7 @@ LEFT = ".*.tmp"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write a file or a folder to; on success it takes the place of `path`.
+    """Yield a path next to `path` to write a file or a folder to; on success it replaces `path`.
 
     After an error inside the `with` block, `path` is what it was before and nothing else is left. A process that is
     killed leaves a folder that `LEFT` matches.

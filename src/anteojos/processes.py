@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def forked(workers: int, begin: Callable[[], object] = lambda: None) -> Iterator[ProcessPoolExecutor]:
-    """Give an executor of so many forked processes, which call `begin` first and have all that is imported here.
+    """Yield an executor of so many forked processes, which call `begin` first and share all imports of this one.
 
     None outlives this one. Where it is left with an error or early, what no process has begun is dropped.
     """

@@ -59,7 +59,7 @@ def score(first: Booleans, probability: Floats, threshold: float) -> Score:
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Give the Wilson score interval of a proportion, of 95 % with the default `z`.
+    """Return the Wilson score interval of a proportion, of 95 % with the default `z`.
 
     Source: E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
     """
@@ -70,7 +70,7 @@ def wilson_interval(successes: int, n: int, z: float = 1.959963984540054) -> tup
 
 
 def roc_curve(first: Booleans, probability: Floats) -> tuple[Floats, Floats, Floats]:
-    """Give the ROC curve: false positive rate, true positive rate and threshold, each float64 (K,).
+    """Return the ROC curve: false positive rate, true positive rate and threshold, each float64 (K,).
 
     It starts at (0, 0) with a threshold of infinity and has a point for each distinct probability, from high to low.
     """
@@ -87,7 +87,7 @@ def roc_curve(first: Booleans, probability: Floats) -> tuple[Floats, Floats, Flo
 
 
 def roc_auc(first: Booleans, probability: Floats) -> float | None:
-    """Give the area under the ROC curve, or None where only one class is there."""
+    """Return the area under the ROC curve, or None if there is only one class."""
     if first.all() or not first.any():
         return None
     false_positive_rate, true_positive_rate, _ = roc_curve(first, probability)
@@ -109,7 +109,7 @@ class CalibrationBin:
 
 
 def calibration_curve(first: Booleans, probability: Floats, bins: int) -> list[CalibrationBin]:
-    """Give the bins of equal width from 0 to 1 that have pictures in them, from low to high."""
+    """Return the bins of equal width from 0 to 1 that contain images, from low to high."""
     number = np.minimum((probability * bins).astype(int), bins - 1)
     return [
         CalibrationBin(
@@ -124,7 +124,7 @@ def calibration_curve(first: Booleans, probability: Floats, bins: int) -> list[C
 
 
 def expected_calibration_error(curve: Sequence[CalibrationBin]) -> float:
-    """Give the mean distance, over the pictures, of what their bin predicted from what was observed in it: 0 to 1.
+    """Return the expected calibration error, 0 to 1: the mean over images of |predicted - observed| of their bin.
 
     Few pictures make it large by chance alone: of 4 that are rightly called 0.5, all 4 are of one class 1 time in 8.
     Source: M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian
@@ -135,7 +135,7 @@ def expected_calibration_error(curve: Sequence[CalibrationBin]) -> float:
 
 
 def choose_threshold(first: Booleans, probability: Floats) -> float:
-    """Give the threshold that labels most of these pictures rightly; `probability` is (N,) with N of at least 1.
+    """Return the threshold with the highest accuracy on these images; `probability` is (N,) with N of at least 1.
 
     That is 0.5 where no other is better, for nothing then asks for a change. Else it lies midway between two
     neighbouring probabilities (or 0 or 1 and the next), and of several that are as good it is the one nearest to 0.5,

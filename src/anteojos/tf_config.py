@@ -23,7 +23,7 @@ class Task:
 
     @property
     def is_chief(self) -> bool:
-        """Tell whether this is the one that writes what comes of it."""
+        """Return whether this machine writes the outputs."""
         return self.number == 0
 
 

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Give how many cores this process may use: those that it is bound to, or fewer where a container is held to less.
+    """Return how many cores this process may use: those that it is bound to, or fewer if a container is limited.
 
     A fraction of a core counts as one.
     """
@@ -24,7 +24,7 @@ def cores() -> int:
 
 
 def allowed_by(group: Path, tree: Path) -> int:
-    """Give how many cores a control group (version 2) and those above it may use, rounded up; sys.maxsize where all.
+    """Return how many cores a control group (version 2) and its parents may use, rounded up; sys.maxsize for all.
 
     `group` is the file that names it, /proc/self/cgroup, and `tree` is where groups have their folders.
     """
@@ -54,7 +54,7 @@ def in_order(
 
 
 def bar(total: int, description: str) -> "tqdm[Any]":
-    """Give a progress bar, for a terminal; none where `description` is empty or stderr is no terminal."""
+    """Return a progress bar; it is hidden if `description` is empty or stderr is not a terminal."""
     # None: tqdm looks whether it writes to a terminal.
     return tqdm(total=total, desc=description, unit="", disable=None if description else True)
 

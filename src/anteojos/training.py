@@ -131,7 +131,7 @@ def train(
 
 
 def shipped(network_name: Network, size: int, recipe: Recipe, values: Sequence[Floats]) -> keras.Model:
-    """Give a trained network as it ships, for one device and in 32 bits, from the values of its variables."""
+    """Return a trained network for inference, on one device and in float32, from the values of its variables."""
     network = networks.build(network_name, size, recipe.rescale)
     for variable, value in zip(network.variables, values, strict=True):
         variable.assign(value)
@@ -288,7 +288,7 @@ def resume(data: bytes | None, path: Path, state: Sequence[keras.Variable], rng:
 
 
 def optimizer_of(recipe: Recipe, steps: int) -> keras.Optimizer:
-    """Give the optimizer that `recipe` asks for, for a training of so many steps."""
+    """Return the optimizer of `recipe`, for a training of so many steps."""
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
     if recipe.warm_up:
         warm_up = math.ceil(recipe.warm_up * steps)

@@ -75,7 +75,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def says(stage: subprocess.Popen[str]) -> str:
-    """Give the error that a stage ends with, which is all that it prints."""
+    """Return the error that a stage ends with, which is all that it prints."""
     stdout, stderr = stage.communicate(timeout=60)
     assert (stage.returncode, stdout) == (1, ""), stderr
     assert "Traceback" not in stderr

@@ -89,13 +89,13 @@ def run_gitlab(clone: Project, job: str, fork: bool = False, **environment: str)
 
 
 def rows(report: Path) -> dict[str, list[str]]:
-    """Give the rows of the report's tables by what they are of, such as "parameters" or "train.network"."""
+    """Return the rows of the report's tables by what they are of, such as "parameters" or "train.network"."""
     cells = [re.split(r" *\| *", line.strip("| ")) for line in report.read_text().splitlines() if line.startswith("| ")]
     return {row[1]: row[2:] for row in cells if row[1] not in ("Metric", "Param")}
 
 
 def committed_metrics(project: Project, branch: str) -> dict[str, float]:
-    """Give the numbers in a branch's metrics as git has them, by their names with dots."""
+    """Return the numbers in a branch's metrics as git has them, by their names with dots."""
     files = project.must("git", "ls-tree", "--name-only", branch, "metrics/").split()
     texts = [project.must("git", "show", f"{branch}:{file}") for file in files if file.endswith(".json")]
     return {name: value for text in texts for name, value in numbers(json.loads(text))}

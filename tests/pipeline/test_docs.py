@@ -131,7 +131,7 @@ def test_own_pictures_with_other_classes_take_what_the_page_says(checkout: Proje
 
 
 def counts_in(step: Step) -> dict[str, dict[str, int]]:
-    """Give the counts by split and class that a step writes into params.yaml, if it does."""
+    """Return the counts by split and class that a step writes into params.yaml, if it does."""
     return yaml.safe_load(step.text).get("dataset", {}).get("expected", {}) if step.kind == "params" else {}
 
 

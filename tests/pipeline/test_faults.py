@@ -85,7 +85,7 @@ def other_run(small_project: Project, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def content(project: Project, path: str) -> dict[str, bytes]:
-    """Give what is in an output, file by file."""
+    """Return what is in an output, file by file."""
     place = project.path / path
     files = place.rglob("*") if place.is_dir() else [place]
     return {file.relative_to(project.path).as_posix(): file.read_bytes() for file in files if file.is_file()}
@@ -110,7 +110,7 @@ def kill(
 
 
 def left_over(project: Project) -> list[str]:
-    """Give what lies beside outputs and is none, and what git finds changed beside params, lock and metrics."""
+    """Return what lies beside outputs and is none, and what git finds changed beside params, lock and metrics."""
     changed = [line[3:] for line in project.must("git", "status", "--porcelain").splitlines()]
     expected = ("params.yaml", "dvc.lock", "metrics/environment.json", *OUTPUTS)
     beside = [str(left) for folder in FOLDERS for left in (project.path / folder).glob(".*.tmp")]
@@ -118,7 +118,7 @@ def left_over(project: Project) -> list[str]:
 
 
 def make(project: Project, target: str) -> tuple[str, ...]:
-    """Give the command for a target, with the environment of these tests taken for set up."""
+    """Return the command for a target, with the environment of these tests taken for set up."""
     if not (project.path / ".venv").exists():
         (project.path / ".venv").symlink_to(sys.prefix)
         ignore(project, "/.venv")
@@ -199,7 +199,7 @@ def test_what_a_killed_dvc_cannot_read_again_make_repro_puts_right(project: Proj
 
 
 def in_cache(project: Project, path: str) -> Path:
-    """Give the file in the cache that holds an output, or a file of one."""
+    """Return the file in the cache that holds an output, or a file of one."""
     output = next(output for output in OUTPUTS if path == output or path.startswith(f"{output}/"))
     lock = yaml.safe_load((project.path / "dvc.lock").read_text())
     oid = next(out["md5"] for stage in lock["stages"].values() for out in stage["outs"] if out["path"] == output)
@@ -233,7 +233,7 @@ def fsck(project: Project) -> tuple[int, str]:
 
 
 def damaged_in_cache(project: Project) -> list[Path]:
-    """Give the files of the cache that are not what they are called by."""
+    """Return the files of the cache that are not what they are called by."""
     files = (project.path / ".dvc/cache/files/md5").glob("*/*")
     return [f for f in files if hashlib.md5(f.read_bytes()).hexdigest() != (f.parent.name + f.name).split(".")[0]]
 

@@ -23,7 +23,7 @@ Machine = subprocess.Popen[str]
 
 
 def tf_configs(machines: int) -> list[str]:
-    """Give each of several machines its TF_CONFIG; their addresses are free ports of this one."""
+    """Return the TF_CONFIG of each of several machines; their addresses are free ports of this one."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(machines)]
         for each in sockets:
@@ -49,7 +49,7 @@ def follow(project: Project, config: str) -> Machine:
 
 
 def contents(project: Project) -> dict[str, bytes]:
-    """Give all files of a checkout but those that DVC and git keep for themselves."""
+    """Return all files of a checkout but those that DVC and git keep for themselves."""
     files = (path for path in project.path.rglob("*") if path.is_file())
     inside = {str(path.relative_to(project.path)): path for path in files}
     passed_over = (".dvc/", ".git/", "src/", "models/.checkpoints/")

@@ -28,7 +28,7 @@ AS_ANOTHER_USER_ON_ONE_CORE = [
 
 
 def outputs(project: Project) -> dict[str, str]:
-    """Give the checksums of dvc.lock, of all metrics and of each file of every output."""
+    """Return the checksums of dvc.lock, of all metrics and of each file of every output."""
     stages = yaml.safe_load((project.path / "dvc.lock").read_text())["stages"]
     found = {}
     for path in ("dvc.lock", *(out["path"] for stage in stages.values() for out in stage["outs"])):

@@ -293,7 +293,7 @@ def find_sshd() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ports that nobody listens on, from below those that the system gives to clients."""
+    """Return ports that nobody listens on, from below those that the system gives to clients."""
     held: list[socket.socket] = []
     try:
         while len(held) < count:

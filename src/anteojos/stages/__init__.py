@@ -84,7 +84,7 @@ def remove_left() -> None:
 
 
 def _explained(error: BaseException) -> str:
-    """Give the text for an error that people can do something about, "" for one that needs its traceback."""
+    """Return the text of an error that is not a bug; "" for one that needs its traceback."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:

@@ -63,7 +63,7 @@ def load() -> tuple[pd.DataFrame, list[images.Pixels]]:
 
 
 def file_facts(files: pd.Series) -> dict[str, pd.Series]:
-    """Give what the files give away without a look at the picture, a value for each of `files` and thing."""
+    """Return properties of the files by name, with a value for each of `files`."""
     table = manifest.read(Path("data/manifest.csv")).set_index("file").loc[files.to_list()]
     quantisation = [images.encoding((RAW / file).read_bytes()) for file in files]
     return {**{name: table[name] for name in ("width", "height", "bytes")}, "quantisation": pd.Series(quantisation)}

@@ -56,7 +56,7 @@ def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFr
 
 
 def scored(rows: pd.DataFrame, params: Params) -> tuple[scores.Booleans, scores.Floats]:
-    """Give what is scored: whether each label is the first class, bool (N,), and its probability, float32 (N,)."""
+    """Return what is scored: whether each label is the first class, bool (N,), and its probability, float32 (N,)."""
     return (rows["label"] == params.dataset.labels[0]).to_numpy(), rows["probability"].to_numpy()
 
 

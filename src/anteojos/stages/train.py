@@ -88,7 +88,7 @@ def doubts(params: Params) -> list[str]:
 
 
 def writes() -> bool:
-    """Tell whether this machine writes outputs: all that train alone do, and of several the chief.
+    """Return whether this machine writes outputs: of several machines, only the chief does.
 
     Raises InputError where DVC runs the stage on another, for it would take away the outputs and wait for them.
     """
@@ -104,7 +104,7 @@ def writes() -> bool:
 
 
 def checkpoint_key(folders: Iterable[Path], params: Train, recipe: Recipe) -> str:
-    """Give the name of the training that has these pictures, parameters, code and versions, 64 hex digits.
+    """Return a name for the training with these images, parameters, code and versions, 64 hex digits.
 
     Training that goes on from another's checkpoint would come to weights that nobody can reproduce.
     """
@@ -152,7 +152,7 @@ def seen(pictures: training.Pixels) -> Seen:
 
 
 def summary(epoch: training.Epoch) -> dict[str, float]:
-    """Give an epoch in the words that the report and Keras use."""
+    """Return the metrics of an epoch under the names that Keras uses."""
     return {
         "epoch": epoch.number,
         "loss": epoch.train.loss,

@@ -105,7 +105,7 @@ def not_shared(remote: str) -> list[str]:
 
 
 def shortened(problems: list[str]) -> list[str]:
-    """Give the first of very many problems, and how many there are more."""
+    """Return the first problems, and how many more there are."""
     more = len(problems) - MOST_NAMED
     return [*problems[:MOST_NAMED], f"… and {more:,} more"] if more > 0 else problems
 

@@ -27,17 +27,17 @@ def run(*command: str, cwd: Path = Path(), show: bool = False) -> str:
 
 
 def git(*arguments: str) -> str:
-    """Give what git prints; InputError with what it says where it fails."""
+    """Return what git prints; InputError with what it says where it fails."""
     return run("git", *arguments)
 
 
 def dvc(*arguments: str) -> str:
-    """Give what DVC prints; InputError with what it says where it fails."""
+    """Return what DVC prints; InputError with what it says where it fails."""
     return run("dvc", *arguments)
 
 
 def succeeds(*command: str) -> bool:
-    """Tell whether a command succeeds."""
+    """Return whether a command succeeds."""
     try:
         run(*command)
     except InputError:
@@ -46,7 +46,7 @@ def succeeds(*command: str) -> bool:
 
 
 def revision(base: str, given_as: str = "BASE=") -> str:
-    """Give the name by which git and DVC know the commit `base`: itself, or its first digits where it is a checksum.
+    """Return the name by which git and DVC know the commit `base`: itself, or its first digits where it is a checksum.
 
     "" where `base` is what git calls no commit at all, 40 zeros: GitHub and GitLab compare a new branch with that.
     Raises InputError where there is no such commit.

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def report(base: str) -> str:
-    """Give the difference to `base` as Markdown, and draw its plots."""
+    """Return the difference to `base` as Markdown, and draw its plots."""
     return "\n\n".join(
         (
             f"{MARK}\n### Compared with `{base}`",
@@ -42,7 +42,7 @@ def report(base: str) -> str:
 
 
 def table(markdown: str) -> str:
-    """Give a table that DVC wrote, or say that there is nothing below its head."""
+    """Return a table that DVC wrote, or say that there is nothing below its head."""
     rows = markdown.strip().splitlines()
     return "\n".join(rows) if len(rows) > 2 else "Nothing changed."
 

@@ -26,7 +26,7 @@ class Difference:
 
 
 def between(committed: Path, reproduced: Path, pictures: list[Path]) -> Difference:
-    """Tell by how much two files of one name, with other bytes, differ.
+    """Return by how much two files of the same name with different bytes differ.
 
     The probabilities of two models are those of `pictures`, files of uint8 (N, size, size, 3).
     """

@@ -83,7 +83,7 @@ def stop_if_in_use() -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs. One that was killed and not yet buried, as in a container, does not."""
+    """Return whether a process runs. A zombie does not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -91,7 +91,7 @@ def is_alive(pid: int) -> bool:
 
 
 def readable(lock: Path, repo: Any) -> bool:
-    """Tell whether DVC can read its lock file, or a person who merges branches."""
+    """Return whether DVC can read its lock file, or a merge left a conflict in it."""
     try:
         Lockfile(repo, str(lock.absolute())).load()
     except DvcException:
@@ -148,7 +148,7 @@ def check(repo: Any) -> str:
 
 
 def outputs_known(repo: Any, in_cache: set[str]) -> dict[Path, str]:
-    """Give the outputs that DVC keeps, folders and the files in them, with their checksums.
+    """Return the outputs that DVC keeps, folders and the files in them, with their checksums.
 
     Those that were never brought here, which are neither in their place nor in the cache, are left out.
     """
@@ -165,7 +165,7 @@ def outputs_known(repo: Any, in_cache: set[str]) -> dict[Path, str]:
 
 
 def differing(files: dict[Path, str], description: str) -> list[Path]:
-    """Give the files whose MD5 is another than that beside them."""
+    """Return the files whose MD5 differs from the given one."""
     found = threads.in_order(md5, files, total=len(files), description=description)
     return [path for path, sum in zip(files, found, strict=True) if sum != files[path].removesuffix(".dir")]
 
@@ -180,12 +180,12 @@ def md5(path: Path) -> str:
 
 
 def oid_of(path: Path) -> str:
-    """Give the checksum that a file in the cache is called by: files/md5/ab/cdef… is abcdef…, a folder's has .dir."""
+    """Return the checksum in the name of a file in the cache: files/md5/ab/cdef… is abcdef…, a folder's has .dir."""
     return path.parent.name + path.name
 
 
 def whole_run(path: Path) -> bool:
-    """Tell whether a file of the run cache holds what its name is the checksum of."""
+    """Return whether a file of the run cache has the checksum that is its name."""
     try:
         # As DVC works it out: without sizes, which runs of before DVC noted them lack. It measures them anew itself.
         return bool(dict_sha256(load_yaml(str(path)), exclude=["size", "nfiles"]) == path.name)
@@ -201,7 +201,7 @@ def put_aside(path: Path) -> None:
 
 
 def shown(path: Path) -> Path:
-    """Give a path as it is from here, where it lies below."""
+    """Return a path relative to the current folder, if it is inside of it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

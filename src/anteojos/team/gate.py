@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def fell(here: Accuracy, before: Accuracy) -> bool:
-    """Tell whether an accuracy lies below the whole interval of the one before it.
+    """Return whether an accuracy is below the interval of the previous one.
 
     The interval says where the accuracy before may well have lain with other pictures of the kind; below it, bad luck
     is no likely reason. Both are of the same pictures as a rule, so that the new one's own interval says nothing more:
@@ -85,7 +85,7 @@ def leaks(audit: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
 
 
 def accuracy_at(base: str) -> Accuracy | None:
-    """Give the accuracy that is committed in `base`, or None where it has none yet."""
+    """Return the accuracy that is committed in `base`, or None where it has none yet."""
     # As a path from here, for the checkout may be a folder of a larger repository.
     if not base or not git("ls-tree", "--name-only", base, "--", str(EVALUATE)):
         return None

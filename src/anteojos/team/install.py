@@ -91,7 +91,7 @@ def pip(*arguments: str) -> int:
 
 
 def next_step(said: str) -> str:
-    """Give the next step after what pip said when it failed."""
+    """Return the next step, by what pip printed when it failed."""
     fitting = (step for pattern, step in NEXT_STEPS if re.search(pattern, said))
     return next(fitting, "Look what pip says above, and mend that.")
 

@@ -51,7 +51,7 @@ def write(session: requests.Session, api: str, notes: str, text: str) -> None:
 
 
 def own_note(session: requests.Session, api: str, notes: str) -> int | None:
-    """Give the number of the note that an earlier run wrote, None where there is none."""
+    """Return the number of the note that an earlier run wrote, None where there is none."""
     answer = session.get(f"{api}/user", timeout=TIMEOUT)
     answer.raise_for_status()
     author, page = answer.json()["id"], "1"

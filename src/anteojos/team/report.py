@@ -91,7 +91,7 @@ def _template() -> jinja2.Template:
 
 
 def _told(base: str | None) -> dict[str, Any]:
-    """Give all that the page tells, by name."""
+    """Return all values that the page shows, by name."""
     params = Params.load()
     metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in METRICS.glob("*.json")}
     validate = metrics["evaluate"]["validate"]
@@ -200,7 +200,7 @@ def stale() -> list[str]:
 
 
 def changes(kind: str, base: str | None) -> list[Change]:
-    """Give all parameters or metrics, with what `base` has of them where there is one."""
+    """Return all parameters or metrics, with their values in `base` if there is one."""
     if base is None:
         files = [Path("params.yaml")] if kind == "params" else sorted(METRICS.glob("*.json"))
         return [

@@ -44,7 +44,7 @@ def resolve() -> None:
 
 
 def conflicts() -> dict[str, set[str]]:
-    """Give the paths in conflict, each with the numbers of the sides that have it: 1 the ancestor, 2 ours, 3 theirs."""
+    """Return the paths in conflict, each with the sides that have it: 1 the ancestor, 2 ours, 3 theirs."""
     found: dict[str, set[str]] = {}
     for entry in filter(None, run("git", "ls-files", "--unmerged", "-z").split("\0")):
         description, _, path = entry.partition("\t")
