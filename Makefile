@@ -38,7 +38,7 @@ repro: setup  ## run what has changed of the pipeline: pictures, training, score
 	dvc --wait-for-lock repro $(ARGS)
 	@$(TEAM).reproduced --record
 
-test: setup  ## run all tests (20 minutes)
+test: setup  ## run all tests (50 minutes on 2 cores)
 	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff, format check and mypy

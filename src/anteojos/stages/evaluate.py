@@ -30,12 +30,10 @@ def main() -> None:
     validate = results[results["split"] == "validate"]
     chosen_threshold = scores.choose_threshold(*scored(validate, params))
     splits = results.groupby("split", sort=False)
-    metrics = {split: score_split(rows, params, chosen_threshold) for split, rows in splits}
-    write_json(Path("metrics/evaluate.json"), metrics)
-    for split, rows in splits:
-        right = (rows["label"] == rows["predicted"]).sum()
-        low, high = metrics[split]["accuracy_low"], metrics[split]["accuracy_high"]
-        print(f"{split}: {right} of {len(rows)} labels are correct (95 % interval {low:.2f} to {high:.2f})")
+    write_json(
+        Path("metrics/evaluate.json"),
+        {split: score_split(rows, params, chosen_threshold) for split, rows in splits},
+    )
     write_curves(validate, params)
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
