@@ -27,7 +27,7 @@ from tqdm import tqdm
 from anteojos import networks, training
 from anteojos.recipes import FACES, RECIPES, Recipe
 from pictures import Pixels, name_of, parse_arguments, prepare, read
-from readme import mean_and_range, write_part
+from readme import mean_and_range, over, write_part
 
 Booleans = npt.NDArray[np.bool_]
 
@@ -155,8 +155,8 @@ def table_of(results: pd.DataFrame, name: str, seeds: list[int]) -> str:
         lines.append(f"| {way} | {parameters[way]:,} | {' | '.join(cells)} |")
     pictures = len(results) // (len(WAYS) * len(seeds) * (1 + VIEWS))
     lines.append(
-        f"\nAccuracy on pictures held back, in {FOLDS} folds of {pictures} labelled pictures ({name}): mean over seeds "
-        f"{', '.join(map(str, seeds))}, and the lowest and highest. The loss is binary cross-entropy (nats)."
+        f"\nAccuracy on held-out images, in {FOLDS} folds of {pictures} labelled images ({name}): {over(seeds)}. "
+        "The loss is binary cross-entropy (nats)."
     )
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from anteojos.params import TEST_LABELS, Params
 from anteojos.recipes import recipe_for
 from anteojos.stages.train import load
 from pictures import Labelled, parse_arguments, prepare
-from readme import mean_and_range, write_part
+from readme import mean_and_range, over, write_part
 
 PAGE = Path("docs/explanation/drawn-faces.md")
 
@@ -47,8 +47,7 @@ def main() -> None:
         lines.append(f"| {split} | {n} | {' | '.join(mean_and_range(values) for values in zip(*rows, strict=True))} |")
     caption = (
         f"`{params.train.network}`, trained on {len(train.images):,} drawn faces and on no other image, labels the "
-        f"images of `{options.archive.name}`: mean over seeds {', '.join(map(str, options.seeds))}, and the lowest and "
-        "highest."
+        f"images of `{options.archive.name}`: {over(options.seeds)}."
     )
     write_part("drawn", "make drawn", "\n".join([*lines, "", caption]), PAGE)
 

@@ -13,8 +13,17 @@ RESULTS = Path("benchmarks/results.json")
 
 
 def mean_and_range(values: Sequence[float]) -> str:
-    """Write the mean of a figure over the seeds, and from where to where it went."""
+    """Write the mean of a figure over the seeds, and the lowest and highest; of one seed, the figure."""
+    if len(values) == 1:
+        return f"{np.mean(values):.3f}"
     return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def over(seeds: Sequence[int]) -> str:
+    """Say over which seeds a figure is measured."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    return f"mean over seeds {', '.join(map(str, seeds))}, and the lowest and highest"
 
 
 def write_part(name: str, command: str, text: str, page: Path = README) -> None:

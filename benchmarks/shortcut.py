@@ -14,7 +14,7 @@ from anteojos import training
 from anteojos.faces import Face, align
 from anteojos.recipes import RECIPES
 from pictures import Pixels, face_of, name_of, parse_arguments, prepare, read
-from readme import mean_and_range, write_part
+from readme import mean_and_range, over, write_part
 
 # Where the eyes are on average in the pictures of a sheet, as fractions of their width and height.
 EYES = ((0.375, 0.47), (0.625, 0.47))
@@ -93,10 +93,7 @@ def main() -> None:
             accuracies[name].append(float((likely == pictures.first).mean()))
     lines = ["| the validation pictures shown | accuracy |", "|---|---|"]
     lines += [f"| {name} | {mean_and_range(values)} |" for name, values in accuracies.items()]
-    caption = (
-        f"`report`, trained on {name_of(options.archive)} as they are: mean over seeds "
-        f"{', '.join(map(str, options.seeds))}, and the lowest and highest."
-    )
+    caption = f"`report`, trained on {name_of(options.archive)} as they are: {over(options.seeds)}."
     write_part("shortcut", "make shortcut", "\n".join([*lines, "", caption]))
 
 

@@ -96,7 +96,12 @@ def test_the_table_gives_mean_lowest_and_highest_over_the_seeds() -> None:
     assert table.count("| 26,822 | 0.900 (0.800 to 1.000) | 0.250 | 0.900 (0.800 to 1.000) | 0.250 |") == len(
         crossvalidate.WAYS
     )
-    assert "in 4 folds of 10 labelled pictures (drawn): mean over seeds 1, 2," in table
+    assert "in 4 folds of 10 labelled images (drawn): mean over seeds 1, 2, and the lowest and highest." in table
+
+
+def test_one_seed_has_no_range() -> None:
+    assert readme.mean_and_range(pd.Series([0.5], index=[7])) == "0.500"
+    assert readme.over([7]) == "seed 7"
 
 
 def test_what_is_taken_away_of_a_picture_is_gone_and_the_rest_is_there() -> None:
