@@ -39,20 +39,22 @@ def main() -> None:
     results = pd.DataFrame(rounds, columns=["network", "epochs", "parameters", "seconds", "cost"])
     groups = results.groupby("network", sort=False)
     medians, least, most = groups.median(), groups["cost"].min(), groups["cost"].max()
+    once = len(options.seeds) == 1
     lines = [
         "| network | parameters | epochs | seconds | times `report` | times without determinism |",
         "|---" * 6 + "|",
     ]
     for name, row in medians.iterrows():
         times = row.seconds / medians.loc["report", "seconds"]
-        cost = f"{row.cost:.2f} ({least[name]:.2f} to {most[name]:.2f})"
+        cost = f"{row.cost:.2f}" + (f" ({least[name]:.2f} to {most[name]:.2f})" if not once else "")
         lines.append(
             f"| `{name}` | {row.parameters:,.0f} | {row.epochs:.0f} | {row.seconds:.1f} | {times:.1f} | {cost} |"
         )
     caption = (
-        f"Training on {len(train.images)} pictures ({name_of(options.archive)}), checkpoints and all: median of "
-        f"{len(options.seeds)} rounds in which the networks took turns. The last column says how many times as long it "
-        "took as without deterministic operations, with as many threads as TensorFlow likes: median, lowest, highest."
+        f"Training on {len(train.images)} images ({name_of(options.archive)}), with checkpoints; "
+        + ("one round. " if once else f"median of {len(options.seeds)} rounds in which the networks took turns. ")
+        + "The last column is the time divided by that without deterministic operations and with TensorFlow's default "
+        "number of threads" + ("." if once else ": median, lowest, highest.")
     )
     write_part("duration", "make duration", "\n".join([*lines, "", caption]))
 
