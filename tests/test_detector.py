@@ -51,6 +51,16 @@ def test_a_drawn_face_is_found_with_its_eyes(find: Detector, size: int) -> None:
         assert face.score >= 0.8
 
 
+@pytest.mark.parametrize("seed", [0, 1, 3, 6])
+def test_tightly_cropped_face_is_found(find: Detector, seed: int) -> None:
+    image = drawing.draw_face(np.random.default_rng(seed), seed % 2 == 0, 160)
+    (face,) = find(image)
+    left, top, right, bottom = face.box
+    inset = 0.1 * face.width
+    # Without a margin around the image, none of these is found.
+    assert len(find(image.crop((int(left + inset), int(top + inset), int(right - inset), int(bottom - inset))))) == 1
+
+
 PLACES = [(100 + 300 * (number % 5), 90 + 560 * (number // 5)) for number in range(10)]
 
 
