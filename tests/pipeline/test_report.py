@@ -87,7 +87,7 @@ def test_names_from_outside_do_not_become_markup(project: Project) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
     # The classes' names are on the pictures that the stages draw.
     assert "<strong>Not up to date.</strong>" in text
-    assert re.search(r"made\s+from: [\w, ]*preprocess", text)
+    assert re.search(r"were written:\s+[\w, ]*preprocess", text)
 
 
 def test_parameters_and_metrics_are_compared_with_another_branch(project: Project) -> None:
