@@ -62,6 +62,18 @@ def test_program_without_stderr_runs() -> None:
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).stdout == b"inside\n"
 
 
+def test_program_without_temporary_folder_runs(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", missing)
+    with quiet_stderr():
+        os.write(2, b"INFO: shown\n")
+    assert capfd.readouterr().err == "INFO: shown\n"
+
+
 def test_first_model_of_a_program_logs_nothing() -> None:
     code = (
         "from anteojos.detector_models import SHORT_RANGE, installed; from anteojos.lite import LiteModel; "

@@ -7,7 +7,8 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from typing import IO
 
 # Information and warnings in the log formats of Abseil, which TensorFlow uses, and of LiteRT.
 _CHATTER = re.compile(rb"[IW]\d{4} |INFO: |WARNING: All log messages before absl")
@@ -34,20 +35,21 @@ def quiet_libraries() -> None:
 def quiet_stderr() -> Iterator[None]:
     """Hide information and warnings that C++ code logs to stderr; everything else is written there at the end.
 
-    LiteRT and TensorFlow log before a level can be set.
+    LiteRT and TensorFlow log before a level can be set. Without stderr or a folder for temporary files, nothing is
+    hidden.
     """
-    with _stderr, tempfile.TemporaryFile() as log:
-        try:
-            stderr = os.dup(2)
-        except OSError:  # a program without stderr
-            yield
-            return
-        os.dup2(log.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            log.seek(0)
-            kept = b"".join(line for line in log if not _CHATTER.match(line))
-            with suppress(OSError), os.fdopen(stderr, "wb") as stream:
-                stream.write(kept)
+    with _stderr, ExitStack() as stack:
+        with suppress(OSError):
+            log = stack.enter_context(tempfile.TemporaryFile())
+            stack.callback(_restore, os.dup(2), log)
+            os.dup2(log.fileno(), 2)
+        yield
+
+
+def _restore(stderr: int, log: IO[bytes]) -> None:
+    """Make the file `stderr` that of stderr again, and write there what is kept of `log`."""
+    os.dup2(stderr, 2)
+    log.seek(0)
+    kept = b"".join(line for line in log if not _CHATTER.match(line))
+    with suppress(OSError), os.fdopen(stderr, "wb") as stream:
+        stream.write(kept)
