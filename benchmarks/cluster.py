@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from anteojos import parallel
+from anteojos.runtime import parallel
 from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, write_part
 

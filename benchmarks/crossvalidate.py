@@ -24,8 +24,8 @@ import pandas as pd
 from PIL import Image, ImageFilter
 from tqdm import tqdm
 
-from anteojos import networks, training
-from anteojos.recipes import FACES, RECIPES, Recipe
+from anteojos.model import networks, training
+from anteojos.model.recipes import FACES, RECIPES, Recipe
 from pictures import Pixels, name_of, parse_arguments, prepare, read
 from readme import mean_and_range, over, write_part
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anteojos import archive, checks, images, scores, training
-from anteojos.params import TEST_LABELS, Params
-from anteojos.recipes import recipe_for
+from anteojos.evaluation import scores
+from anteojos.images import checks, decoding
+from anteojos.model import training
+from anteojos.model.recipes import recipe_for
+from anteojos.params import Params
+from anteojos.sources import archive
 from anteojos.stages.train import load
+from anteojos.vocabulary import TEST_LABELS
 from pictures import Labelled, parse_arguments, prepare
 from readme import mean_and_range, over, write_part
 
@@ -66,7 +70,7 @@ def read(source: Path, test_labels: Path | None) -> dict[str, list[Labelled]]:
         by_split: dict[str, list[Labelled]] = {}
         for picture in found:
             if picture.label:
-                pixels = images.decode((folder / picture.file).read_bytes()).pixels
+                pixels = decoding.decode((folder / picture.file).read_bytes()).pixels
                 labelled = Labelled(pixels, picture.label == dataset.labels[0])
                 by_split.setdefault(picture.split, []).append(labelled)
         return by_split

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from anteojos import training
-from anteojos.params import Network
-from anteojos.recipes import RECIPES
+from anteojos.model import training
+from anteojos.model.recipes import RECIPES
+from anteojos.vocabulary import Network
 from pictures import name_of, parse_arguments, prepare, read
 from readme import write_part
 

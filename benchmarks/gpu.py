@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import measure
-from anteojos.params import Network, Precision
+from anteojos.vocabulary import Network, Precision
 from readme import BENCHMARKS, write_part
 from train_many import read_pictures, write_pictures
 
@@ -90,8 +90,8 @@ def train(folder: Path, network: str, way: str, precision: str) -> None:
     """Train in this process, and leave in `folder` what came of it."""
     import tensorflow as tf
 
-    from anteojos import training
-    from anteojos.recipes import RECIPES
+    from anteojos.model import training
+    from anteojos.model.recipes import RECIPES
 
     config = tf.config
     gpus = config.list_physical_devices("GPU")

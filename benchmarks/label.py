@@ -17,12 +17,13 @@ from functools import partial
 from pathlib import Path
 
 import many
-from anteojos.card import Card
-from anteojos.classifier import Classifier
-from anteojos.detector_models import installed
-from anteojos.look import Seen
-from anteojos.params import Crop, Network, Params
-from anteojos.recipes import RECIPES
+from anteojos.images.detector_models import installed
+from anteojos.model.classifier import Classifier
+from anteojos.model.metadata import Card
+from anteojos.model.recipes import RECIPES
+from anteojos.model.statistics import Seen
+from anteojos.params import Params
+from anteojos.vocabulary import Crop, Network
 from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, record, write_part
 
@@ -75,7 +76,7 @@ def main() -> None:
 
 def build(name: Network, folder: Path) -> None:
     """Write a network as the stage `train` does, untrained, to `folder`/<name>.keras and <name>.tflite."""
-    from anteojos import networks, training
+    from anteojos.model import networks, training
 
     recipe = RECIPES[name]
     network = networks.build(name, SIZE, recipe.rescale)

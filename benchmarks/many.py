@@ -5,8 +5,9 @@ from pathlib import Path
 
 import yaml
 
-from anteojos import drawing
-from anteojos.params import SPLITS, Params
+from anteojos.params import Params
+from anteojos.sources import drawing
+from anteojos.vocabulary import SPLITS
 
 DRAWN = 400  # different faces
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from anteojos.params import Crop, Network
+from anteojos.vocabulary import Crop, Network
 from readme import mean_and_range, write_part
 
 # `edge` expects the eyes of an aligned face: it is not for whole images.

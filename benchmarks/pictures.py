@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from anteojos import archive, checks, detector, faces, images
-from anteojos.params import Crop, Params
-from anteojos.training import Pictures
+from anteojos.images import checks, decoding, detector, faces
+from anteojos.model.training import Pictures
+from anteojos.params import Params
+from anteojos.sources import archive
+from anteojos.vocabulary import Crop
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -44,7 +46,9 @@ def read(source: Path | None) -> tuple[list[Labelled], list[Labelled]]:
 
         def of(split: str) -> list[Labelled]:
             return [
-                Labelled(images.decode((target / picture.file).read_bytes()).pixels, picture.label == dataset.labels[0])
+                Labelled(
+                    decoding.decode((target / picture.file).read_bytes()).pixels, picture.label == dataset.labels[0]
+                )
                 for picture in found
                 if picture.split == split
             ]

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 import many
-from anteojos import duplicates, images
+from anteojos.images import decoding, duplicates
 from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, record, write_part
 
@@ -159,7 +159,7 @@ def photographs(count: int, rounds: int) -> str:
         data.append(file.getvalue())
 
     def brought(size: int | None) -> float:
-        return timed(lambda: [images.resize(images.decode(each, size).image, SIZE) for each in data])
+        return timed(lambda: [decoding.resize(decoding.decode(each, size).image, SIZE) for each in data])
 
     found = in_turns({"whole": partial(brought, None), "smaller": partial(brought, SIZE)}, rounds)
     whole, smaller = (1000 * statistics.median(found[way]) / count for way in ("whole", "smaller"))

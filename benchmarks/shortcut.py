@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from anteojos import training
-from anteojos.faces import Face, align
-from anteojos.recipes import RECIPES
+from anteojos.images.faces import Face, align
+from anteojos.model import training
+from anteojos.model.recipes import RECIPES
 from pictures import Pixels, face_of, name_of, parse_arguments, prepare, read
 from readme import mean_and_range, over, write_part
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 import measure
-from anteojos.params import Network
+from anteojos.vocabulary import Network
 from readme import BENCHMARKS, record, write_part
 
 if TYPE_CHECKING:
-    from anteojos import training
+    from anteojos.model import training
 
 SIZE = 160
 VALIDATE = 40
@@ -86,7 +86,7 @@ def write_pictures(path: Path, count: int) -> None:
 
 def read_pictures(path: Path, validate: int) -> "tuple[training.Pictures, training.Pictures]":
     """Return the pictures that `write_pictures` wrote, by memory map, and the first `validate` of them in memory."""
-    from anteojos import training
+    from anteojos.model import training
 
     images = np.load(path, mmap_mode="r")
     first = np.arange(len(images)) % 2 == 0
@@ -95,8 +95,8 @@ def read_pictures(path: Path, validate: int) -> "tuple[training.Pictures, traini
 
 def train(folder: Path, network: str) -> None:
     """Train for an epoch, and leave in `folder` what came of it."""
-    from anteojos import training
-    from anteojos.recipes import RECIPES
+    from anteojos.model import training
+    from anteojos.model.recipes import RECIPES
 
     [name] = [known for known in get_args(Network) if known == network]
     pictures, validate = read_pictures(folder / "images.npy", VALIDATE)

@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from tests.remote.servers import S3
 
 import measure
-from anteojos import drawing
+from anteojos.sources import drawing
 from measure import Cost
 from readme import BENCHMARKS, record, write_part
 

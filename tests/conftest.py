@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from anteojos import detector_models, drawing
-from anteojos.card import Card
-from anteojos.look import Seen
+from anteojos.images import detector_models
+from anteojos.model.metadata import Card
+from anteojos.model.statistics import Seen
+from anteojos.sources import drawing
 from tests.project import ROOT, project, small_project
 from tests.remote.servers import folder, s3, ssh
 
@@ -38,8 +39,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model.tflite for whole images of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
-    from anteojos import training
-    from anteojos.recipes import Recipe
+    from anteojos.model import training
+    from anteojos.model.recipes import Recipe
 
     rng = np.random.default_rng(0)
     first = np.arange(32) % 2 == 0

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anteojos import annotation, labelling
-from anteojos.classifier import Prediction
-from anteojos.errors import InputError
-from anteojos.faces import Box, Face
+from anteojos.evaluation import annotation
+from anteojos.images.faces import Box, Face
+from anteojos.labelling import labelling
+from anteojos.model.classifier import Prediction
+from anteojos.runtime.errors import InputError
 
 BLUE, VERMILION = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 GREY = (90, 90, 90)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from anteojos import archive
-from anteojos.archive import import_dataset, import_folder
-from anteojos.errors import InputError
-from anteojos.outputs import replacing
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import replacing
+from anteojos.sources import archive
+from anteojos.sources.archive import import_dataset, import_folder
 
 FILES = {
     "train/glasses/a.jpg": b"train glasses",

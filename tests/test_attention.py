@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from anteojos import training
-from anteojos.attention import GRID, colour, occlusion_map
-from anteojos.card import Card
-from anteojos.classifier import Classifier
-from anteojos.recipes import Recipe
+from anteojos.evaluation.attention import GRID, colour, occlusion_map
+from anteojos.model import training
+from anteojos.model.classifier import Classifier
+from anteojos.model.metadata import Card
+from anteojos.model.recipes import Recipe
 from tests.conftest import SEEN
 
 Pictures = npt.NDArray[np.uint8]

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import checks, leak, leak_sheet, manifest
 from anteojos.cli import main
-from anteojos.errors import InputError
+from anteojos.evaluation import leak, leak_sheet
+from anteojos.images import checks, manifest
+from anteojos.runtime.errors import InputError
 from anteojos.stages import audit, preprocess
 from tests.conftest import ROOT, drawn_face
 

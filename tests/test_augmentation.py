@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anteojos import augmentation
-from anteojos.recipes import Augmentation
+from anteojos.model import augmentation
+from anteojos.model.recipes import Augmentation
 
 SIZE = 64
 STILL = Augmentation(shift=0, zoom=(1, 1), rotation=0)

@@ -27,9 +27,11 @@ import shortcut
 import train_many
 import versioning
 import ways
-from anteojos import detector, drawing, manifest, networks
-from anteojos.params import GLASSES, SPLITS
+from anteojos.images import detector, manifest
+from anteojos.model import networks
+from anteojos.sources import drawing
 from anteojos.stages import verify
+from anteojos.vocabulary import GLASSES, SPLITS
 from measure import Cost
 from tests.conftest import ROOT, drawn_face
 from tests.project import Project

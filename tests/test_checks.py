@@ -16,9 +16,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import checks, faces, images, manifest
-from anteojos.errors import InputError
-from anteojos.faces import Face
+from anteojos.images import checks, decoding, faces, manifest
+from anteojos.images.faces import Face
+from anteojos.runtime.errors import InputError
 from anteojos.stages import verify
 from tests.conftest import ROOT, drawn_eyes, drawn_face
 from tests.pages import undocumented
@@ -306,7 +306,7 @@ def test_what_is_no_picture_but_is_named_so_is_reported(raw: Path, content: byte
 
 
 def test_a_picture_too_large_is_reported(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 32 * 31)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 32 * 31)
     put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width=33))
     assert problems() == ("train/glasses/row-1-column-1.jpg: too large: 33 × 31 px, at most 992 pixels",)
 
@@ -513,7 +513,7 @@ def test_the_hash_is_that_of_the_aligned_face(drawn: Path) -> None:
     face = Face.of([row[name] for name in manifest.FACE])
     with Image.open(path) as image:
         aligned = faces.align(image.convert("RGB"), face.eyes, 72)
-    assert row["dhash"] == f"{images.difference_hash(aligned):016x}"
+    assert row["dhash"] == f"{decoding.difference_hash(aligned):016x}"
 
 
 def test_a_face_that_moved_on_its_canvas_is_reported(drawn: Path) -> None:
@@ -561,7 +561,7 @@ def test_pictures_without_a_face_are_warned_of_if_they_are_used_as_a_whole(
     assert {row[name] for name in manifest.FACE} == {""}
     assert row["faces"] == "0"
     with Image.open(path) as whole:
-        assert row["dhash"] == f"{images.difference_hash(whole.convert('RGB')):016x}"
+        assert row["dhash"] == f"{decoding.difference_hash(whole.convert('RGB')):016x}"
 
 
 @pytest.mark.parametrize(("more", "last"), [(20, "no face found"), (25, "and 5 more images without a face")])

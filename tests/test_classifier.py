@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anteojos import classifier as classifier_module
-from anteojos import detector_models, faces
-from anteojos.card import Card
-from anteojos.classifier import Classifier, NoFaceError, Prediction
-from anteojos.errors import InputError
-from anteojos.images import PictureError
-from anteojos.look import Seen
+from anteojos.images import detector_models, faces
+from anteojos.images.decoding import PictureError
+from anteojos.model import classifier as classifier_module
+from anteojos.model.classifier import Classifier, NoFaceError, Prediction
+from anteojos.model.metadata import Card
+from anteojos.model.statistics import Seen
 from anteojos.params import Params
+from anteojos.runtime.errors import InputError
 from tests.conftest import ROOT, SEEN, Photographs, drawn_eyes, drawn_face, face_card, without_card
 
 

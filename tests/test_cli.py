@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from anteojos import threads
-from anteojos.classifier import Classifier
 from anteojos.cli import command, main
+from anteojos.model.classifier import Classifier
+from anteojos.runtime import threads
 from tests.conftest import ROOT, Photographs
 
 HEADER = (
@@ -209,7 +209,7 @@ def test_a_file_is_written_whole_or_not_at_all(
 
     arguments = ["predict", "--model", str(model), "--output", str(output), *map(str, bright_and_dark)]
     with monkeypatch.context() as patch:
-        patch.setattr("anteojos.classifier.Classifier.__call__", fail)
+        patch.setattr("anteojos.model.classifier.Classifier.__call__", fail)
         assert main(arguments) == 1
     assert output.read_text() == "before"
     assert main(arguments) == 0

@@ -11,9 +11,11 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from PIL import Image
 
-from anteojos import detector, detector_models, drawing, faces, lite
-from anteojos.detector import Detector
-from anteojos.faces import Face
+from anteojos.images import detector, detector_models, faces
+from anteojos.images.detector import Detector
+from anteojos.images.faces import Face
+from anteojos.runtime import litert
+from anteojos.sources import drawing
 from tests.conftest import Photographs, drawn_eyes, drawn_face
 
 GREY = (110, 120, 130)
@@ -194,11 +196,11 @@ def test_other_kernels_change_no_byte_of_the_aligned_faces(
     find: Detector, thirty: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-    outputs = lite.LiteModel(detector_models.installed()[detector_models.SHORT_RANGE])
+    outputs = litert.LiteModel(detector_models.installed()[detector_models.SHORT_RANGE])
     pixels = np.asarray(thirty[0].resize((128, 128)), np.float32) / 127.5 - 1
     before = outputs(pixels)
-    monkeypatch.setattr(lite, "Interpreter", plain)
-    after = lite.LiteModel(detector_models.installed()[detector_models.SHORT_RANGE])(pixels)
+    monkeypatch.setattr(litert, "Interpreter", plain)
+    after = litert.LiteModel(detector_models.installed()[detector_models.SHORT_RANGE])(pixels)
     # The kernels do differ in the last bits; otherwise this would test nothing.
     assert any((one != other).any() for one, other in zip(before, after, strict=True))
     same_arrays(find, Detector(detector_models.installed()), thirty)
@@ -207,8 +209,8 @@ def test_other_kernels_change_no_byte_of_the_aligned_faces(
 def test_differences_in_the_last_bits_change_no_byte_of_the_aligned_faces(
     find: Detector, thirty: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Perturbed(lite.LiteModel):
-        def __call__(self, item: lite.Array) -> list[lite.Array]:
+    class Perturbed(litert.LiteModel):
+        def __call__(self, item: litert.Array) -> list[litert.Array]:
             rng = np.random.default_rng(1)
             outputs = super().__call__(item)
             return [(output * rng.uniform(1 - 1e-5, 1 + 1e-5, output.shape)).astype(np.float32) for output in outputs]

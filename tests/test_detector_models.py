@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from anteojos import detector_models
-from anteojos.detector_models import FULL_RANGE, SHORT_RANGE, installed
-from anteojos.errors import InputError
+from anteojos.images import detector_models
+from anteojos.images.detector_models import FULL_RANGE, SHORT_RANGE, installed
+from anteojos.runtime.errors import InputError
 
 
 @pytest.fixture(autouse=True)

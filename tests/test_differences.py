@@ -8,9 +8,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import training
-from anteojos.card import Card
-from anteojos.recipes import Recipe
+from anteojos.model import training
+from anteojos.model.metadata import Card
+from anteojos.model.recipes import Recipe
 from anteojos.team import differences, reproduced
 from anteojos.team.differences import Difference
 from tests.conftest import SEEN

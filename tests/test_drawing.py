@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anteojos import drawing
-from anteojos.drawing import draw_cell, draw_dataset, draw_face, draw_portrait, draw_row
+from anteojos.sources import drawing
+from anteojos.sources.drawing import draw_cell, draw_dataset, draw_face, draw_portrait, draw_row
 
 COUNTS = {
     "train": {"glasses": 11, "noglasses": 9},
@@ -96,7 +96,7 @@ def test_a_picture_is_a_jpeg_of_about_160_by_155_pixels_and_6_kilobytes(drawn: P
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(drawn: Path, tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path; from anteojos.drawing import draw_dataset; "
+        "from pathlib import Path; from anteojos.sources.drawing import draw_dataset; "
         f"draw_dataset(Path({str(tmp_path)!r}), 7, {COUNTS!r}, {TITLES!r})"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(sys.path)}

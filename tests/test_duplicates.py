@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anteojos.duplicates import near_pairs
+from anteojos.images.duplicates import near_pairs
 
 Hashes = npt.NDArray[np.uint64]
 

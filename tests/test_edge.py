@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import pictures
-from anteojos import scores, training
-from anteojos.recipes import RECIPES
+from anteojos.evaluation import scores
+from anteojos.model import training
+from anteojos.model.recipes import RECIPES
 
 pytestmark = pytest.mark.shared
 

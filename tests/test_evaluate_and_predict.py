@@ -12,10 +12,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import manifest
-from anteojos.classifier import Classifier
-from anteojos.faces import Face
-from anteojos.scores import wilson_interval
+from anteojos.evaluation.scores import wilson_interval
+from anteojos.images import manifest
+from anteojos.images.faces import Face
+from anteojos.model.classifier import Classifier
 from anteojos.stages import evaluate, predict
 from tests.conftest import ROOT, SEEN, face_card, without_card
 
@@ -118,7 +118,7 @@ def test_where_the_network_looked_is_drawn_for_right_answers_and_mistakes() -> N
 def test_where_the_network_looked_is_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = []
     for cores in (1, 5):
-        monkeypatch.setattr("anteojos.threads.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("anteojos.runtime.threads.cores", lambda cores=cores: cores)
         evaluate.main()
         sheets.append(Path("metrics/plots/attention.png").read_bytes())
     assert sheets[0] == sheets[1]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from anteojos import detector, drawing, faces
-from anteojos.faces import EYES, Face, Point, align, cut_face, largest, prepare
-from anteojos.images import PictureError, resize
+from anteojos.images import detector, faces
+from anteojos.images.decoding import PictureError, resize
+from anteojos.images.faces import EYES, Face, Point, align, cut_face, largest, prepare
+from anteojos.sources import drawing
 from tests.conftest import drawn_face
 
 SCENE = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)

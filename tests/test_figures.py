@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from anteojos.figures import Cell, contact_sheet
+from anteojos.evaluation.figures import Cell, contact_sheet
 
 RED, WHITE = (0xCF, 0x22, 0x2E), (255, 255, 255)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from anteojos.errors import InputError
-from anteojos.scores import wilson_interval
+from anteojos.evaluation.scores import wilson_interval
+from anteojos.runtime.errors import InputError
 from anteojos.team import gate
 from anteojos.team.gate import Accuracy
 

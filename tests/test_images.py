@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from anteojos import images
-from anteojos.images import PictureError, decode, difference_hash, is_picture, resize
+from anteojos.images import decoding
+from anteojos.images.decoding import PictureError, decode, difference_hash, is_picture, resize
 from tests.pages import undocumented
 
 
@@ -42,24 +42,24 @@ def mean_difference(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) ->
 
 def test_the_quantisation_tables_tell_one_jpeg_from_another() -> None:
     one, other = texture(20, 30), texture(48, 32)
-    assert images.encoding(encoded(one, "JPEG", quality=75)) == images.encoding(encoded(other, "JPEG", quality=75))
-    assert images.encoding(encoded(one, "JPEG", quality=75)) != images.encoding(encoded(one, "JPEG", quality=76))
+    assert decoding.encoding(encoded(one, "JPEG", quality=75)) == decoding.encoding(encoded(other, "JPEG", quality=75))
+    assert decoding.encoding(encoded(one, "JPEG", quality=75)) != decoding.encoding(encoded(one, "JPEG", quality=76))
 
 
 @pytest.mark.parametrize("format_", ["PNG", "BMP", "GIF", "TIFF", "WEBP"])
 def test_other_formats_are_told_by_their_name(format_: str) -> None:
-    assert images.encoding(encoded(texture(20, 30), format_)) == format_
+    assert decoding.encoding(encoded(texture(20, 30), format_)) == format_
 
 
 def test_the_encoding_of_a_picture_is_known_before_its_pixels_are_read() -> None:
     data = encoded(texture(200, 300), "JPEG", quality=75)
-    assert images.encoding(data[:700]) == images.encoding(data)
+    assert decoding.encoding(data[:700]) == decoding.encoding(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture"])
 def test_what_is_no_picture_has_no_encoding(data: bytes) -> None:
     with pytest.raises(PictureError, match="not a picture"):
-        images.encoding(data)
+        decoding.encoding(data)
 
 
 # --- decode
@@ -365,7 +365,7 @@ def test_a_picture_that_claims_gigabytes_is_refused_undecoded() -> None:
 
 
 def test_the_largest_picture_allowed_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 600)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 600)
     assert decode(encoded(texture(20, 30), "PNG")).pixels.shape == (30, 20, 3)
     assert refusal(encoded(texture(20, 31), "PNG")) == "too large: 20 × 31 px, at most 600 pixels"
 

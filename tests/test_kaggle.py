@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from anteojos import kaggle
-from anteojos.errors import InputError
+from anteojos.runtime.errors import InputError
+from anteojos.sources import kaggle
 from tests.conftest import ROOT
 from tests.kaggle_server import (
     API,

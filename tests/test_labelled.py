@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anteojos import detector, faces, labelled
-from anteojos.errors import InputError
+from anteojos.images import class_folders, detector, faces
+from anteojos.runtime.errors import InputError
 from tests.conftest import Photographs
 
 
@@ -19,7 +19,7 @@ def picture(path: Path, size: tuple[int, int] = (40, 30), **options: object) -> 
 
 
 def found_in(folder: Path) -> dict[str, str]:
-    files, labels = labelled.find(folder)
+    files, labels = class_folders.find(folder)
     return {file.relative_to(folder).as_posix(): label for file, label in zip(files, labels, strict=True)}
 
 
@@ -53,14 +53,14 @@ def test_other_than_two_classes_are_refused(tmp_path: Path, files: list[str], fo
     for file in files:
         picture(tmp_path / file)
     with pytest.raises(InputError) as caught:
-        labelled.find(tmp_path)
+        class_folders.find(tmp_path)
     assert caught.value.problems == (f"found {found}; expected one for each of two classes",)
     assert caught.value.advice
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: is no folder"):
-        labelled.find(tmp_path / "nowhere")
+        class_folders.find(tmp_path / "nowhere")
 
 
 def test_pictures_are_read_with_what_their_files_give_away(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_pictures_are_read_with_what_their_files_give_away(tmp_path: Path) -> No
         picture(tmp_path / "3.jpg", (60, 32), quality=60),
         picture(tmp_path / "4.png", (70, 33)),
     ]
-    pictures, facts = labelled.read(files, 48, "none")
+    pictures, facts = class_folders.read(files, 48, "none")
     assert [picture.shape for picture in pictures] == [(48, 48, 3)] * 4
     expected = Image.open(files[3]).resize((48, 48), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(pictures[3], np.asarray(expected))
@@ -83,7 +83,7 @@ def test_pictures_are_read_with_what_their_files_give_away(tmp_path: Path) -> No
 
 
 def test_the_face_is_aligned_where_asked_for(photographs: Photographs) -> None:
-    (aligned,), facts = labelled.read([photographs.two], 48, "face")
+    (aligned,), facts = class_folders.read([photographs.two], 48, "face")
     with Image.open(photographs.two) as image:
         # The larger one, on the right.
         face = detector.default()(image.convert("RGB"))[1]
@@ -93,9 +93,9 @@ def test_the_face_is_aligned_where_asked_for(photographs: Photographs) -> None:
 
 def test_pictures_without_a_face_are_named_where_faces_are_asked_for(photographs: Photographs) -> None:
     with pytest.raises(InputError) as caught:
-        labelled.read([photographs.two, photographs.none], 48, "face")
+        class_folders.read([photographs.two, photographs.none], 48, "face")
     assert caught.value.problems == (f"{photographs.none}: no face found",)
-    assert len(labelled.read([photographs.two, photographs.none], 48, "none")[0]) == 2
+    assert len(class_folders.read([photographs.two, photographs.none], 48, "none")[0]) == 2
 
 
 def test_all_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_all_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(InputError) as caught:
-        labelled.read([tmp_path / "empty.jpg", good, tmp_path / "text.jpg", tmp_path / "gone.jpg"], 48, "none")
+        class_folders.read([tmp_path / "empty.jpg", good, tmp_path / "text.jpg", tmp_path / "gone.jpg"], 48, "none")
     assert caught.value.problems == (
         f"{tmp_path / 'empty.jpg'}: empty file (0 bytes)",
         f"{tmp_path / 'text.jpg'}: not a picture (10 bytes)",

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anteojos import archive, drawing, labelled, leak
-from anteojos.errors import InputError
+from anteojos.evaluation import leak
+from anteojos.images import class_folders
+from anteojos.runtime.errors import InputError
+from anteojos.sources import archive, drawing
 
 COUNTS = {split: {"glasses": n, "noglasses": n} for split, n in (("train", 52), ("validate", 20))}
 Images = npt.NDArray[np.uint8]
@@ -315,8 +317,8 @@ def test_what_the_network_sees_is_told_from_what_only_the_files_show() -> None:
 
 
 def probed(folder: Path, crop: Any, size: int = 160, **limits: Any) -> dict[str, leak.Probe]:
-    files, labels = labelled.find(folder)
-    pictures, facts = labelled.read(files, size, crop)
+    files, labels = class_folders.find(folder)
+    pictures, facts = class_folders.read(files, size, crop)
     return leak.probes(pictures, labels, facts, **limits)
 
 

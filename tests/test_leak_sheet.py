@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anteojos import leak, leak_sheet
+from anteojos.evaluation import leak, leak_sheet
 
 FIRST = np.random.default_rng(0).permutation(40) < 20
 SIZE = 64

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anteojos import detector, drawing, faces
-from anteojos.faces import Face
-from anteojos.images import Pixels
-from anteojos.likeness import KINDS, in_words, warnings
-from anteojos.look import Look, Seen
+from anteojos.images import detector, faces
+from anteojos.images.faces import Face
+from anteojos.model.likeness import KINDS, in_words, warnings
+from anteojos.model.statistics import Look, Seen
+from anteojos.sources import drawing
+from anteojos.vocabulary import Pixels
 
 SEEN = Seen(
     width=(155, 160),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anteojos.lite import LiteModel
+from anteojos.runtime.litert import LiteModel
 
 ITEMS = list(np.random.default_rng(0).integers(0, 256, (40, 48, 48, 3), dtype=np.uint8))
 

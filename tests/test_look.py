@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from anteojos.look import Look
+from anteojos.model.statistics import Look
 from tests.conftest import drawn_face
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anteojos import manifest
-from anteojos.faces import Face
+from anteojos.images import manifest
+from anteojos.images.faces import Face
 
 FACE = Face((10.5, 20.25, 90.5, 100.25), ((30.0, 50.125), (70.0, 51.0)), -0.12, 0.91)
 NO_FACE = {"faces": 0, **dict.fromkeys(manifest.FACE, np.nan)}

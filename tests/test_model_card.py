@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from anteojos import model_card
-from anteojos.detector_models import NOTICE
-from anteojos.params import SPLITS, ClassLabel, Params
+from anteojos.evaluation import model_card
+from anteojos.images.detector_models import NOTICE
+from anteojos.params import ClassLabel, Params
+from anteojos.vocabulary import SPLITS
 from tests.conftest import ROOT
 
 PARAMS = Params.load(ROOT / "params.yaml")

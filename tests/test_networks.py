@@ -5,9 +5,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anteojos import networks
-from anteojos.errors import InputError
-from anteojos.params import Network
+from anteojos.model import networks
+from anteojos.runtime.errors import InputError
+from anteojos.vocabulary import Network
 
 
 @pytest.mark.parametrize(

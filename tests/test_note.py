@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from anteojos.errors import InputError
+from anteojos.runtime.errors import InputError
 from anteojos.team import note
 from tests.ci_files import GITHUB
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from anteojos.outputs import replacing, write_json
+from anteojos.runtime.outputs import replacing, write_json
 
 
 def files_in(folder: Path) -> dict[str, str]:
@@ -194,7 +194,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "out.json").write_text("old")
     # A limit on the size of files stands in for the disk's.
     code = (
-        "import resource; from pathlib import Path; from anteojos.outputs import write_json\n"
+        "import resource; from pathlib import Path; from anteojos.runtime.outputs import write_json\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
         "write_json(Path('out.json'), {'long': 'x' * 100_000})"
     )

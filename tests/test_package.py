@@ -9,11 +9,13 @@ import anteojos
 
 
 def test_the_package_gives_what_programs_need_of_it() -> None:
-    from anteojos import classifier, errors, faces, images
+    from anteojos.images import decoding, faces
+    from anteojos.model import classifier
+    from anteojos.runtime import errors
 
     assert anteojos.Classifier is classifier.Classifier
     assert anteojos.Prediction is classifier.Prediction
-    assert anteojos.PictureError is images.PictureError
+    assert anteojos.PictureError is decoding.PictureError
     assert anteojos.InputError is errors.InputError
     assert anteojos.NoFaceError is classifier.NoFaceError
     assert issubclass(anteojos.NoFaceError, anteojos.PictureError)

@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 import pytest
 
-from anteojos import parallel, threads
-from anteojos.parallel import spread
-from anteojos.threads import in_order
+from anteojos.runtime import parallel, threads
+from anteojos.runtime.parallel import spread
+from anteojos.runtime.threads import in_order
 
 
 @pytest.fixture(autouse=True)

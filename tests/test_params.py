@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from anteojos.errors import InputError
-from anteojos.params import SPLITS, Params
+from anteojos.params import Params
+from anteojos.runtime.errors import InputError
+from anteojos.vocabulary import SPLITS
 from tests.conftest import ROOT
 
 COMMITTED = ROOT / "params.yaml"

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import detector, manifest
-from anteojos.faces import Face, align
-from anteojos.images import PictureError
+from anteojos.images import detector, manifest
+from anteojos.images.decoding import PictureError
+from anteojos.images.faces import Face, align
 from anteojos.params import Params
 from anteojos.stages import preprocess
 from tests.conftest import ROOT, drawn_face
@@ -134,7 +134,7 @@ def test_the_rows_are_the_aligned_faces_of_the_manifest(project: Path, size: int
 
 def test_no_face_is_searched_for_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # dvc.yaml does not name the detector among what this stage reads.
-    code = "import sys; from anteojos.stages import preprocess; print('anteojos.detector' in sys.modules)"
+    code = "import sys; from anteojos.stages import preprocess; print('anteojos.images.detector' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 

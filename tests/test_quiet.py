@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from anteojos.quiet import quiet_stderr
+from anteojos.runtime.quiet import quiet_stderr
 
 # Pillow warns of an image of this size.
 DECODE = (
@@ -21,7 +21,7 @@ def stderr_of(code: str) -> str:
 
 
 def test_own_process_hides_pillow_warnings_only() -> None:
-    assert stderr_of(f"from anteojos.quiet import quiet_libraries; quiet_libraries(); {DECODE}") == (
+    assert stderr_of(f"from anteojos.runtime.quiet import quiet_libraries; quiet_libraries(); {DECODE}") == (
         "<string>:1: UserWarning: mine\n"
     )
 
@@ -29,7 +29,8 @@ def test_own_process_hides_pillow_warnings_only() -> None:
 def test_import_leaves_warnings_and_loggers_of_the_program_alone() -> None:
     code = (
         "import asyncio, logging, tornado.log; "
-        "import anteojos, anteojos.images, anteojos.classifier, anteojos.cluster; anteojos.Classifier; "
+        "import anteojos, anteojos.images.decoding, anteojos.model.classifier, anteojos.runtime.cluster; "
+        "anteojos.Classifier; "
         "assert not any(logging.getLogger(name).disabled for name in ('asyncio', 'tornado.general')); "
     )
     assert "DecompressionBombWarning" in stderr_of(code + DECODE)
@@ -37,7 +38,7 @@ def test_import_leaves_warnings_and_loggers_of_the_program_alone() -> None:
 
 def test_dask_loggers_are_disabled_with_a_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        "import logging; from anteojos.quiet import quiet_libraries; quiet_libraries(); "
+        "import logging; from anteojos.runtime.quiet import quiet_libraries; quiet_libraries(); "
         "print([logging.getLogger(name).disabled for name in ('asyncio', 'tornado.general', 'distributed.client')])"
     )
     printed = []
@@ -58,7 +59,9 @@ def test_stderr_keeps_errors_and_own_output(capfd: pytest.CaptureFixture[str]) -
 
 
 def test_program_without_stderr_runs() -> None:
-    code = "import os; os.close(2); from anteojos.quiet import quiet_stderr\nwith quiet_stderr(): print('inside')"
+    code = (
+        "import os; os.close(2); from anteojos.runtime.quiet import quiet_stderr\nwith quiet_stderr(): print('inside')"
+    )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).stdout == b"inside\n"
 
 
@@ -76,7 +79,8 @@ def test_program_without_temporary_folder_runs(
 
 def test_first_model_of_a_program_logs_nothing() -> None:
     code = (
-        "from anteojos.detector_models import SHORT_RANGE, installed; from anteojos.lite import LiteModel; "
+        "from anteojos.images.detector_models import SHORT_RANGE, installed; "
+        "from anteojos.runtime.litert import LiteModel; "
         "LiteModel(installed()[SHORT_RANGE])"
     )
     assert stderr_of(code) == ""

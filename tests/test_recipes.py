@@ -5,8 +5,9 @@ from typing import Any, get_args
 
 import pytest
 
-from anteojos.params import Network, Train
-from anteojos.recipes import FACES, RECIPES, Augmentation, Recipe, epochs_for, recipe_for
+from anteojos.model.recipes import FACES, RECIPES, Augmentation, Recipe, epochs_for, recipe_for
+from anteojos.params import Train
+from anteojos.vocabulary import Network
 
 UNTOLD = Train(
     "edge",

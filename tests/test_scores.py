@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from anteojos.scores import (
+from anteojos.evaluation.scores import (
     CalibrationBin,
     calibration_curve,
     choose_threshold,

@@ -15,11 +15,12 @@ import yaml
 from dvclive import Live
 from PIL import Image
 
-from anteojos import environment
-from anteojos.params import SPLITS, Params
-from anteojos.recipes import RECIPES, Recipe
+from anteojos.model.recipes import RECIPES, Recipe
+from anteojos.model.training import Epoch, Scores
+from anteojos.params import Params
+from anteojos.runtime import environment
 from anteojos.stages import train
-from anteojos.training import Epoch, Scores
+from anteojos.vocabulary import SPLITS
 from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
 from tests.pages import undocumented
@@ -141,7 +142,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_only_errors_of_the_machine_have_no_traceback(tmp_path: Path, code: str, last: str) -> None:
-    program = f"import errno; from anteojos.stages import run\ndef main(): {code}\nrun(main)"
+    program = f"import errno; from anteojos.runtime.runner import run\ndef main(): {code}\nrun(main)"
     failed = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1] == last
@@ -189,7 +190,7 @@ def test_only_train_imports_tensorflow(stage: str) -> None:
 
 
 def test_tensorflow_greets_nobody() -> None:
-    code = "import anteojos.training; import tensorflow; print(tensorflow.constant(1).numpy())"
+    code = "import anteojos.model.training; import tensorflow; print(tensorflow.constant(1).numpy())"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("1\n", "")
@@ -227,7 +228,7 @@ def test_a_checkpoint_is_of_one_training_alone(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch:
         code = tmp_path / "networks.py"
         code.write_text("# other code")
-        patch.setattr(sys.modules["anteojos.networks"], "__file__", str(code))
+        patch.setattr(sys.modules["anteojos.model.networks"], "__file__", str(code))
         keys["other code"] = train.checkpoint_key([tmp_path], told, recipe)
     (tmp_path / "index.csv").write_text("other labels")
     keys["other labels"] = train.checkpoint_key([tmp_path], told, recipe)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from anteojos import tf_config
-from anteojos.errors import InputError
-from anteojos.tf_config import Task
+from anteojos.model import tf_config
+from anteojos.model.tf_config import Task
+from anteojos.runtime.errors import InputError
 
 WORKERS = {"worker": ["one:2222", "two:2222"]}
 

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anteojos import networks, training
-from anteojos.augmentation import draw_transforms
-from anteojos.card import Card
-from anteojos.classifier import Classifier
-from anteojos.errors import InputError
-from anteojos.params import Network, Precision
-from anteojos.recipes import RECIPES, Augmentation, Recipe
+from anteojos.model import networks, training
+from anteojos.model.augmentation import draw_transforms
+from anteojos.model.classifier import Classifier
+from anteojos.model.metadata import Card
+from anteojos.model.recipes import RECIPES, Augmentation, Recipe
+from anteojos.runtime.errors import InputError
+from anteojos.vocabulary import Network, Precision
 from tests.conftest import SEEN
 
 SIZE = 48

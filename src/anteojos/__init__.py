@@ -4,21 +4,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anteojos.classifier import Classifier, NoFaceError, Prediction
-    from anteojos.errors import InputError
-    from anteojos.faces import Face, cut_face
-    from anteojos.images import PictureError
+    from anteojos.images.decoding import PictureError
+    from anteojos.images.faces import Face, cut_face
+    from anteojos.model.classifier import Classifier, NoFaceError, Prediction
+    from anteojos.runtime.errors import InputError
 
 __all__ = ["Classifier", "Face", "InputError", "NoFaceError", "PictureError", "Prediction", "cut_face"]
 
 _MODULES = {
-    "Classifier": "classifier",
-    "Face": "faces",
-    "InputError": "errors",
-    "NoFaceError": "classifier",
-    "PictureError": "images",
-    "Prediction": "classifier",
-    "cut_face": "faces",
+    "Classifier": "model.classifier",
+    "Face": "images.faces",
+    "InputError": "runtime.errors",
+    "NoFaceError": "model.classifier",
+    "PictureError": "images.decoding",
+    "Prediction": "model.classifier",
+    "cut_face": "images.faces",
 }
 
 

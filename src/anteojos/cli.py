@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 # NumPy, Pillow and LiteRT are imported where they are used, so that --help need not wait for them.
-from anteojos.errors import InputError
-from anteojos.quiet import quiet_libraries
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.quiet import quiet_libraries
 
 if TYPE_CHECKING:
-    from anteojos.labelling import Totals
+    from anteojos.labelling.labelling import Totals
 
 UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
 Shell = Literal["bash", "zsh", "fish"]
@@ -158,9 +158,9 @@ def predict(
     """
     if uncertain[0] > uncertain[1]:
         raise click.BadParameter(f"{uncertain[0]} is above {uncertain[1]}", param_hint="--uncertain")
-    from anteojos import labelling
-    from anteojos.classifier import Classifier
-    from anteojos.outputs import replacing
+    from anteojos.labelling import labelling
+    from anteojos.model.classifier import Classifier
+    from anteojos.runtime.outputs import replacing
 
     classifier = Classifier.load(model)
     # Copies of an earlier run are no images to label.
@@ -253,13 +253,14 @@ def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, p
 
     FOLDER contains a folder of images for each of two classes, or train/ and validate/ with such folders.
     """
-    from anteojos import detector, labelled, leak, leak_sheet
-    from anteojos.outputs import replacing
+    from anteojos.evaluation import leak, leak_sheet
+    from anteojos.images import class_folders, detector
+    from anteojos.runtime.outputs import replacing
 
-    files, labels = labelled.find(folder)
+    files, labels = class_folders.find(folder)
     first, names = leak.two_classes(labels)
     chosen = leak.sample(len(files))
-    pictures, facts = labelled.read([files[row] for row in chosen], size, crop)
+    pictures, facts = class_folders.read([files[row] for row in chosen], size, crop)
     found = leak.probes(pictures, first[chosen], facts, border=border)
     click.echo(f"{'':16}  accuracy  chance  p value  pictures  verdict")
     for name, probe in found.items():
@@ -291,8 +292,8 @@ def show(n: int, place: Path, output: Path) -> int:
     PLACE is a split of data/raw, train (the default), validate or test, or any folder. The same number of images is
     taken from each folder in it, evenly spread.
     """
-    from anteojos import contact_sheet
-    from anteojos.outputs import replacing
+    from anteojos.evaluation import contact_sheet
+    from anteojos.runtime.outputs import replacing
 
     # `train` is the split, and ./train a folder.
     split = Path("data/raw", place)

@@ -5,24 +5,17 @@ import json
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from anteojos.errors import InputError
-
-Split = Literal["train", "validate", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-TEST_LABELS = "test_labels.csv"  # beside the splits' folders: file,label for test pictures in no class's folder
-GLASSES = ("glasses", "noglasses")  # the classes that the drawn faces show, and that the network `edge` is made for
-Crop = Literal["face", "none"]
-Network = Literal["report", "sigmoid", "deep", "dropout", "edge"]
-Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+from anteojos.runtime.errors import InputError
+from anteojos.vocabulary import SPLITS, Crop, Network, Precision, Split
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-Pixels = Annotated[int, Field(ge=32, le=1024)]
+Size = Annotated[int, Field(ge=32, le=1024)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 # Folder names become paths and column values: no separators, no hidden folders, no leading dash.
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)]
@@ -57,7 +50,7 @@ class Dataset:
     drawn: Annotated[int, Field(ge=0, le=100_000)] | None
     near_duplicate_bits: Annotated[int, Field(ge=0, le=8)]
     seed: Seed
-    size: Pixels
+    size: Size
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -103,7 +96,7 @@ class Dataset:
 class Preprocess:
     """How a picture becomes what the network sees."""
 
-    size: Pixels
+    size: Size
     crop: Crop
     no_face: Literal["fail", "whole"]
 

@@ -17,9 +17,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos import manifest, parallel
-from anteojos.cluster import MOST_PICTURES
-from anteojos.errors import InputError
+from anteojos.images import manifest
+from anteojos.runtime import parallel
+from anteojos.runtime.cluster import MOST_PICTURES
+from anteojos.runtime.errors import InputError
 from tests.cluster.conftest import Dask, until
 from tests.conftest import ROOT
 from tests.remote.servers import free_ports
@@ -183,7 +184,7 @@ def test_an_interrupt_ends_it_at_once(start: Callable[..., Dask], project: Path)
 def other_code(tmp_path: Path) -> dict[str, str]:
     """The environment of a worker whose checkout differs from this in a comment."""
     shutil.copytree(ROOT / "src", tmp_path / "src")
-    with (tmp_path / "src/anteojos/images.py").open("a") as code:
+    with (tmp_path / "src/anteojos/images/decoding.py").open("a") as code:
         print("# Another version.", file=code)
     return {"PYTHONPATH": str(tmp_path / "src")}
 

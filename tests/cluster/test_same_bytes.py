@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from distributed import Client
 
-from anteojos import images, parallel, threads
-from anteojos.classifier import Classifier
-from anteojos.cluster import MOST_BYTES, MOST_PICTURES, batches
+from anteojos.images import decoding
+from anteojos.model.classifier import Classifier
+from anteojos.runtime import parallel, threads
+from anteojos.runtime.cluster import MOST_BYTES, MOST_PICTURES, batches
 from tests.cluster.conftest import Dask
 from tests.pipeline.test_same_bytes import outputs
 from tests.project import Project
@@ -98,8 +99,8 @@ def test_only_a_few_batches_are_read_ahead(on: Dask) -> None:
 
 
 def test_an_error_of_the_work_comes_through_as_it_is(on: Dask, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(images.PictureError, match=r"not a picture \(4 bytes\)"):
-        list(parallel.spread(bytes, images.decode, [b"text"], total=1, description=""))
+    with pytest.raises(decoding.PictureError, match=r"not a picture \(4 bytes\)"):
+        list(parallel.spread(bytes, decoding.decode, [b"text"], total=1, description=""))
     with pytest.raises(FileNotFoundError):
         list(parallel.spread(Path.read_bytes, len, [Path("nowhere")], total=1, description=""))
     assert capfd.readouterr() == ("", "")

@@ -243,18 +243,18 @@ def test_a_lock_put_together_from_two_branches_is_refused_where_no_data_are(team
 def test_what_differs_in_a_person_s_checkout_is_named(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "clone", "main")
     clone.set("train.epochs", 2)
-    with (clone.path / "src/anteojos/training.py").open("a") as source:
+    with (clone.path / "src/anteojos/model/training.py").open("a") as source:
         source.write("# A remark.\n")
     (clone.path / "metrics/verify.json").unlink()
     (clone.path / "metrics/notes.json").write_text("{}")
     failed = clone.run("make", "check-committed")
     assert failed.returncode != 0
     assert failed.stderr.splitlines()[1:-2] == [
-        "  train: src/anteojos/training.py is modified, says DVC",
+        "  train: src/anteojos/model/training.py is modified, says DVC",
         "  train: params.yaml: train.epochs is modified, says DVC",
         "  metrics/verify.json: deleted, and in the commit",
         "  params.yaml: differs from the commit",
-        "  src/anteojos/training.py: differs from the commit",
+        "  src/anteojos/model/training.py: differs from the commit",
         "  metrics/notes.json: not in git",
     ]
     assert "To mend it, run `make repro`, then commit what has changed." in failed.stderr

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anteojos.stages import FOLDERS
+from anteojos.runtime.runner import FOLDERS
 from anteojos.team.fsck import is_alive
 from tests.conftest import ROOT
 from tests.pages import undocumented

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from anteojos.drawing import draw_face
+from anteojos.sources.drawing import draw_face
 from tests.project import Project, check_out, commit
 
 pytestmark = pytest.mark.pipeline

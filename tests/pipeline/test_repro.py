@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from anteojos import detector_models
-from anteojos.card import Card
-from anteojos.look import Look
+from anteojos.images import detector_models
+from anteojos.model.metadata import Card
+from anteojos.model.statistics import Look
 from tests.project import Project
 
 pytestmark = pytest.mark.pipeline

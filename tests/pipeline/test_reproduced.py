@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from anteojos import environment
+from anteojos.runtime import environment
 from tests.project import Project, commit
 
 pytestmark = pytest.mark.pipeline

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anteojos import detector, images, leak, leak_sheet, manifest
-from anteojos.errors import InputError
-from anteojos.outputs import replacing, write_json
+from anteojos.evaluation import leak, leak_sheet
+from anteojos.images import decoding, detector, manifest
 from anteojos.params import Params
-from anteojos.stages import run
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import replacing, write_json
+from anteojos.runtime.runner import run
+from anteojos.vocabulary import Pixels
 
 RAW, PROCESSED = Path("data/raw"), Path("data/processed")
 PICTURE = Path("metrics/plots/leak.png")
@@ -52,7 +54,7 @@ def main() -> None:
         path.write_text("What the audit found is in metrics/audit.json.\n", encoding="utf-8")
 
 
-def load() -> tuple[pd.DataFrame, list[images.Pixels]]:
+def load() -> tuple[pd.DataFrame, list[Pixels]]:
     """Map the pictures of train and validate, or a sample of very many, with file and label of each."""
     rows = pd.concat([manifest.read(PROCESSED / split / "index.csv") for split in ("train", "validate")])
     train, validate = (np.load(PROCESSED / split / "images.npy", mmap_mode="r") for split in ("train", "validate"))
@@ -65,7 +67,7 @@ def load() -> tuple[pd.DataFrame, list[images.Pixels]]:
 def file_facts(files: pd.Series) -> dict[str, pd.Series]:
     """Return properties of the files by name, with a value for each of `files`."""
     table = manifest.read(Path("data/manifest.csv")).set_index("file").loc[files.to_list()]
-    quantisation = [images.encoding((RAW / file).read_bytes()) for file in files]
+    quantisation = [decoding.encoding((RAW / file).read_bytes()) for file in files]
     return {**{name: table[name] for name in ("width", "height", "bytes")}, "quantisation": pd.Series(quantisation)}
 
 

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from anteojos import model_card
-from anteojos.outputs import replacing
+from anteojos.evaluation import model_card
 from anteojos.params import Params
-from anteojos.stages import run
+from anteojos.runtime.outputs import replacing
+from anteojos.runtime.runner import run
 
 
 def main() -> None:

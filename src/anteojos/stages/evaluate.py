@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anteojos import attention, figures, manifest, scores, threads
-from anteojos.classifier import Classifier
-from anteojos.images import Pixels
-from anteojos.outputs import replacing, write_json
+from anteojos.evaluation import attention, figures, scores
+from anteojos.images import manifest
+from anteojos.model.classifier import Classifier
 from anteojos.params import Params
-from anteojos.stages import run
+from anteojos.runtime import threads
+from anteojos.runtime.outputs import replacing, write_json
+from anteojos.runtime.runner import run
+from anteojos.vocabulary import Pixels
 
 PROCESSED, PLOTS = Path("data/processed"), Path("metrics/plots")
 MOST_MISTAKES = 40

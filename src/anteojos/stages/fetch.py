@@ -4,12 +4,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from anteojos import archive, drawing, kaggle, threads
-from anteojos.errors import InputError
-from anteojos.outputs import replacing
-from anteojos.params import GLASSES, SPLITS, TEST_LABELS, Dataset, Params
-from anteojos.processes import forked
-from anteojos.stages import run
+from anteojos.params import Dataset, Params
+from anteojos.runtime import threads
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import replacing
+from anteojos.runtime.processes import forked
+from anteojos.runtime.runner import run
+from anteojos.sources import archive, drawing, kaggle
+from anteojos.vocabulary import GLASSES, SPLITS, TEST_LABELS
 
 # What Kaggle's sheet prints above the faces, where it is not the folder's name.
 TITLES = {"noglasses": "no_glasses"}

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anteojos import figures, likeness, manifest, parallel
-from anteojos.card import Card
-from anteojos.classifier import Classifier
-from anteojos.faces import Face
-from anteojos.images import Pixels
-from anteojos.outputs import replacing, write_json
+from anteojos.evaluation import figures
+from anteojos.images import manifest
+from anteojos.images.faces import Face
+from anteojos.model import likeness
+from anteojos.model.classifier import Classifier
+from anteojos.model.metadata import Card
 from anteojos.params import Params, Predict
-from anteojos.stages import run
+from anteojos.runtime import parallel
+from anteojos.runtime.outputs import replacing, write_json
+from anteojos.runtime.runner import run
+from anteojos.vocabulary import Pixels
 
 TEST = Path("data/processed/test")
 MOST_SHOWN = 100

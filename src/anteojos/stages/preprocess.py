@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anteojos import faces, figures, images, manifest, parallel
-from anteojos.outputs import replacing
-from anteojos.params import SPLITS, Dataset, Params
-from anteojos.stages import run
+from anteojos.evaluation import figures
+from anteojos.images import decoding, faces, manifest
+from anteojos.params import Dataset, Params
+from anteojos.runtime import parallel
+from anteojos.runtime.outputs import replacing
+from anteojos.runtime.runner import run
+from anteojos.vocabulary import SPLITS, Pixels
 
 RAW = Path("data/raw")
 SAMPLES_PER_CLASS = 4
@@ -49,10 +52,10 @@ def read(item: tuple[str, Sequence[float]]) -> tuple[bytes, faces.Face | None]:
     return (RAW / file).read_bytes(), faces.Face.of(face)
 
 
-def prepared(given: tuple[bytes, faces.Face | None], size: int) -> images.Pixels:
+def prepared(given: tuple[bytes, faces.Face | None], size: int) -> Pixels:
     """Make of an image's bytes what the network sees, uint8 (size, size, 3): the face, or the whole without one."""
     data, face = given
-    return faces.prepare(images.decode(data, None if face else size).image, size, face)
+    return faces.prepare(decoding.decode(data, None if face else size).image, size, face)
 
 
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:

@@ -13,14 +13,17 @@ from pathlib import Path
 import numpy as np
 from dvclive import Live
 
-from anteojos import detector_models, environment, manifest, tf_config, training
-from anteojos.card import Card
-from anteojos.errors import InputError
-from anteojos.look import Look, Seen
-from anteojos.outputs import replacing, write_json
-from anteojos.params import GLASSES, Params, Train
-from anteojos.recipes import Recipe, recipe_for
-from anteojos.stages import run
+from anteojos.images import detector_models, manifest
+from anteojos.model import tf_config, training
+from anteojos.model.metadata import Card
+from anteojos.model.recipes import Recipe, recipe_for
+from anteojos.model.statistics import Look, Seen
+from anteojos.params import Params, Train
+from anteojos.runtime import environment
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import replacing, write_json
+from anteojos.runtime.runner import run
+from anteojos.vocabulary import GLASSES, Pixels
 
 # Beside the outputs and none of them: DVC removes a stage's outputs before it runs.
 CHECKPOINTS = Path("models/.checkpoints")
@@ -129,14 +132,14 @@ def load(folder: Path, first_label: str) -> training.Pictures:
     return training.Pictures(np.load(folder / "images.npy", mmap_mode="r"), (index["label"] == first_label).to_numpy())
 
 
-def card_of(params: Params, pictures: training.Pixels) -> Card:
+def card_of(params: Params, pictures: Pixels) -> Card:
     """Return the card of a model that was trained on the training `pictures`, uint8 (N, size, size, 3)."""
     crop = params.preprocess.crop
     models, notice = (detector_models.installed(), detector_models.NOTICE) if crop == "face" else ({}, "")
     return Card(params.dataset.labels, params.dataset.names, crop, seen(pictures), models, notice)
 
 
-def seen(pictures: training.Pixels) -> Seen:
+def seen(pictures: Pixels) -> Seen:
     """Measure what the training images were like; of very many, a sample spread evenly over them."""
     index = manifest.read(Path("data/processed/train/index.csv"))
     width, height = index["width"], index["height"]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from anteojos import checks, manifest
-from anteojos.errors import InputError
-from anteojos.outputs import replacing, write_json
-from anteojos.params import SPLITS, TEST_LABELS, Params, Preprocess
-from anteojos.stages import run
+from anteojos.images import checks, manifest
+from anteojos.params import Params, Preprocess
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import replacing, write_json
+from anteojos.runtime.runner import run
+from anteojos.vocabulary import SPLITS, TEST_LABELS
 
 RAW = Path("data/raw")
 ADVICE = {

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from anteojos.errors import InputError
-from anteojos.stages import run
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.runner import run
 from anteojos.team.commands import dvc, git
 
 # What says what ran, and what came of it.

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from anteojos.errors import InputError
+from anteojos.runtime.errors import InputError
 
 
 def run(*command: str, cwd: Path = Path(), show: bool = False) -> str:

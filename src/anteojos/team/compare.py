@@ -4,9 +4,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from anteojos.errors import InputError
-from anteojos.outputs import replacing
-from anteojos.stages import run
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import replacing
+from anteojos.runtime.runner import run
 from anteojos.team.commands import dvc, revision
 
 FOLDER = Path("comparison")

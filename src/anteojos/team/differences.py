@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from anteojos import manifest
-from anteojos.classifier import Classifier
+from anteojos.images import manifest
+from anteojos.model.classifier import Classifier
 
 
 @dataclass(frozen=True)

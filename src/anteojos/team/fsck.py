@@ -20,10 +20,10 @@ from dvc.repo import Repo
 from dvc.utils import dict_sha256
 from dvc.utils.serialize import load_yaml
 
-from anteojos import threads
-from anteojos.errors import InputError
-from anteojos.outputs import LEFT
-from anteojos.stages import alone, remove_left, restore_from_git
+from anteojos.runtime import threads
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import LEFT
+from anteojos.runtime.runner import alone, remove_left, restore_from_git
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 ASIDE = Path(".dvc/tmp/damaged")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anteojos.errors import InputError
-from anteojos.stages import run
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.runner import run
 from anteojos.team.commands import git, revision
 
 EVALUATE, AUDIT = Path("metrics/evaluate.json"), Path("metrics/audit.json")

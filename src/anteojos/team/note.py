@@ -8,8 +8,8 @@ from pathlib import Path
 
 import requests
 
-from anteojos.errors import InputError
-from anteojos.stages import run
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.runner import run
 from anteojos.team.compare import MARK, REPORT
 
 # GitLab's own variables of a merge request's pipeline, and a project access token with the scope `api`, masked.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from anteojos.errors import InputError
+from anteojos.runtime.errors import InputError
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from anteojos.errors import InputError
 from anteojos.params import Params
+from anteojos.runtime.errors import InputError
 from anteojos.team.commands import succeeds
 
 MODEL = Path("models/model.tflite")

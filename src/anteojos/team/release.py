@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 
-from anteojos.errors import InputError
+from anteojos.runtime.errors import InputError
 from anteojos.team.commands import dvc, git, run, succeeds
 
 # The artifact of dvc.yaml that is released.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anteojos.errors import InputError
+from anteojos.runtime.errors import InputError
 
 NAME = "team"
 HOST = r"(\[[0-9a-f:]+\]|[\w.-]+)(:\d+)?"

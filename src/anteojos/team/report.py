@@ -16,10 +16,10 @@ import vl_convert
 import yaml
 from PIL import Image
 
-from anteojos import manifest
-from anteojos.errors import InputError
-from anteojos.outputs import replacing
+from anteojos.images import manifest
 from anteojos.params import Params
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import replacing
 from anteojos.team.commands import dvc, revision
 
 METRICS, PLOTS, TEST = Path("metrics"), Path("metrics/plots"), Path("data/processed/test")

@@ -12,10 +12,10 @@ import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from anteojos import environment
-from anteojos.errors import InputError
-from anteojos.outputs import write_json
 from anteojos.params import Params
+from anteojos.runtime import environment
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.outputs import write_json
 from anteojos.team import differences
 from anteojos.team.commands import run, succeeds
 

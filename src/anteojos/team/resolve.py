@@ -5,7 +5,7 @@
 
 import sys
 
-from anteojos.errors import InputError
+from anteojos.runtime.errors import InputError
 from anteojos.team.commands import run
 
 RESULTS = ("dvc.lock", "metrics/")

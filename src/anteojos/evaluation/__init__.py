@@ -1,0 +1,1 @@
+"""Metrics, the leak audit, attention maps, figures and the model card."""

@@ -1,0 +1,71 @@
+"""Some pictures of a folder on one sheet, to look at them before training."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from anteojos.evaluation import figures
+from anteojos.images import decoding
+from anteojos.runtime.errors import InputError
+
+_COLUMNS = 8
+_SIDE = 160  # px
+_PAPER = "#d0d7de"  # beside a picture that is not square, and in place of one that can't be read
+
+
+def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
+    """Draw at most `n` of the images below `folder`; return the sheet, and how many of them cannot be read.
+
+    The same number is taken from each folder that contains images, evenly spread over their names. Raises InputError if
+    there are none.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder",
+            advice="Name a folder of images; or train, validate or test in a checkout where `dvc repro` has run.",
+        )
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder)
+        if decoding.is_picture(file) and file.is_file() and not any(part.startswith(".") for part in inside.parts):
+            groups[inside.parent.as_posix()].append(file)
+    if not groups:
+        raise InputError(f"{folder}: no images there", advice=f"Images are named *{', *'.join(decoding.FORMATS)}.")
+    total = sum(map(len, groups.values()))
+    chosen = [(group, file) for group, share in shares(groups, n).items() for file in spread(groups[group], share)]
+    cells = [_cell(group, file) for group, file in chosen]
+    counts = ", ".join(f"{group} {len(files):,}" for group, files in groups.items() if group != ".")
+    title = f"{folder}: {len(cells):,} of {total:,} images" + (f" ({counts})" if counts else "")
+    columns = min(_COLUMNS, len(cells))
+    return figures.contact_sheet(title, cells, columns), sum(cell.wrong for cell in cells)
+
+
+def shares(groups: dict[str, list[Path]], n: int) -> dict[str, int]:
+    """Return how many of at most `n` images are taken from each group, as equally as possible."""
+    taken = dict.fromkeys(groups, 0)
+    left = min(n, sum(map(len, groups.values())))
+    while left:
+        for group, files in groups.items():
+            if left and taken[group] < len(files):
+                taken[group] += 1
+                left -= 1
+    return taken
+
+
+def spread(files: list[Path], count: int) -> list[Path]:
+    """Take `count` of `files`, from the first to the last in equal steps."""
+    return [files[row] for row in np.linspace(0, len(files) - 1, count).round().astype(int)]
+
+
+def _cell(group: str, file: Path) -> figures.Cell:
+    caption = ("" if group == "." else group, file.name)
+    try:
+        picture = decoding.decode(file.read_bytes(), _SIDE).image
+    except (OSError, decoding.PictureError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        empty = np.asarray(Image.new("RGB", (_SIDE, _SIDE), _PAPER))
+        return figures.Cell(empty, (file.name, reason or str(error)), wrong=True)
+    padded = ImageOps.pad(picture, (_SIDE, _SIDE), Image.Resampling.BILINEAR, _PAPER)
+    return figures.Cell(np.asarray(padded), caption)

@@ -1,0 +1,89 @@
+"""A picture of what the audit found: where the border differs between the classes, and the images that show it most."""
+
+import numpy as np
+
+from anteojos.evaluation import figures, leak
+from anteojos.vocabulary import Pixels
+
+_EXAMPLES = 3  # pictures of each class, beside its mean
+_SIDE = 240  # px, large enough to read a printed word
+_FULL = 50.0  # levels of grey out of 255: a difference of so much and more has the full colour
+_FIRST, _SECOND = (0xCF, 0x22, 0x2E), (0x09, 0x69, 0xDA)  # red and blue
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
+
+
+def draw(
+    images: leak.Pictures, first: leak.Booleans, names: tuple[str, str], probe: leak.Probe, border: int
+) -> figures.Figure:
+    """Draw a row for each class: its mean image under the border's pattern, and the images with the highest scores.
+
+    `images` are uint8 (N, H, W, 3), `first` is bool (N,), `names` are those of the two classes, and `probe` is the
+    result for the border. If all scores are 0, only the mean images are drawn.
+    """
+    labels = np.where(first, 1.0, -1.0)
+    scores = leak.scores(leak.border_values(images, border), labels[:, np.newaxis])[:, 0]
+    tint = pattern(images, scores, border) * (2 * probe.accuracy - 1)
+    classes = [np.flatnonzero(labels == sign) for sign in (1, -1)]
+    examples = min(_EXAMPLES, *map(len, classes)) if scores.any() else 0
+    cells = []
+    for name, inside in zip(names, classes, strict=True):
+        mean = _weighted_sum(images, np.isin(np.arange(len(labels)), inside) / len(inside))
+        cells.append(figures.Cell(_tinted(mean, tint), (f"{name}: mean of {len(inside):,}",)))
+        surest = inside[np.argsort(-(labels * scores)[inside], kind="stable")][:examples]
+        cells += [figures.Cell(_middle_veiled(images[row], border), (f"{name}: highest score",)) for row in surest]
+    meaning = f"Red: darker for {names[0]}; blue: darker for {names[1]}. " if tint.any() else ""
+    return figures.contact_sheet(
+        f"From the border alone: accuracy {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}), "
+        + {"leak": "the label leaks", "none": "no leak"}[probe.verdict],
+        cells,
+        1 + (examples or _EXAMPLES),
+        f"{meaning}The middle is not used.",
+        side=_SIDE,
+    )
+
+
+def pattern(images: leak.Pictures, scores: leak.Floats, border: int) -> leak.Floats:
+    """Return how much darker each pixel is if the score is one standard deviation higher: (H, W), in grey levels.
+
+    Inside of the border, and where all `scores`, (N,), are the same, it is 0. This is the ridge regression's forward
+    pattern, the covariance of each pixel with what is foretold, and not its weights: those are noise to look at, for
+    neighbouring cells get weights of opposite signs to cancel what they share, and they are as coarse as the cells,
+    while the pattern shows a printed word in letters that can be read.
+    Source: S. Haufe et al., "On the interpretation of weight vectors of linear models in multivariate neuroimaging",
+    NeuroImage 87, 2014.
+    """
+    spread = scores.std()
+    if not spread:
+        return np.zeros(images[0].shape[:2])
+    darker = -_weighted_sum(images, (scores - scores.mean()) / (spread * len(scores))) @ _GREY
+    darker[_middle(darker.shape, border)] = 0
+    return np.asarray(darker)
+
+
+def _weighted_sum(images: leak.Pictures, weights: leak.Floats) -> leak.Floats:
+    """Sum pictures one by one, for they may be mapped into memory and too many to hold in it at once."""
+    total = np.zeros(images[0].shape)
+    for image, weight in zip(images, weights, strict=True):
+        total += weight * image
+    return total
+
+
+def _tinted(picture: leak.Floats, tint: leak.Floats) -> Pixels:
+    """Lay `tint`, (H, W) from -_FULL to _FULL, over a paler grey of `picture`, (H, W, 3) from 0 to 255."""
+    pale = 255 - 0.6 * (255 - picture @ _GREY)[..., np.newaxis]
+    colour = np.where((tint > 0)[..., np.newaxis], _FIRST, _SECOND)
+    share = np.clip(np.abs(tint) / _FULL, 0, 0.9)[..., np.newaxis]
+    # Rounded, for white paper comes to 254.999… on one processor and to 255 on another.
+    return np.asarray(np.rint((1 - share) * pale + share * colour)).astype(np.uint8)
+
+
+def _middle_veiled(picture: Pixels, border: int) -> Pixels:
+    veiled = picture.copy()
+    middle = _middle(picture.shape[:2], border)
+    veiled[middle] = 255 - (255 - veiled[middle]) // 4
+    return veiled
+
+
+def _middle(shape: tuple[int, ...], border: int) -> tuple[slice, slice]:
+    high, wide = (leak.border_width(side, border) for side in shape)
+    return slice(high, -high), slice(wide, -wide)

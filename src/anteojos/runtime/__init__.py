@@ -1,0 +1,1 @@
+"""What all packages need: errors, files written whole, threads, processes, Dask, LiteRT."""
