@@ -1,7 +1,7 @@
 # Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
 
 PYTHON ?= python3
-# What the targets that write README's tables measure: by default the pictures that params.yaml names.
+# What the targets that write README's tables measure: by default the images that params.yaml names.
 SEEDS ?= 1 2 3
 ARCHIVE ?=
 TEST_LABELS ?=
@@ -32,7 +32,7 @@ setup: .venv/installed  ## make .venv from requirements.lock, if it is not there
 	@test ! -e .git || .venv/bin/python -m anteojos.team.hook
 	@touch .venv/installed
 
-repro: setup  ## run what has changed of the pipeline: pictures, training, scores, predictions
+repro: setup  ## run what has changed of the pipeline: images, training, scores, predictions
 	@$(TEAM).ready
 	@$(TEAM).fsck --quick
 	dvc --wait-for-lock repro $(ARGS)
@@ -83,7 +83,7 @@ release: setup  ## register the committed model as VERSION (v1.0.0): push it to 
 experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write README's table
 	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
-crossvalidate: setup  ## train edge in several ways, each on parts of the labelled pictures; write README's table
+crossvalidate: setup  ## train edge in several ways, each on parts of the labelled images; write README's table
 	python benchmarks/crossvalidate.py $(MEASURE)
 
 shortcut: setup  ## show what the report's network goes by; write README's table
@@ -95,7 +95,7 @@ drawn: setup  ## label the images of ARCHIVE by training on the drawn faces alon
 duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
-bench: setup  ## measure speed, memory and what many pictures take; write the tables of benchmarks/README.md (1 hour)
+bench: setup  ## measure speed, memory and what many images take; write the tables of benchmarks/README.md (1 hour)
 	for part in machine cold faces label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and what the pipeline made; DVC's cache stays

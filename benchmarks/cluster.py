@@ -1,7 +1,7 @@
-"""Verify and prepare many pictures by processes here and on a Dask cluster of as many, and write the table.
+"""Verify and prepare many images by processes here and on a Dask cluster of as many, and write the table.
 
 `python benchmarks/cluster.py` starts a scheduler and workers of one thread each on this machine, so that what differs
-is what it costs to send pictures and results about. `--pictures 2000` sets how many are drawn.
+is what it costs to send images and results about. `--images 2000` sets how many are drawn.
 """
 
 import argparse
@@ -27,19 +27,19 @@ OUTPUTS = ("data/manifest.csv", "data/processed/train/images.npy")
 
 
 def main() -> None:
-    """Draw the pictures, run the stages both ways in turns, and write the table."""
+    """Draw the images, run the stages both ways in turns, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=2000)
-    pictures = parser.parse_args().pictures
+    parser.add_argument("--images", type=int, default=2000)
+    images = parser.parse_args().images
 
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name, "project")
         folder.mkdir()
-        draw(folder, pictures)
+        draw(folder, images)
         address = stack.enter_context(cluster(Path(name)))
         made: set[tuple[bytes, ...]] = set()
         ways = {"here": "", "cluster": address}
-        # Before the clock runs: a worker imports what it needs with the first picture.
+        # Before the clock runs: a worker imports what it needs with the first image.
         for way in ways.values():
             run_stages(folder, way)
         costs = in_turns({way: partial(run_both, folder, ways[way], made) for way in ways}, ROUNDS)
@@ -57,7 +57,7 @@ def main() -> None:
             [
                 words,
                 *(f"{by_stage[stage].seconds:.1f}" for stage in STAGES),
-                f"{pictures / seconds:,.0f}",
+                f"{images / seconds:,.0f}",
                 f"{max(cost.mebibytes for cost in by_stage.values()):.0f}",
             ]
         )
@@ -65,20 +65,20 @@ def main() -> None:
         sum(there[stage].seconds for stage in STAGES) / sum(here[stage].seconds for stage in STAGES)
         for here, there in zip(costs["here"], costs["cluster"], strict=True)
     ]
-    head = ["", *(f"`{stage}`, s" for stage in STAGES), "pictures/s, both", "memory of the stage, MiB"]
+    head = ["", *(f"`{stage}`, s" for stage in STAGES), "images/s, both", "memory of the stage, MiB"]
     caption = (
-        f"{pictures:,} drawn pictures of 160 px, {ROUNDS} rounds in turns, from the start of the process to its end: "
+        f"{images:,} drawn images of 160 px, {ROUNDS} rounds in turns, from the start of the process to its end: "
         f"the cluster took {sorted(ratio)[len(ratio) // 2]:.2f} ({min(ratio):.2f} to {max(ratio):.2f}) times as long, "
         "with the same bytes. The memory is that of the process that sends, without the workers."
     )
     write_part("cluster", "python benchmarks/cluster.py", f"{table(head, rows)}\n\n{caption}", page=BENCHMARKS)
 
 
-def draw(folder: Path, pictures: int) -> None:
-    """Draw the pictures as the stage `fetch` does, nearly all of them into `train`."""
+def draw(folder: Path, images: int) -> None:
+    """Draw the images as the stage `fetch` does, nearly all of them into `train`."""
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     first, second = params["dataset"]["expected"]["train"]
-    few, most = {first: 1, second: 1}, {first: pictures // 2 - 2, second: pictures // 2 - 2}
+    few, most = {first: 1, second: 1}, {first: images // 2 - 2, second: images // 2 - 2}
     params["dataset"] |= {
         "source": "sample",
         "expected": {"train": most, "validate": few, "test": few},

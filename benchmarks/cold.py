@@ -26,7 +26,7 @@ EMPTY_STAGES = 6
 REPORT = {
     "dataset": {"source": "sample", "drawn": None},
     "preprocess": {"crop": "none"},
-    "train": {"network": "report"},
+    "train": {"network": "baseline"},
 }
 # `dvc` and the stages' `python` are those of the environment that runs this, activated or not.
 ENVIRONMENT = {"PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])), "PYTHONPATH": "src"}
@@ -165,7 +165,7 @@ def text_of(results: Results, rounds: int) -> str:
             f"Medians of {rounds} round{'s' * (rounds > 1)}; `dvc repro` took from {min(spread):.1f} to "
             f"{max(spread):.1f} s. To import TensorFlow alone, which `train` and the notebook do, takes "
             f"{costs['tensorflow'].seconds:.2f} s. The notebook draws no figures, audits nothing and is given its "
-            "pictures, which `fetch` draws; without `fetch` "
+            "images, which `fetch` draws; without `fetch` "
             f"the pipeline takes {(whole - costs['fetch'].seconds) / costs['notebook'].seconds:.2f} times as long. "
             f"{statistics.median(cost.mebibytes for cost in results['train']):,.0f} MiB of the memory are `train`'s.",
         )

@@ -1,10 +1,10 @@
-"""Choose between ways to train by cross-validation over the labelled pictures, and write the table in README.md.
+"""Choose between ways to train by cross-validation over the labelled images, and write the table in README.md.
 
-`make crossvalidate` measures on the training and validation pictures of data/raw together, with the faces cut out;
-`ARCHIVE=faces.zip` measures on other pictures instead.
+`make crossvalidate` measures on the training and validation images of data/raw together, with the faces cut out;
+`ARCHIVE=faces.zip` measures on other images instead.
 Each row of the table is one of WAYS: the recipe of `edge`, the same with one thing changed, or the report's network.
 
-A picture is labelled by the network that was trained without its fold, and a few times more as another camera would
+An image is labelled by the network that was trained without its fold, and a few times more as another camera would
 have shown it.
 """
 
@@ -26,13 +26,13 @@ from tqdm import tqdm
 
 from anteojos.model import networks, training
 from anteojos.model.recipes import FACES, RECIPES, Recipe
-from pictures import Pixels, name_of, parse_arguments, prepare, read
+from images import Pixels, name_of, parse_arguments, prepare, read
 from readme import mean_and_range, over, write_part
 
 Booleans = npt.NDArray[np.bool_]
 
 FOLDS = 4
-VIEWS = 4  # of each picture by other cameras
+VIEWS = 4  # of each image by other cameras
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Task:
     fold: int
 
 
-def seen_by_another_camera(picture: Pixels, rng: np.random.Generator) -> Pixels:
+def seen_by_another_camera(image: Pixels, rng: np.random.Generator) -> Pixels:
     """Show an aligned face with errors of the eye positions, 48 to 120 px high, and photographed anew."""
-    side = len(picture)
-    turned = Image.fromarray(picture).rotate(rng.uniform(-2, 2), Image.Resampling.BICUBIC)
+    side = len(image)
+    turned = Image.fromarray(image).rotate(rng.uniform(-2, 2), Image.Resampling.BICUBIC)
     half = side / 2 / rng.uniform(1.0, 1.06)
     across, down = rng.uniform(-0.015, 0.015, 2) * side + side / 2
-    # All of the frame is inside of the picture: nothing is known of what was beyond it.
+    # All of the frame is inside of the image: nothing is known of what was beyond it.
     across, down = np.clip((across, down), half, side - half)
     box = (across - half, down - half, across + half, down + half)
     pixels = int(rng.integers(48, 121))
@@ -66,7 +66,7 @@ def seen_by_another_camera(picture: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def photographed(image: Image.Image, rng: np.random.Generator, side: int) -> Pixels:
-    """Blur a picture, change its light and contrast, and send it through JPEG; then bring it to `side` px."""
+    """Blur an image, change its light and contrast, and send it through JPEG; then bring it to `side` px."""
     blurred = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.8)))
     light = 255 * (np.asarray(blurred) / 255) ** rng.uniform(0.6, 1.6)
     light = (light - 128) * rng.uniform(0.6, 1.2) + 128 + rng.uniform(-25, 25)
@@ -85,7 +85,7 @@ WAYS = {
     "– with all detail in the training images": Way("edge", replace(EDGE, augmentation=replace(FACES, detail=1.0))),
     "– with wider shifts, zoom and rotation: ±8 %, 0.75 to 1.6, ±8°": Way("edge", replace(EDGE, augmentation=WIDE)),
     "– with label smoothing 0.05": Way("edge", replace(EDGE, label_smoothing=0.05)),
-    "`report`": Way("report", RECIPES["report"]),
+    "`baseline`": Way("baseline", RECIPES["baseline"]),
 }
 
 
@@ -96,10 +96,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         train, validate = read(options.archive)
         labelled = prepare([*train, *validate], "face")
-        arrays = Path(folder, "pictures.npz")
+        arrays = Path(folder, "images.npz")
         rng = np.random.default_rng(0)
-        views = np.stack([[seen_by_another_camera(picture, rng) for _ in range(VIEWS)] for picture in labelled.images])
-        np.savez(arrays, pictures=labelled.images, first=labelled.first, views=views)
+        views = np.stack([[seen_by_another_camera(image, rng) for _ in range(VIEWS)] for image in labelled.images])
+        np.savez(arrays, images=labelled.images, first=labelled.first, views=views)
 
         tasks = [Task(*task) for task in product(WAYS, options.seeds, range(FOLDS))]
         # Two trainings side by side, with a thread each, take less time than one after the other with two.
@@ -115,16 +115,16 @@ def use_one_thread() -> None:
 
 
 def label_fold(task: Task, arrays: Path) -> pd.DataFrame:
-    """Train without a fold and label its pictures: for each picture and view, is it right, and the loss."""
+    """Train without a fold and label its images: for each image and view, is it right, and the loss."""
     way, data = WAYS[task.way], np.load(arrays)
-    pictures, first, views = data["pictures"], data["first"], data["views"]
+    images, first, views = data["images"], data["first"], data["views"]
     inside = folds_of(first, np.random.default_rng(task.seed)) == task.fold
-    train, validate = (training.Pictures(pictures[rows], first[rows]) for rows in (~inside, inside))
+    train, validate = (training.LabelledImages(images[rows], first[rows]) for rows in (~inside, inside))
     network, _ = training.train(train, validate, way.network, way.recipe, task.seed, lambda epoch: None)
 
     columns = {"way": task.way, "seed": task.seed, "parameters": network.count_params()}
     parts = []
-    for camera, shown in [("same", pictures[inside]), *(("other", views[inside, view]) for view in range(VIEWS))]:
+    for camera, shown in [("same", images[inside]), *(("other", views[inside, view]) for view in range(VIEWS))]:
         probability = np.asarray(network(shown.astype(np.float32)), dtype=np.float64)[:, 0]
         of_label = np.where(first[inside], probability, 1 - probability)
         loss = -np.log(of_label.clip(1e-7))
@@ -134,7 +134,7 @@ def label_fold(task: Task, arrays: Path) -> pd.DataFrame:
 
 
 def folds_of(first: Booleans, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Deal the pictures of each class to the folds by lot: a fold's number for each picture."""
+    """Deal the images of each class to the folds by lot: a fold's number for each image."""
     folds = np.empty(len(first), np.intp)
     for label in (True, False):
         rows = rng.permutation(np.flatnonzero(first == label))
@@ -153,9 +153,9 @@ def table_of(results: pd.DataFrame, name: str, seeds: list[int]) -> str:
             f"{mean_and_range(accuracy.loc[way, camera])} | {loss[way, camera]:.3f}" for camera in ("same", "other")
         ]
         lines.append(f"| {way} | {parameters[way]:,} | {' | '.join(cells)} |")
-    pictures = len(results) // (len(WAYS) * len(seeds) * (1 + VIEWS))
+    images = len(results) // (len(WAYS) * len(seeds) * (1 + VIEWS))
     lines.append(
-        f"\nAccuracy on held-out images, in {FOLDS} folds of {pictures} labelled images ({name}): {over(seeds)}. "
+        f"\nAccuracy on held-out images, in {FOLDS} folds of {images} labelled images ({name}): {over(seeds)}. "
         "The loss is binary cross-entropy (nats)."
     )
     return "\n".join(lines)

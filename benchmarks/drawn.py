@@ -18,7 +18,7 @@ from anteojos.params import Params
 from anteojos.sources import archive
 from anteojos.stages.train import load
 from anteojos.vocabulary import TEST_LABELS
-from pictures import Labelled, parse_arguments, prepare
+from images import Labelled, parse_arguments, prepare
 from readme import mean_and_range, over, write_part
 
 PAGE = Path("docs/explanation/drawn-faces.md")
@@ -30,19 +30,17 @@ def main() -> None:
     params = Params.load()
     if params.dataset.source != "sample" or options.archive is None:
         raise SystemExit("Run `make repro` with dataset.source: sample, then name real images: make drawn ARCHIVE=…")
-    splits = {
-        split: prepare(pictures, "face") for split, pictures in read(options.archive, options.test_labels).items()
-    }
+    splits = {split: prepare(images, "face") for split, images in read(options.archive, options.test_labels).items()}
     folders = Path("data/processed/train"), Path("data/processed/validate")
     train, validate = (load(folder, params.dataset.labels[0]) for folder in folders)
     columns: dict[str, list[list[float]]] = {split: [] for split in [*splits, "all"]}
     for seed in options.seeds:
         recipe = recipe_for(params.train, len(train.images))
         network, _ = training.train(train, validate, params.train.network, recipe, seed, lambda epoch: None)
-        found = {split: probabilities(network, pictures.images) for split, pictures in splits.items()}
-        first = np.concatenate([pictures.first for pictures in splits.values()])
-        for split, pictures in splits.items():
-            columns[split].append(measured(pictures.first, found[split]))
+        found = {split: probabilities(network, images.images) for split, images in splits.items()}
+        first = np.concatenate([images.first for images in splits.values()])
+        for split, images in splits.items():
+            columns[split].append(measured(images.first, found[split]))
         columns["all"].append(measured(first, np.concatenate(list(found.values()))))
         print(f"seed {seed}: {columns['all'][-1]}", flush=True)
     lines = ["| images | n | accuracy | ROC AUC | calibration error |", "|---" * 5 + "|"]
@@ -63,22 +61,22 @@ def read(source: Path, test_labels: Path | None) -> dict[str, list[Labelled]]:
         folder = Path(name)
         archive.import_dataset(str(source), folder, sha256=None, max_bytes=dataset.max_bytes)
         findings = checks.Findings()
-        found = checks.find_pictures(folder, dataset.labels, findings)
+        found = checks.find_images(folder, dataset.labels, findings)
         table = test_labels or folder / TEST_LABELS
         if table.exists():
             found = checks.add_test_labels(found, table, dataset.labels, findings)
         by_split: dict[str, list[Labelled]] = {}
-        for picture in found:
-            if picture.label:
-                pixels = decoding.decode((folder / picture.file).read_bytes()).pixels
-                labelled = Labelled(pixels, picture.label == dataset.labels[0])
-                by_split.setdefault(picture.split, []).append(labelled)
+        for image in found:
+            if image.label:
+                pixels = decoding.decode((folder / image.file).read_bytes()).pixels
+                labelled = Labelled(pixels, image.label == dataset.labels[0])
+                by_split.setdefault(image.split, []).append(labelled)
         return by_split
 
 
-def probabilities(network: training.keras.Model, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+def probabilities(network: training.keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """Return the probability of the first class of prepared images."""
-    parts = np.array_split(pictures, len(pictures) // 32 + 1)
+    parts = np.array_split(images, len(images) // 32 + 1)
     return np.concatenate([np.asarray(network(part.astype(np.float32)))[:, 0] for part in parts]).astype(np.float64)
 
 

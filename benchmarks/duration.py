@@ -1,6 +1,6 @@
 """Time the training of each network by its recipe, with and without determinism, and write the table in README.md.
 
-`make duration` trains on the pictures of data/raw, `ARCHIVE=faces.zip` on those of a zip. The networks take turns, a
+`make duration` trains on the images of data/raw, `ARCHIVE=faces.zip` on those of a zip. The networks take turns, a
 round for each seed, so that what else the machine does meets all of them.
 """
 
@@ -15,7 +15,7 @@ import pandas as pd
 from anteojos.model import training
 from anteojos.model.recipes import RECIPES
 from anteojos.vocabulary import Network
-from pictures import name_of, parse_arguments, prepare, read
+from images import name_of, parse_arguments, prepare, read
 from readme import write_part
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     """Train all networks once for each seed, each way, and write how long it took."""
     options = parse_arguments(__doc__)
 
-    train, validate = (prepare(pictures, "face") for pictures in read(options.archive))
+    train, validate = (prepare(images, "face") for images in read(options.archive))
     rounds = []
     # TensorFlow's determinism cannot be switched off again, so that each training has a process of its own.
     spawn = multiprocessing.get_context("spawn")
@@ -41,11 +41,11 @@ def main() -> None:
     medians, least, most = groups.median(), groups["cost"].min(), groups["cost"].max()
     once = len(options.seeds) == 1
     lines = [
-        "| network | parameters | epochs | seconds | times `report` | times without determinism |",
+        "| network | parameters | epochs | seconds | times `baseline` | times without determinism |",
         "|---" * 6 + "|",
     ]
     for name, row in medians.iterrows():
-        times = row.seconds / medians.loc["report", "seconds"]
+        times = row.seconds / medians.loc["baseline", "seconds"]
         cost = f"{row.cost:.2f}" + (f" ({least[name]:.2f} to {most[name]:.2f})" if not once else "")
         lines.append(
             f"| `{name}` | {row.parameters:,.0f} | {row.epochs:.0f} | {row.seconds:.1f} | {times:.1f} | {cost} |"
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def time_training(
-    train: training.Pictures, validate: training.Pictures, name: Network, seed: int, deterministic: bool
+    train: training.LabelledImages, validate: training.LabelledImages, name: Network, seed: int, deterministic: bool
 ) -> tuple[int, float]:
     """Train once; give the number of parameters and the seconds."""
     if not deterministic:

@@ -25,7 +25,7 @@ LARGE = (4000, 3000)  # px, a photograph as a phone takes it
 def main() -> None:
     """Draw the images, take turns, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     drawn = [drawing.draw_face(np.random.default_rng(seed), seed % 2 == 0, 160) for seed in range(DIFFERENT)]
@@ -41,9 +41,9 @@ def main() -> None:
     find(photograph)
     for _ in range(options.rounds):
         start = time.perf_counter()
-        work = (small[number % DIFFERENT] for number in range(options.pictures))
-        found = sum(parallel.spread(same, find, work, total=options.pictures, description=""))
-        rates.append(options.pictures / (time.perf_counter() - start))
+        work = (small[number % DIFFERENT] for number in range(options.images))
+        found = sum(parallel.spread(same, find, work, total=options.images, description=""))
+        rates.append(options.images / (time.perf_counter() - start))
         start = time.perf_counter()
         decoding.decode(photograph)
         decoding_seconds.append(time.perf_counter() - start)
@@ -56,7 +56,7 @@ def main() -> None:
             f"images of 160 px, {cores} cores",
             f"{statistics.median(rates):,.0f} a second",
             "at least 150 a second",
-            f"{found:,} faces in {options.pictures:,} images",
+            f"{found:,} faces in {options.images:,} images",
         ],
         [
             f"JPEG of {LARGE[0]} × {LARGE[1]} px",

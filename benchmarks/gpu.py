@@ -1,6 +1,6 @@
 """Train on a GPU: whether it comes to what the processor comes to, twice to the same, and how much sooner.
 
-`python benchmarks/gpu.py` trains networks on pictures of noise, on the processor, on the first GPU, and on that GPU as
+`python benchmarks/gpu.py` trains networks on images of noise, on the processor, on the first GPU, and on that GPU as
 two halves that share each batch, and writes the table in benchmarks/README.md. It needs a GPU that TensorFlow sees.
 """
 
@@ -18,13 +18,13 @@ from typing import Any, get_args
 import measure
 from anteojos.vocabulary import Network, Precision
 from readme import BENCHMARKS, write_part
-from train_many import read_pictures, write_pictures
+from train_many import read_images, write_images
 
-PICTURES = 2048
+IMAGES = 2048
 VALIDATE = 256
 EPOCHS = 3  # in the first, TensorFlow traces the network and chooses among the GPU's algorithms
 BATCH_SIZE = 256
-NETWORKS: tuple[Network, ...] = ("report", "edge")
+NETWORKS: tuple[Network, ...] = ("baseline", "edge")
 # The way and the precision; "halves" share each batch as two GPUs would.
 RUNS: tuple[tuple[str, Precision], ...] = (
     ("processor", "float32"),
@@ -47,7 +47,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_pictures(folder / "images.npy", PICTURES)
+        write_images(folder / "images.npy", IMAGES)
         for network in NETWORKS:
             on_processor: dict[str, Any] = {}
             for way, precision in RUNS:
@@ -60,8 +60,8 @@ def main() -> None:
                         f"`{network}`",
                         {"halves": "two halves of the GPU"}.get(way, f"the {way}"),
                         f"`{precision}`",
-                        f"{found['pictures_per_second']:,.0f}",
-                        f"{found['pictures_per_second'] / on_processor['pictures_per_second']:.1f}",
+                        f"{found['images_per_second']:,.0f}",
+                        f"{found['images_per_second'] / on_processor['images_per_second']:.1f}",
                         f"{off:.1e}" if way != "processor" else "",
                         f"{found['accuracy']:.3f}",
                         "yes" if found["same"] else "no",
@@ -72,16 +72,16 @@ def main() -> None:
         "network",
         "on",
         "`train.precision`",
-        "pictures/s",
+        "images/s",
         "times the processor's",
         "first epoch's loss: off by",
         "accuracy",
         "same bytes twice",
     )
     caption = (
-        f"{found['gpu']}, {platform.machine()} with {len(os.sched_getaffinity(0))} cores. {PICTURES:,} pictures of "
+        f"{found['gpu']}, {platform.machine()} with {len(os.sched_getaffinity(0))} cores. {IMAGES:,} images of "
         f"noise, brighter where they are of the first class, in batches of {BATCH_SIZE}; {EPOCHS} epochs, the last one "
-        "timed, with its validation; accuracy on the pictures that validate."
+        "timed, with its validation; accuracy on the images that validate."
     )
     write_part("gpu", "python benchmarks/gpu.py", f"{measure.table(head, rows)}\n\n{caption}", BENCHMARKS)
 
@@ -104,17 +104,16 @@ def train(folder: Path, network: str, way: str, precision: str) -> None:
 
     [name] = [known for known in get_args(Network) if known == network]
     [chosen] = [known for known in get_args(Precision) if known == precision]
-    # Rescaled, for on pixels up to 255 the loss of `report` is in the hundreds, and so is what rounding does to it.
+    # Rescaled, for on pixels up to 255 the loss of `baseline` is in the hundreds, and so is what rounding does to it.
     recipe = replace(RECIPES[name], epochs=EPOCHS, batch_size=BATCH_SIZE, precision=chosen, rescale=True)
-    pictures, validate = read_pictures(folder / "images.npy", VALIDATE)
+    images, validate = read_images(folder / "images.npy", VALIDATE)
     ends: list[float] = []
     came_to = [
-        training.train(pictures, validate, name, recipe, 1, lambda _: ends.append(time.perf_counter()))
-        for _ in range(2)
+        training.train(images, validate, name, recipe, 1, lambda _: ends.append(time.perf_counter())) for _ in range(2)
     ]
     history = came_to[0][1]
     found = {
-        "pictures_per_second": len(pictures.images) / (ends[-1] - ends[-2]),
+        "images_per_second": len(images.images) / (ends[-1] - ends[-2]),
         "loss": history[0].train.loss,
         "accuracy": history[-1].validate.accuracy,
         "same": len({b"".join(weights.tobytes() for weights in trained.get_weights()) for trained, _ in came_to}) == 1,

@@ -1,7 +1,7 @@
-"""Time a picture's label in a new process against TensorFlow, and many pictures' labels against the goals.
+"""Time an image's label in a new process against TensorFlow, and many images' labels against the goals.
 
-`python benchmarks/label.py` labels with the networks `report` and `edge` as they are before training, which takes as
-long, and writes the table in benchmarks/README.md. `--pictures 10000` sets how many are in the folder, `--rounds` how
+`python benchmarks/label.py` labels with the networks `baseline` and `edge` as they are before training, which takes as
+long, and writes the table in benchmarks/README.md. `--images 10000` sets how many are in the folder, `--rounds` how
 often the turns go round.
 """
 
@@ -28,35 +28,35 @@ from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, record, write_part
 
 SIZE = 160
-# `report` labels whole images, and `edge` the faces that are found.
-CROPS: dict[str, Crop] = {"report": "none", "edge": "face"}
-WARM = 200  # pictures, in a process that has labelled one
+# `baseline` labels whole images, and `edge` the faces that are found.
+CROPS: dict[str, Crop] = {"baseline": "none", "edge": "face"}
+WARM = 200  # images, in a process that has labelled one
 
-# What one would write without anteojos: TensorFlow, the model as Keras saved it, one picture.
+# What one would write without anteojos: TensorFlow, the model as Keras saved it, one image.
 TENSORFLOW = """
 import sys
 import keras, numpy
 network = keras.saving.load_model(sys.argv[1])
-picture = keras.utils.img_to_array(keras.utils.load_img(sys.argv[2], target_size=(160, 160)))
-print(network.predict(picture[numpy.newaxis], verbose=0)[0, 0])
+image = keras.utils.img_to_array(keras.utils.load_img(sys.argv[2], target_size=(160, 160)))
+print(network.predict(image[numpy.newaxis], verbose=0)[0, 0])
 """
 PYTHON = """
 import sys
 from pathlib import Path
-from anteojos.classifier import Classifier
+from anteojos.model.classifier import Classifier
 print(Classifier.load(Path(sys.argv[1]))(Path(sys.argv[2])))
 """
 NAMES = {
     "command": "`anteojos predict photo.jpg`",
-    "python": "`Classifier.load(path)(picture)`",
+    "python": "`Classifier.load(path)(image)`",
     "tensorflow": "TensorFlow: import, load, predict",
 }
 
 
 def main() -> None:
-    """Build the networks, make the pictures, take turns, and write the tables."""
+    """Build the networks, make the images, take turns, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
@@ -65,9 +65,9 @@ def main() -> None:
         folder = Path(name)
         # TensorFlow stays in a process of its own: what is measured here is labelling without it.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
-            for network in ("report", "edge"):
+            for network in ("baseline", "edge"):
                 other.submit(build, network, folder).result()
-        many.make(folder / "project", options.pictures)
+        many.make(folder / "project", options.images)
         raw = folder / "project/data/raw"
         photo = min(raw.rglob("*.jpg"))
         parts = [cold(folder, photo, options.rounds), warm(folder, raw, photo, cores, options.rounds)]
@@ -90,7 +90,7 @@ def build(name: Network, folder: Path) -> None:
 
 
 def cold(folder: Path, photo: Path, rounds: int) -> str:
-    """Label one picture in new processes."""
+    """Label one image in new processes."""
     model = folder / "edge.tflite"
     commands = {
         "command": [sys.executable, "-m", "anteojos", "predict", "--model", model, photo],
@@ -111,16 +111,16 @@ def cold(folder: Path, photo: Path, rounds: int) -> str:
         for way, words in NAMES.items()
     ]
     rows.append(["goal, at most", "0.80", "", "200", ""])
-    head = ["one picture, a new process", "s", "times as fast", "MiB", "times less memory"]
+    head = ["one image, a new process", "s", "times as fast", "MiB", "times less memory"]
     return f"{table(head, rows)}\n\nThe network `edge`; ours also find the face. Median of {rounds} rounds."
 
 
 def warm(folder: Path, raw: Path, photo: Path, cores: list[int], rounds: int) -> str:
-    """Label pictures in a process that goes on, and a folder of them."""
+    """Label images in a process that goes on, and a folder of them."""
     count = len(list(raw.rglob("*.jpg")))
     on_cores = ["taskset", "--cpu-list", ",".join(map(str, cores)), sys.executable]
     jobs = {}
-    for network in ("report", "edge"):
+    for network in ("baseline", "edge"):
         model = folder / f"{network}.tflite"
         command = [*on_cores, "-m", "anteojos", "predict", "--model", model]
         jobs[network, "one by one"] = partial(one_by_one, model, photo)
@@ -128,9 +128,9 @@ def warm(folder: Path, raw: Path, photo: Path, cores: list[int], rounds: int) ->
         jobs[network, "folder"] = partial(run, [*command, raw])
     found: dict[tuple[str, str], list[Cost]] = in_turns(jobs, rounds)
     rows = []
-    for network, goals in (("report", ("3", "")), ("edge", ("", "300"))):
+    for network, goals in (("baseline", ("3", "")), ("edge", ("", "300"))):
         folders, alone = (median(found[network, way]) for way in ("folder", "one"))
-        if network == "report":  # the slower of the two
+        if network == "baseline":  # the slower of the two
             record("label", {"label_per_second": count / folders.seconds})
         milliseconds = 1000 * statistics.median(cost.seconds for cost in found[network, "one by one"]) / WARM
         rows.append(
@@ -149,20 +149,20 @@ def warm(folder: Path, raw: Path, photo: Path, cores: list[int], rounds: int) ->
         "one after the other, ms",
         f"each more of a folder, {len(cores)} cores, ms",
         "goal, at most",
-        "a folder, pictures/s",
+        "a folder, images/s",
         "goal, at least",
         "MiB",
     ]
     caption = (
         f"With decoding. One after the other: `classifier(data)` {WARM} times in one thread. The folder: `anteojos "
-        f"predict FOLDER` with {count:,} pictures of 160 px, from the start of the process to its end; the memory is "
+        f"predict FOLDER` with {count:,} images of 160 px, from the start of the process to its end; the memory is "
         f"that of all its processes. Median of {rounds} rounds."
     )
     return f"{table(head, rows)}\n\n{caption}"
 
 
 def one_by_one(model: Path, photo: Path) -> Cost:
-    """Label a picture again and again; give the seconds."""
+    """Label an image again and again; give the seconds."""
     classifier = Classifier.load(model)
     data = photo.read_bytes()
     classifier(data)

@@ -1,4 +1,4 @@
-"""Very many pictures for benchmarks: drawn faces, and copies of them that differ in a few bytes and in no pixel."""
+"""Very many images for benchmarks: drawn faces, and copies of them that differ in a few bytes and in no pixel."""
 
 import itertools
 from pathlib import Path
@@ -13,7 +13,7 @@ DRAWN = 400  # different faces
 
 
 def make(folder: Path, count: int) -> None:
-    """Write `count` pictures of 160 px to `folder`/data/raw, and a params.yaml beside it that expects them.
+    """Write `count` images of 160 px to `folder`/data/raw, and a params.yaml beside it that expects them.
 
     They lie as the pipeline has them, most in `train`. Copies of a face stay with it, for in another split they would
     be a problem.
@@ -31,7 +31,7 @@ def make(folder: Path, count: int) -> None:
     data = [face.read_bytes() for face in faces]
     for number, (face, whole) in zip(range(count - drawn), itertools.cycle(zip(faces, data, strict=True))):
         face.with_name(f"{face.stem}-copy-{number}.jpg").write_bytes(changed(whole, number))
-    # Of test pictures in no class's folder only the total is looked at.
+    # Of test images in no class's folder only the total is looked at.
     params["dataset"]["expected"] = {
         split: {
             first: len(list((raw / split / (first if split != "test" else "")).glob("*.jpg"))),

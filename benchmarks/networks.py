@@ -1,7 +1,7 @@
 """Train the networks as DVC experiments, on whole images and on aligned faces, and write the table in README.md.
 
 `make experiments` calls it; `make experiments ARCHIVE=faces.zip TEST_LABELS=labels.csv SEEDS="1 2 3"` measures other
-pictures than those that params.yaml names.
+images than those that params.yaml names.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from readme import mean_and_range, write_part
 
 # `edge` expects the eyes of an aligned face: it is not for whole images.
 RUNS: list[tuple[Network, Crop]] = [
-    *product(("report", "sigmoid", "deep", "dropout"), ("none", "face")),
+    *product(("baseline", "sigmoid", "deep", "dropout"), ("none", "face")),
     ("edge", "face"),
 ]
 # What the report itself measured, after 10 epochs, and what it says of its trials.
 REPORT = {
-    "report": "train 0.990, validate 0.625",
+    "baseline": "train 0.990, validate 0.625",
     "sigmoid": "“no difference in the curves”",
-    "deep": "“better curves, did not recognise the test pictures”",
+    "deep": "“better curves, did not recognise the test images”",
     "dropout": "train about 0.80, validate 0.50 to 0.70",
 }
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: what params.yaml names")
-    parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test pictures")
+    parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test images")
     options = parser.parse_args()
 
     # As many drawn faces as the report had images.
@@ -53,8 +53,8 @@ def main() -> None:
 
     results = collect()
     wanted = results["seed"].isin(options.seeds) & (results["source"] == ("archive" if options.archive else "sample"))
-    pictures = f"the pictures of `{options.archive.name}`" if options.archive else "the drawn faces"
-    caption = f"Measured on {pictures}, seeds {', '.join(map(str, options.seeds))}."
+    images = f"the images of `{options.archive.name}`" if options.archive else "the drawn faces"
+    caption = f"Measured on {images}, seeds {', '.join(map(str, options.seeds))}."
     write_part("networks", "make experiments", f"{table_of(results[wanted])}\n\n{caption}")
 
 

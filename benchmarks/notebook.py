@@ -1,8 +1,8 @@
 """The report's notebook as one plain script: what `make bench` compares the pipeline with.
 
-`python benchmarks/notebook.py FOLDER` trains on the pictures of FOLDER/train, validates on those of FOLDER/validate and
+`python benchmarks/notebook.py FOLDER` trains on the images of FOLDER/train, validates on those of FOLDER/validate and
 labels those of FOLDER/test, as the report did: Keras, pixels of 0 to 255, batches of 32, 10 epochs, the model saved and
-loaded again, a picture at a time. Pictures are read by `image_dataset_from_directory`, which is what Keras has now in
+loaded again, an image at a time. Images are read by `image_dataset_from_directory`, which is what Keras has now in
 place of the report's `ImageDataGenerator`. It draws none of the report's figures.
 """
 
@@ -44,8 +44,8 @@ def main(folder: Path) -> None:
         network.save(path)
         network = keras.saving.load_model(path)
     for path in sorted((folder / "test").glob("*.jpg")):
-        picture = keras.utils.img_to_array(keras.utils.load_img(path, target_size=SIZE))
-        outputs = network.predict(picture[np.newaxis], verbose=0)[0]
+        image = keras.utils.img_to_array(keras.utils.load_img(path, target_size=SIZE))
+        outputs = network.predict(image[np.newaxis], verbose=0)[0]
         print(path.name, "glasses" if outputs[0] > outputs[1] else "no-glasses")
 
 

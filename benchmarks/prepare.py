@@ -1,8 +1,8 @@
-"""Time `verify` and `preprocess` on many pictures against plain loops, Keras's reader and decoding alone.
+"""Time `verify` and `preprocess` on many images against plain loops, Keras's reader and decoding alone.
 
-`python benchmarks/prepare.py` takes turns on 1,000, 10,000 and 100,000 pictures, on one core and on two, and writes the
-tables in benchmarks/README.md. `--pictures 1000 2000` sets other numbers, `--rounds` how often the turns go round (of
-100,000 pictures and more, once).
+`python benchmarks/prepare.py` takes turns on 1,000, 10,000 and 100,000 images, on one core and on two, and writes the
+tables in benchmarks/README.md. `--images 1000 2000` sets other numbers, `--rounds` how often the turns go round (of
+100,000 images and more, once).
 """
 
 import argparse
@@ -25,7 +25,7 @@ from anteojos.images import decoding, duplicates
 from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, record, write_part
 
-ONCE = 100_000  # pictures from which one round has to do
+ONCE = 100_000  # images from which one round has to do
 LARGE = (4000, 3000)  # px, a photograph as a telephone takes it
 SIZE, BITS = 160, 4
 
@@ -45,9 +45,9 @@ NAMES = {
 
 
 def main() -> None:
-    """Make the pictures, take turns, and write the tables."""
+    """Make the images, take turns, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photographs", type=int, default=20, help="large JPEGs to decode, default: %(default)s")
     parser.add_argument("--hashes", type=int, default=100_000, help="hashes to compare, default: %(default)s")
@@ -55,7 +55,7 @@ def main() -> None:
 
     cores = sorted(os.sched_getaffinity(0))[:2]
     results: dict[int, dict[tuple[str, int], list[Cost]]] = {}
-    for count in sorted(options.pictures):
+    for count in sorted(options.images):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             many.make(folder, count)
@@ -87,9 +87,9 @@ def ran(way: str, folder: Path, cores: Sequence[int]) -> Cost:
 
 
 def rates(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> str:
-    """Write how many pictures a second each way does."""
+    """Write how many images a second each way does."""
     counts = [count for count in results if count >= 10_000] or list(results)
-    head = ["pictures a second", *(f"{count:,}, {on(number)}" for count in counts for number in sorted({1, cores}))]
+    head = ["images a second", *(f"{count:,}, {on(number)}" for count in counts for number in sorted({1, cores}))]
     rows = [
         [
             words,
@@ -102,7 +102,7 @@ def rates(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> 
         for way, words in NAMES.items()
     ]
     caption = (
-        "Drawn pictures of 160 px and copies with a changed byte, `crop: none`. Each way in a process of its own, "
+        "Drawn images of 160 px and copies with a changed byte, `crop: none`. Each way in a process of its own, "
         "imports not counted (TensorFlow's takes seconds). The plain loops know one core only."
     )
     return f"{table(head, rows)}\n\n{caption}"
@@ -127,23 +127,23 @@ def goals(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> 
         for peer, goal in (("a", "1.8"), ("b", "1.0"), ("c", "0.8"))
         if peer in way
     ]
-    return table(["times as many pictures a second", "goal, at least", *(f"{count:,}" for count in counts)], rows)
+    return table(["times as many images a second", "goal, at least", *(f"{count:,}" for count in counts)], rows)
 
 
 def memory(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> str:
-    """Write the memory for each number of pictures, and whether the time grows with their number."""
+    """Write the memory for each number of images, and whether the time grows with their number."""
     head = [f"on {cores} cores", *(f"{count:,}: MiB" for count in results), "goal, at most", "time for each more"]
     rows = []
     for way in STAGES:
         costs = {count: median(runs[way, cores]) for count, runs in results.items()}
         counts = list(costs)
-        # Each step from a number to the next: what each picture more takes, so that the start does not count.
+        # Each step from a number to the next: what each image more takes, so that the start does not count.
         steps = [(costs[b].seconds - costs[a].seconds) / (b - a) for a, b in itertools.pairwise(counts)]
         growth = f"{steps[-1] / steps[0]:.2f} (goal: 0.9 to 1.1)" if len(steps) > 1 else ""
         rows.append([NAMES[way], *(f"{cost.mebibytes:.0f}" for cost in costs.values()), "300", growth])
     caption = (
         "The memory of all processes together; a page that several share counts once. The last column is what "
-        "each picture more takes in the last step from a number to the next, through what it takes in the first."
+        "each image more takes in the last step from a number to the next, through what it takes in the first."
     )
     return f"{table(head, rows)}\n\n{caption}"
 
@@ -166,7 +166,7 @@ def photographs(count: int, rounds: int) -> str:
     return (
         f"A JPEG of {LARGE[0]} × {LARGE[1]} px is brought to {SIZE} px in {smaller:.0f} ms where its decoder makes it "
         f"smaller, in {whole:.0f} ms where all of its pixels are decoded: {whole / smaller:.1f} times as fast (median "
-        f"of {rounds} rounds of {count} pictures)."
+        f"of {rounds} rounds of {count} images)."
     )
 
 

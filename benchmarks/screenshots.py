@@ -1,4 +1,4 @@
-"""Take the pictures of the report that README shows.
+"""Take the images of the report that README shows.
 
 `python benchmarks/screenshots.py` opens report.html, which `make report` writes, in the system's Chromium, and writes
 docs/report.jpg, of a wide window, and docs/report-phone.jpg, of a telephone's in the dark. Show drawn faces alone.

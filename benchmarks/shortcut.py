@@ -1,6 +1,6 @@
-"""Ask what the report's network goes by, trained on the pictures as they are, and write the table in README.md.
+"""Ask what the report's network goes by, trained on the images as they are, and write the table in README.md.
 
-`make shortcut` measures on the validation pictures of data/raw, `ARCHIVE=faces.zip` on those of a zip. They are shown
+`make shortcut` measures on the validation images of data/raw, `ARCHIVE=faces.zip` on those of a zip. They are shown
 as they are, and with one thing taken away at a time: what costs the network no accuracy, it did not go by.
 """
 
@@ -13,10 +13,10 @@ from PIL import Image
 from anteojos.images.faces import Face, align
 from anteojos.model import training
 from anteojos.model.recipes import RECIPES
-from pictures import Pixels, face_of, name_of, parse_arguments, prepare, read
+from images import Pixels, face_of, name_of, parse_arguments, prepare, read
 from readme import mean_and_range, over, write_part
 
-# Where the eyes are on average in the pictures of a sheet, as fractions of their width and height.
+# Where the eyes are on average in the images of a sheet, as fractions of their width and height.
 EYES = ((0.375, 0.47), (0.625, 0.47))
 SIDE = 0.8  # of the square around a face, in units of the shorter side: a sheet of Kaggle's layout has 125 px of 155
 RAISED = 0.1  # how much higher than the middle of the face's box the middle of the square is, in units of half its side
@@ -49,7 +49,7 @@ def move_face(pixels: Pixels, face: Face) -> Pixels:
 
 
 def around(face: Face, pixels: Pixels) -> tuple[slice, slice]:
-    """Return rows and columns of a square around the face, as large as the pictures of a sheet are."""
+    """Return rows and columns of a square around the face, as large as the images of a sheet are."""
     height, width = pixels.shape[:2]
     half = SIDE * min(height, width) / 2
     left, top, right, bottom = face.box
@@ -73,27 +73,24 @@ def main() -> None:
     options = parse_arguments(__doc__)
 
     to_train, to_validate = read(options.archive)
-    found = [face_of(Image.fromarray(picture.pixels)) for picture in to_validate]
+    found = [face_of(Image.fromarray(image.pixels)) for image in to_validate]
     train, validate = prepare(to_train, "none"), prepare(to_validate, "none")
     shown = {
         name: prepare(
-            [
-                replace(picture, pixels=change(picture.pixels, face))
-                for picture, face in zip(to_validate, found, strict=True)
-            ],
+            [replace(image, pixels=change(image.pixels, face)) for image, face in zip(to_validate, found, strict=True)],
             "none",
         )
         for name, change in SHOWN.items()
     }
     accuracies: dict[str, list[float]] = {name: [] for name in SHOWN}
     for seed in options.seeds:
-        network, _ = training.train(train, validate, "report", RECIPES["report"], seed, lambda epoch: None)
-        for name, pictures in shown.items():
-            likely = np.asarray(network(pictures.images.astype(np.float32)))[:, 0] >= 0.5
-            accuracies[name].append(float((likely == pictures.first).mean()))
-    lines = ["| the validation pictures shown | accuracy |", "|---|---|"]
+        network, _ = training.train(train, validate, "baseline", RECIPES["baseline"], seed, lambda epoch: None)
+        for name, images in shown.items():
+            likely = np.asarray(network(images.images.astype(np.float32)))[:, 0] >= 0.5
+            accuracies[name].append(float((likely == images.first).mean()))
+    lines = ["| the validation images shown | accuracy |", "|---|---|"]
     lines += [f"| {name} | {mean_and_range(values)} |" for name, values in accuracies.items()]
-    caption = f"`report`, trained on {name_of(options.archive)} as they are: {over(options.seeds)}."
+    caption = f"`baseline`, trained on {name_of(options.archive)} as they are: {over(options.seeds)}."
     write_part("shortcut", "make shortcut", "\n".join([*lines, "", caption]))
 
 

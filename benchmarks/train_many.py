@@ -1,7 +1,7 @@
-"""Train on a thousand and on a hundred thousand pictures: how much memory it takes, and how long a step waits for them.
+"""Train on a thousand and on a hundred thousand images: how much memory it takes, and how long a step waits for them.
 
-`python benchmarks/train_many.py` trains an epoch of each network on pictures of noise, in an array on disk as the stage
-`preprocess` writes it, and writes the table in benchmarks/README.md. `--pictures 500 1000` sets other numbers.
+`python benchmarks/train_many.py` trains an epoch of each network on images of noise, in an array on disk as the stage
+`preprocess` writes it, and writes the table in benchmarks/README.md. `--images 500 1000` sets other numbers.
 """
 
 import argparse
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 SIZE = 160
 VALIDATE = 40
-# The report's network takes so long for its 11 GFLOP a batch that a tenth of the pictures has to do.
-NETWORKS: dict[Network, float] = {"edge": 1.0, "report": 0.1}
+# The report's network takes so long for its 11 GFLOP a batch that a tenth of the images has to do.
+NETWORKS: dict[Network, float] = {"edge": 1.0, "baseline": 0.1}
 
 
 def main() -> None:
-    """Train on the fewest and on the most pictures, each in a process of its own, and write the table."""
+    """Train on the fewest and on the most images, each in a process of its own, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, nargs=2, default=[1000, 100_000], help="the fewer, the more")
+    parser.add_argument("--images", type=int, nargs=2, default=[1000, 100_000], help="the fewer, the more")
     parser.add_argument("--train", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
@@ -45,11 +45,11 @@ def main() -> None:
         for pictures in (options.pictures[0], round(options.pictures[1] * share)):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                write_pictures(folder / "images.npy", pictures)
+                write_images(folder / "images.npy", pictures)
                 cost = measure.run([sys.executable, __file__, "--train", folder, network])
                 found = json.loads((folder / "found.json").read_text())
             costs[pictures] = cost.mebibytes
-            per_second[network] = found["pictures_per_second"]
+            per_second[network] = found["images_per_second"]
             more = cost.mebibytes - next(iter(costs.values()))
             rows.append(
                 (
@@ -57,23 +57,23 @@ def main() -> None:
                     f"{pictures:,}",
                     f"{pictures * SIZE * SIZE * 3 / measure.MIB:,.0f}",
                     f"{cost.mebibytes:,.0f}" + (f" (+{max(more, 0):,.0f})" if len(costs) > 1 else ""),
-                    f"{found['pictures_per_second']:,.0f}",
+                    f"{found['images_per_second']:,.0f}",
                     f"{found['waited']:.2%}",
                 )
             )
             print(rows[-1], file=sys.stderr, flush=True)
-    head = ("network", "pictures", "images.npy, MiB", "peak memory, MiB (goal: at most +200)", "pictures/s", "waiting")
+    head = ("network", "images", "images.npy, MiB", "peak memory, MiB (goal: at most +200)", "images/s", "waiting")
     caption = (
         "An epoch in shuffled batches of 32, read from the memory map, and for `edge` varied on the way; the goal is "
         "that a step never waits for them. The last column is the share of all steps' time in which one did, the first "
         "of all left out. One run each; the memory is that of the whole process, TensorFlow's 1 GB and all."
     )
     write_part("train_many", "python benchmarks/train_many.py", f"{measure.table(head, rows)}\n\n{caption}", BENCHMARKS)
-    record("train_many", {"train_per_second": per_second["report"]})
+    record("train_many", {"train_per_second": per_second["baseline"]})
 
 
-def write_pictures(path: Path, count: int) -> None:
-    """Write `count` pictures of noise, brighter where their row is even, as `preprocess` does: one after the other."""
+def write_images(path: Path, count: int) -> None:
+    """Write `count` images of noise, brighter where their row is even, as `preprocess` does: one after the other."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 200, (64, SIZE, SIZE, 3), dtype=np.uint8)
     noise[::2] += 50
@@ -84,13 +84,15 @@ def write_pictures(path: Path, count: int) -> None:
             array.write(noise[row % len(noise)].tobytes())
 
 
-def read_pictures(path: Path, validate: int) -> "tuple[training.Pictures, training.Pictures]":
-    """Return the pictures that `write_pictures` wrote, by memory map, and the first `validate` of them in memory."""
+def read_images(path: Path, validate: int) -> "tuple[training.LabelledImages, training.LabelledImages]":
+    """Return the images that `write_images` wrote, by memory map, and the first `validate` of them in memory."""
     from anteojos.model import training
 
     images = np.load(path, mmap_mode="r")
     first = np.arange(len(images)) % 2 == 0
-    return training.Pictures(images, first), training.Pictures(np.array(images[:validate]), first[:validate])
+    return training.LabelledImages(images, first), training.LabelledImages(
+        np.array(images[:validate]), first[:validate]
+    )
 
 
 def train(folder: Path, network: str) -> None:
@@ -99,7 +101,7 @@ def train(folder: Path, network: str) -> None:
     from anteojos.model.recipes import RECIPES
 
     [name] = [known for known in get_args(Network) if known == network]
-    pictures, validate = read_pictures(folder / "images.npy", VALIDATE)
+    pictures, validate = read_images(folder / "images.npy", VALIDATE)
     waited, started = 0.0, 0.0
     ahead = training.ahead
 
@@ -122,7 +124,7 @@ def train(folder: Path, network: str) -> None:
     recipe = replace(RECIPES[name], epochs=1)
     training.train(pictures, validate, name, recipe, 1, lambda _: seconds.append(time.perf_counter() - started))
     found = {
-        "pictures_per_second": (len(pictures.images) - recipe.batch_size) / seconds[0],
+        "images_per_second": (len(pictures.images) - recipe.batch_size) / seconds[0],
         "waited": waited / seconds[0],
     }
     (folder / "found.json").write_text(json.dumps(found))

@@ -1,6 +1,6 @@
-"""The ways to go through many pictures that benchmarks/prepare.py compares: each in a process of its own.
+"""The ways to go through many images that benchmarks/prepare.py compares: each in a process of its own.
 
-`python benchmarks/ways.py WAY FOLDER SECONDS` works on the pictures below FOLDER/data/raw, in the folder FOLDER, and
+`python benchmarks/ways.py WAY FOLDER SECONDS` works on the images below FOLDER/data/raw, in the folder FOLDER, and
 writes to the file SECONDS how long it took, imports not counted. The ways: our `verify` and `preprocess`; `decode`,
 decoding alone, on all cores; `plain_verify` and `plain_preprocess`, the loop with Pillow that one would write first, on
 one core; `keras`, Keras's own reader.
@@ -24,7 +24,7 @@ SIZE = 160
 
 
 def decode() -> None:
-    """Decode all pictures and do nothing with them: what the work on them can't be faster than."""
+    """Decode all images and do nothing with them: what the work on them can't be faster than."""
     cores = len(os.sched_getaffinity(0))
     if cores == 1:
         for file in files():
@@ -36,7 +36,7 @@ def decode() -> None:
 
 
 def decode_one(file: Path) -> None:
-    """Read and decode a picture."""
+    """Read and decode an image."""
     with Image.open(io.BytesIO(file.read_bytes())) as image:
         image.load()
 
@@ -55,11 +55,11 @@ def plain_verify() -> None:
 
 
 def plain_preprocess() -> None:
-    """Resize each picture and put it into an array on the disk."""
-    pictures = files()
-    shape = (len(pictures), SIZE, SIZE, 3)
+    """Resize each image and put it into an array on the disk."""
+    images = files()
+    shape = (len(images), SIZE, SIZE, 3)
     array = np.lib.format.open_memmap("plain.npy", mode="w+", dtype=np.uint8, shape=shape)
-    for row, file in enumerate(pictures):
+    for row, file in enumerate(images):
         with Image.open(file) as image:
             picture = image.convert("RGB")
         array[row] = np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
@@ -67,7 +67,7 @@ def plain_preprocess() -> None:
 
 
 def keras_reader() -> None:
-    """Read all pictures once, resized, in batches."""
+    """Read all images once, resized, in batches."""
     for split in ("train", "validate", "test"):
         for _ in keras.utils.image_dataset_from_directory(
             RAW / split, labels=None, image_size=(SIZE, SIZE), batch_size=32, shuffle=False, verbose=False
@@ -76,7 +76,7 @@ def keras_reader() -> None:
 
 
 def files() -> list[Path]:
-    """List the pictures."""
+    """List the images."""
     return sorted(RAW.rglob("*.jpg"))
 
 

@@ -13,10 +13,10 @@ from anteojos.model.metadata import Card
 from anteojos.model.statistics import Seen
 from anteojos.sources import drawing
 from tests.project import ROOT, project, small_project
-from tests.remote.servers import folder, s3, ssh
+from tests.team.remote.servers import folder, s3, ssh
 
 __all__ = ["ROOT", "folder", "project", "s3", "small_project", "ssh"]
-# What the card of `model` says of its training pictures: those of `bright_and_dark` are like them.
+# What the card of `model` says of its training images: those of `bright_and_dark` are like them.
 SEEN = Seen(
     width=(64, 80),
     height=(60, 60),
@@ -29,7 +29,7 @@ SEEN = Seen(
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with the real pictures, which lies beside the checkout and is never committed."""
+    """The folder with the real images, which lies beside the checkout and is never committed."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"{folder.relative_to(ROOT.parent)} is not beside the checkout")
@@ -48,7 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rng.integers(0, 60, (32, 48, 48, 3), dtype=np.uint8)
         + np.where(first, 190, 10).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
     )
-    pictures = training.Pictures(images, first)
+    pictures = training.LabelledImages(images, first)
     recipe = Recipe(epochs=8, batch_size=16, rescale=True)
     network, history = training.train(pictures, pictures, "sigmoid", recipe, 1, lambda epoch: None)
     assert history[-1].train.accuracy == 1.0
@@ -82,7 +82,7 @@ def face_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bright_and_dark(tmp_path: Path) -> tuple[Path, Path]:
-    """Two picture files, one of each class of `model`."""
+    """Two image files, one of each class of `model`."""
     paths = tmp_path / "bright.png", tmp_path / "dark.jpg"
     for path, grey in zip(paths, (220, 40), strict=True):
         Image.new("RGB", (80, 60), (grey, grey, grey)).save(path)

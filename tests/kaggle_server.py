@@ -30,7 +30,7 @@ Taken = TypeVar("Taken")
 
 
 def dataset_zip(ballast: int = 0, compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip with one tiny picture a class and split, and `ballast` bytes that do not compress."""
+    """A zip with one tiny image a class and split, and `ballast` bytes that do not compress."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in dataset_files().items():
@@ -41,7 +41,7 @@ def dataset_zip(ballast: int = 0, compression: int = zipfile.ZIP_STORED) -> byte
 
 
 def dataset_files() -> dict[str, bytes]:
-    """The files of the zip by their names, each another picture."""
+    """The files of the zip by their names, each another image."""
     names = [f"{split}/{label}/1.jpg" for split in ("train", "validate") for label in ("glasses", "noglasses")]
     return {name: tiny_jpeg(50 * number) for number, name in enumerate([*names, "test/1.jpg"])}
 

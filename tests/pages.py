@@ -102,7 +102,7 @@ def section(page: Path, heading: str) -> str:
 
 
 def links(page: Path) -> list[str]:
-    """Return what a page links to on its own site: paths and anchors, pictures among them."""
+    """Return what a page links to on its own site: paths and anchors, images among them."""
     found = re.findall(r"\]\(([^()\s]+)\)", page.read_text(encoding="utf-8"))
     return [link for link in found if not re.match(r"\w+:", link)]
 

@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 
-# Few and small pictures, one short epoch: the shape of the real thing in a fraction of its time.
+# Few and small images, one short epoch: the shape of the real thing in a fraction of its time.
 SMALL = {
     "dataset.expected": {
         "train": {"glasses": 6, "noglasses": 6},
@@ -26,7 +26,7 @@ SMALL = {
     # Large enough for every face to be found.
     "dataset.size": 96,
     "preprocess.size": 48,
-    "train.network": "report",
+    "train.network": "baseline",
     "train.epochs": 1,
 }
 

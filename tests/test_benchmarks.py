@@ -35,7 +35,7 @@ from anteojos.vocabulary import GLASSES, SPLITS
 from measure import Cost
 from tests.conftest import ROOT, drawn_face
 from tests.project import Project
-from tests.remote.servers import S3
+from tests.team.remote.servers import S3
 
 
 def test_each_fold_has_its_share_of_both_classes() -> None:
@@ -46,34 +46,34 @@ def test_each_fold_has_its_share_of_both_classes() -> None:
 
 
 def test_another_camera_shows_the_face_in_nearly_the_same_place_with_less_detail() -> None:
-    picture = np.zeros((160, 160, 3), np.uint8)
-    picture[60:100, 60:100] = 255
+    image = np.zeros((160, 160, 3), np.uint8)
+    image[60:100, 60:100] = 255
     for seed in range(20):
-        seen = crossvalidate.seen_by_another_camera(picture, np.random.default_rng(seed))
-        assert seen.shape == picture.shape
+        seen = crossvalidate.seen_by_another_camera(image, np.random.default_rng(seed))
+        assert seen.shape == image.shape
         bright = seen.mean(axis=2) > (int(seen.min()) + int(seen.max())) / 2
         assert 0.9 < bright.sum() / 1600 < 1.06**2 * 1.2
         assert [place.mean() for place in np.nonzero(bright)] == pytest.approx([79.5, 79.5], abs=4)
-        assert np.abs(np.diff(seen.astype(int), axis=1)).max() < 200  # 255 in the picture itself
+        assert np.abs(np.diff(seen.astype(int), axis=1)).max() < 200  # 255 in the image itself
 
 
 def test_a_way_with_one_tower_has_fewer_parameters() -> None:
     found = {way.network: networks.build(way.network, 160, rescale=True) for way in crossvalidate.WAYS.values()}
-    assert [found[name].count_params() for name in ("edge", "one tower", "report")] == [42_376, 14_470, 222_210]
+    assert [found[name].count_params() for name in ("edge", "one tower", "baseline")] == [42_376, 14_470, 222_210]
 
 
-def test_a_picture_is_labelled_by_networks_that_have_not_seen_it(
+def test_an_image_is_labelled_by_networks_that_have_not_seen_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Bright and dark pictures. Two have a bar across and a wrong label: only who has seen these is right about them.
+    # Bright and dark images. Two have a bar across and a wrong label: only who has seen these is right about them.
     first = np.arange(16) % 2 == 0
-    pictures = np.where(first, 220, 30).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
-    pictures = np.broadcast_to(pictures, (16, 48, 48, 3)).copy()
+    images = np.where(first, 220, 30).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+    images = np.broadcast_to(images, (16, 48, 48, 3)).copy()
     first[:2] = [False, True]
-    pictures[0, 20:28], pictures[1, :, 20:28] = 0, 255
-    views = np.stack([pictures] * crossvalidate.VIEWS, axis=1)
-    arrays = tmp_path / "pictures.npz"
-    np.savez(arrays, pictures=pictures, first=first, views=views)
+    images[0, 20:28], images[1, :, 20:28] = 0, 255
+    views = np.stack([images] * crossvalidate.VIEWS, axis=1)
+    arrays = tmp_path / "images.npz"
+    np.savez(arrays, images=images, first=first, views=views)
     monkeypatch.setitem(
         crossvalidate.WAYS, "quick", crossvalidate.Way("sigmoid", crossvalidate.Recipe(epochs=60, rescale=True))
     )
@@ -106,23 +106,23 @@ def test_one_seed_has_no_range() -> None:
     assert readme.over([7]) == "seed 7"
 
 
-def test_what_is_taken_away_of_a_picture_is_gone_and_the_rest_is_there() -> None:
+def test_what_is_taken_away_of_an_image_is_gone_and_the_rest_is_there() -> None:
     face = drawn_face(3, 125)
     sheet = Image.new("RGB", (160, 155), "white")
     sheet.paste(face, (30, 25))
     sheet.paste("black", (70, 2, 100, 9))  # a word
-    picture = np.asarray(sheet)
+    image = np.asarray(sheet)
     (found,) = detector.default()(sheet)
-    rows, columns = shortcut.around(found, picture)
+    rows, columns = shortcut.around(found, image)
     word, inner = (slice(2, 9), slice(70, 100)), (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
     # As large as the drawn face, and nearly in its place.
     assert (rows.start, rows.stop, columns.start, columns.stop) == pytest.approx((25, 150, 30, 155), abs=9)
 
-    assert (shortcut.hide_words(picture, found)[word] == 255).all()
-    np.testing.assert_array_equal(shortcut.hide_words(picture, found)[inner], picture[inner])
-    assert (shortcut.hide_face(picture, found)[inner] == 128).all()
-    assert (shortcut.hide_face(picture, found)[word] == 0).all()
-    moved = shortcut.move_face(picture, found)
+    assert (shortcut.hide_words(image, found)[word] == 255).all()
+    np.testing.assert_array_equal(shortcut.hide_words(image, found)[inner], image[inner])
+    assert (shortcut.hide_face(image, found)[inner] == 128).all()
+    assert (shortcut.hide_face(image, found)[word] == 0).all()
+    moved = shortcut.move_face(image, found)
     assert (moved[word] == 255).all()
     (again,) = detector.default()(Image.fromarray(moved))
     eyes = np.array(again.eyes)
@@ -160,21 +160,21 @@ def test_the_cold_table_gives_ratios_of_medians_and_what_is_left_to_dvc() -> Non
 
 
 @pytest.mark.remote
-def test_files_and_an_archive_of_the_same_pictures_are_measured_in_dvc(s3: S3, tmp_path: Path) -> None:
+def test_files_and_an_archive_of_the_same_images_are_measured_in_dvc(s3: S3, tmp_path: Path) -> None:
     costs = versioning.measure_size(30, 1, True, s3, tmp_path)
     assert {operation: list(forms) for operation, forms in costs.items()} == {
         operation: ["files", "archive"] for operation in versioning.OPERATIONS
     }
     assert list(tmp_path.iterdir()) == []
-    # One more object of the changed picture or archive each, and a list of the files before and after.
+    # One more object of the changed image or archive each, and a list of the files before and after.
     assert len(s3.names("30-0-files")) == 31 + 2
     assert len(s3.names("30-0-archive")) == 2
 
 
-def test_the_archive_holds_the_same_pictures_as_the_files(tmp_path: Path) -> None:
-    pictures = versioning.draw(2)
-    versioning.write_files(pictures, 5, tmp_path / "files")
-    versioning.write_archive(pictures, 5, tmp_path / "archive.zip")
+def test_the_archive_holds_the_same_images_as_the_files(tmp_path: Path) -> None:
+    images = versioning.draw(2)
+    versioning.write_files(images, 5, tmp_path / "files")
+    versioning.write_archive(images, 5, tmp_path / "archive.zip")
     with zipfile.ZipFile(tmp_path / "archive.zip") as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
     files = {path.name: path.read_bytes() for path in (tmp_path / "files").iterdir()}
@@ -191,10 +191,10 @@ def test_what_was_not_pushed_is_reckoned_in_a_straight_line() -> None:
     sizes = [size(1_000, 4.0, *every), size(10_000, 40.0, *every), size(100_000, 90.0, "add", "status", "checkout")]
     text = versioning.text_of(sizes, 3)
     assert "| 4.0 s / 2.0 s = 2.0 | 40.0 s / 2.0 s = 20.0 | not measured; in a straight line 400 s as files |" in text
-    assert "Medians of 3 rounds, of 100,000 pictures one round." in text
+    assert "Medians of 3 rounds, of 100,000 images one round." in text
     figures = versioning.figures_of(sizes)
-    assert (figures["add_files"], figures["add_pictures"]) == (90.0, 100_000)
-    assert (figures["push_files"], figures["push_archive"], figures["push_pictures"]) == (40.0, 2.0, 10_000)
+    assert (figures["add_files"], figures["add_images"]) == (90.0, 100_000)
+    assert (figures["push_files"], figures["push_archive"], figures["push_images"]) == (40.0, 2.0, 10_000)
 
 
 def test_figures_are_kept_by_what_measured_them(tmp_path: Path) -> None:
@@ -205,11 +205,11 @@ def test_figures_are_kept_by_what_measured_them(tmp_path: Path) -> None:
     assert json.loads(results.read_text()) == {"cold": {"repro": 1.235}, "label": {"label_per_second": 2}}
 
 
-def test_many_pictures_are_reckoned_from_what_was_measured() -> None:
+def test_many_images_are_reckoned_from_what_was_measured() -> None:
     results = {
         "versioning": {
-            "bytes_per_picture": 5_000.0,
-            **{f"{operation}_pictures": 10_000.0 for operation in ("add", "status", "push")},
+            "bytes_per_image": 5_000.0,
+            **{f"{operation}_images": 10_000.0 for operation in ("add", "status", "push")},
             **{f"{operation}_files": 36.0 for operation in ("add", "status", "push")},
             **{f"{operation}_archive": 3.6 for operation in ("add", "status", "push")},
         },
@@ -219,10 +219,10 @@ def test_many_pictures_are_reckoned_from_what_was_measured() -> None:
     }
     assert on_paper.missing(results) == []
     lines = on_paper.text_of(results, 2).splitlines()
-    assert "| pictures as they came | N × 5,000 bytes | 5 GB | 500 GB |" in lines
+    assert "| images as they came | N × 5,000 bytes | 5 GB | 500 GB |" in lines
     assert "| `images.npy` | N × 76,800 bytes | 76.8 GB | 7.68 TB |" in lines
-    assert "| `dvc push` of the pictures as files | N × 3.6 ms | 60 min | 4.17 days |" in lines
-    assert "| `dvc push` of the pictures as one archive | N × 0.36 ms | 6 min | 10 h |" in lines
+    assert "| `dvc push` of the images as files | N × 3.6 ms | 60 min | 4.17 days |" in lines
+    assert "| `dvc push` of the images as one archive | N × 0.36 ms | 6 min | 10 h |" in lines
     assert "| `preprocess` | N / 500 a second | 33.3 min | 55.6 h (7) |" in lines
     assert (
         "| `train`, 10 epochs of the report's network | N × 10 / 100 a second | 27.8 h (4) | 116 days (348) |" in lines
@@ -237,19 +237,19 @@ def test_the_machine_is_told_by_its_cores_memory_and_versions() -> None:
 
 
 def test_training_from_disk_tells_its_rate_and_how_long_it_waited(tmp_path: Path) -> None:
-    train_many.write_pictures(tmp_path / "images.npy", 80)
+    train_many.write_images(tmp_path / "images.npy", 80)
     images = np.load(tmp_path / "images.npy")
     assert (images.shape, images.dtype) == ((80, 160, 160, 3), np.uint8)
     assert images[0].mean() > images[1].mean() + 40
     # In a process of its own, as the benchmark does it: it looks into training while it runs.
     measure.run([sys.executable, str(train_many.__file__), "--train", tmp_path, "edge"])
     found = json.loads((tmp_path / "found.json").read_text())
-    assert found["pictures_per_second"] > 0
+    assert found["images_per_second"] > 0
     assert 0 <= found["waited"] < 1
 
 
 def make_many(folder: Path, drawn: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `count` pictures of so many drawn faces in `folder`, and go there."""
+    """Make `count` images of so many drawn faces in `folder`, and go there."""
     monkeypatch.setattr(many, "DRAWN", drawn)
     many.make(folder, count)
     monkeypatch.chdir(folder)
@@ -279,16 +279,16 @@ def measured(script: str, folder: Path, *options: str) -> str:
 
 
 def test_labels_are_timed_against_tensorflow(tmp_path: Path) -> None:
-    page = measured("label.py", tmp_path, "--pictures", "30", "--rounds", "1")
+    page = measured("label.py", tmp_path, "--images", "30", "--rounds", "1")
     figures = r"(\| [\d.]+ ){4}\|\n"
     assert re.search(r"\| `anteojos predict photo.jpg` " + figures, page)
     assert re.search(r"\| TensorFlow: import, load, predict \| [\d.]+ \| 1.0 \| \d+ \| 1.0 \|\n", page)
-    assert re.search(r"\| `report` \| [\d.]+ \| -?[\d.]+ \| 3 \| [\d,]+ \|  \| \d+ \|\n", page)
+    assert re.search(r"\| `baseline` \| [\d.]+ \| -?[\d.]+ \| 3 \| [\d,]+ \|  \| \d+ \|\n", page)
     assert re.search(r"\| `edge` \| [\d.]+ \| -?[\d.]+ \|  \| [\d,]+ \| 300 \| \d+ \|\n", page)
 
 
 def test_face_detection_table_has_rate_time_and_faces(tmp_path: Path) -> None:
-    page = measured("faces.py", tmp_path, "--pictures", "4", "--rounds", "1")
+    page = measured("faces.py", tmp_path, "--images", "4", "--rounds", "1")
     assert re.search(r"\| images of 160 px, \d+ cores \| [\d,]+ a second \| .+ \| 4 faces in 4 images \|\n", page)
     assert re.search(r"\| JPEG of 4000 × 3000 px \| [\d.]+ s, .+ s \| at most 0.2 s \| 12 of 12 faces \|\n", page)
 
@@ -301,8 +301,8 @@ def test_drawn_benchmark_reads_labelled_images_of_all_splits(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     for labels, with_glasses in ((None, 2), (own, 4)):
         read = drawn.read(tmp_path / "faces", labels)
-        assert {split: len(pictures) for split, pictures in read.items()} == {"train": 4, "validate": 4, "test": 4}
-        assert sum(picture.first for picture in read["test"]) == with_glasses
+        assert {split: len(images) for split, images in read.items()} == {"train": 4, "validate": 4, "test": 4}
+        assert sum(image.first for image in read["test"]) == with_glasses
 
 
 def test_drawn_benchmark_measures_accuracy_auc_and_calibration() -> None:
@@ -314,7 +314,7 @@ def test_drawn_benchmark_measures_accuracy_auc_and_calibration() -> None:
 
 
 def test_preparing_is_timed_against_plain_loops_keras_and_decoding(tmp_path: Path) -> None:
-    options = ("--pictures", "20", "30", "40", "--rounds", "1", "--photographs", "1", "--hashes", "1000")
+    options = ("--images", "20", "30", "40", "--rounds", "1", "--photographs", "1", "--hashes", "1000")
     page = measured("prepare.py", tmp_path, *options)
     for way in prepare.NAMES.values():
         assert re.search(re.escape(f"| {way} |") + r"( [\d,]+ \|)+\n", page)
@@ -323,7 +323,7 @@ def test_preparing_is_timed_against_plain_loops_keras_and_decoding(tmp_path: Pat
     assert re.search(r"\| `verify` (\| \d+ ){3}\| 300 \| -?[\d.]+ \(goal: 0.9 to 1.1\) \|", page)
 
 
-def test_the_ways_make_the_same_arrays_of_whole_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ways_make_the_same_arrays_of_whole_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_many(tmp_path, drawn=16, count=16, monkeypatch=monkeypatch)
     for way in ("verify", "preprocess", "plain_verify", "plain_preprocess", "decode"):
         assert ways.main(way) > 0

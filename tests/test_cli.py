@@ -34,7 +34,7 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_pictures_are_labelled_in_the_order_given(
+def test_images_are_labelled_in_the_order_given(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     bright, dark = bright_and_dark
@@ -50,11 +50,11 @@ def test_pictures_are_labelled_in_the_order_given(
     assert {row["face"] for row in table} == {row["left"] for row in table} == {""}
 
 
-def test_a_folder_stands_for_its_pictures(
+def test_a_folder_stands_for_its_images(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = bright_and_dark[0].parent
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     assert main(["predict", "--model", str(model), str(folder)]) == 0
     output = capsys.readouterr()
     assert [Path(row["file"]).name for row in rows(output.out)] == ["bright.png", "dark.jpg"]
@@ -74,7 +74,7 @@ def test_files_of_a_folder_that_are_not_read_are_counted(
     assert capsys.readouterr().err == ""
 
 
-def test_a_picture_that_cannot_be_read_is_a_row_and_not_the_end(
+def test_an_image_that_cannot_be_read_is_a_row_and_not_the_end(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"")
@@ -87,17 +87,17 @@ def test_a_picture_that_cannot_be_read_is_a_row_and_not_the_end(
     assert [row["label"] for row in table] == ["", "", "bright"]
 
 
-def test_many_pictures_are_labelled_in_several_processes_in_the_order_given(
+def test_many_images_are_labelled_in_several_processes_in_the_order_given(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "cores", lambda: 2)
-    pictures = [bright_and_dark[number % 3 % 2] for number in range(100)]
+    images = [bright_and_dark[number % 3 % 2] for number in range(100)]
     missing = str(bright_and_dark[0].parent / "missing.jpg")
-    assert main(["predict", "--model", str(model), *map(str, pictures), missing]) == 3
+    assert main(["predict", "--model", str(model), *map(str, images), missing]) == 3
     output = capsys.readouterr()
     table = rows(output.out)
-    assert [row["file"] for row in table] == [*map(str, pictures), missing]
-    assert [row["label"] for row in table] == [*(path.stem for path in pictures), ""]
+    assert [row["file"] for row in table] == [*map(str, images), missing]
+    assert [row["label"] for row in table] == [*(path.stem for path in images), ""]
     assert len({row["probability"] for row in table}) == 3
     assert output.err == ""
 
@@ -115,12 +115,12 @@ def test_why_a_label_should_not_be_relied_on_stands_in_a_column(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.new("RGB", (400, 300), "white").save(tmp_path / "large.png")
-    pictures = [str(bright_and_dark[0]), str(tmp_path / "large.png"), str(tmp_path / "missing.jpg")]
-    main(["predict", "--model", str(model), *pictures])
+    images = [str(bright_and_dark[0]), str(tmp_path / "large.png"), str(tmp_path / "missing.jpg")]
+    main(["predict", "--model", str(model), *images])
     output = capsys.readouterr().out
     assert output.startswith(HEADER)
     assert [row["warning"] for row in rows(output)] == ["", "400 × 300 px, trained on 64 to 80 × 60 px", ""]
-    main(["predict", "--model", str(model), *pictures, "--uncertain", "0", "1"])
+    main(["predict", "--model", str(model), *images, "--uncertain", "0", "1"])
     warnings = [row["warning"] for row in rows(capsys.readouterr().out)]
     assert warnings == ["uncertain", "400 × 300 px, trained on 64 to 80 × 60 px; uncertain", ""]
 
@@ -193,7 +193,7 @@ def test_json_lines_have_a_value_for_each_column(
 
 
 @pytest.mark.parametrize("between", ["\n", "\0"])
-def test_pictures_are_listed_on_standard_input(model: Path, bright_and_dark: tuple[Path, Path], between: str) -> None:
+def test_images_are_listed_on_standard_input(model: Path, bright_and_dark: tuple[Path, Path], between: str) -> None:
     done = predict(model, "-", input=between.join(map(str, bright_and_dark)) + between)
     assert [row["file"] for row in rows(done.stdout)] == list(map(str, bright_and_dark))
 
@@ -217,7 +217,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bright.png", "dark.jpg", "labels.csv"]
 
 
-def test_people_on_a_terminal_get_a_table_and_a_bar_from_50_pictures_on(
+def test_people_on_a_terminal_get_a_table_and_a_bar_from_50_images_on(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "anteojos", "predict", "--model", model]
@@ -423,14 +423,14 @@ def test_a_reader_that_has_enough_ends_it_quietly(model: Path, bright_and_dark: 
     assert done.stderr == ""
 
 
-def test_a_folder_without_pictures_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
+def test_a_folder_without_images_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
     assert main(["predict", "--model", str(model), str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert f"anteojos: {tmp_path}: no images there (1 file of other formats)\nImages are named *.avif, *.bmp" in error
 
 
-def test_a_sheet_shows_as_many_pictures_of_each_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sheet_shows_as_many_images_of_each_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for label, grey in (("cats", 200), ("dogs", 60)):
         (tmp_path / "pets" / label).mkdir(parents=True)
         for number in range(9):

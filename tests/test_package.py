@@ -15,10 +15,10 @@ def test_the_package_gives_what_programs_need_of_it() -> None:
 
     assert anteojos.Classifier is classifier.Classifier
     assert anteojos.Prediction is classifier.Prediction
-    assert anteojos.PictureError is decoding.PictureError
+    assert anteojos.ImageError is decoding.ImageError
     assert anteojos.InputError is errors.InputError
     assert anteojos.NoFaceError is classifier.NoFaceError
-    assert issubclass(anteojos.NoFaceError, anteojos.PictureError)
+    assert issubclass(anteojos.NoFaceError, anteojos.ImageError)
     assert anteojos.Face is faces.Face
     assert anteojos.cut_face is faces.cut_face
     assert set(anteojos.__all__) == set(dir(anteojos))

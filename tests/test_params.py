@@ -206,7 +206,7 @@ def test_the_ends_of_each_range_are_allowed(tmp_path: Path, key: str, value: Any
         ("audit__accuracy", 0.49, "found 0.49; input should be greater than or equal to 0.5"),
         ("audit__accuracy", 1.01, "found 1.01; input should be less than or equal to 1"),
         ("audit__on_leak", "stop", "found 'stop'; input should be 'warn' or 'fail'"),
-        ("train__network", "vgg", "found 'vgg'; input should be 'report', 'sigmoid', 'deep', 'dropout' or 'edge'"),
+        ("train__network", "vgg", "found 'vgg'; input should be 'baseline', 'sigmoid', 'deep', 'dropout' or 'edge'"),
         ("train__seed", 1.5, "found 1.5; input should be a valid integer"),
         ("train__epochs", 0, "found 0; input should be greater than or equal to 1"),
         ("train__epochs", 10_001, "found 10001; input should be less than or equal to 10000"),

@@ -4,19 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anteojos.images.decoding import PictureError
+    from anteojos.images.decoding import ImageError
     from anteojos.images.faces import Face, cut_face
     from anteojos.model.classifier import Classifier, NoFaceError, Prediction
     from anteojos.runtime.errors import InputError
 
-__all__ = ["Classifier", "Face", "InputError", "NoFaceError", "PictureError", "Prediction", "cut_face"]
+__all__ = ["Classifier", "Face", "ImageError", "InputError", "NoFaceError", "Prediction", "cut_face"]
 
 _MODULES = {
     "Classifier": "model.classifier",
     "Face": "images.faces",
     "InputError": "runtime.errors",
     "NoFaceError": "model.classifier",
-    "PictureError": "images.decoding",
+    "ImageError": "images.decoding",
     "Prediction": "model.classifier",
     "cut_face": "images.faces",
 }

@@ -67,7 +67,7 @@ def _colored(stream: Any) -> bool:
     epilog="""\b
 Examples:
   anteojos predict photo.jpg
-  anteojos audit holidays/ --picture leak.png
+  anteojos audit holidays/ --image leak.png
   anteojos report --against main
 
 \b
@@ -216,7 +216,7 @@ def _summary(totals: "Totals", by_face: bool) -> str:
     epilog="""\b
 Examples:
   anteojos audit holidays/
-  anteojos audit data/raw --crop face --picture leak.png
+  anteojos audit data/raw --crop face --image leak.png
   anteojos audit holidays/ --fail && dvc repro""",
 )
 @click.argument("folder", type=_EXISTING)
@@ -242,13 +242,13 @@ Examples:
     help="Width and height, in px, to which images are resized first.",
 )
 @click.option(
-    "--picture",
+    "--image",
     type=_EXISTING,
     metavar="PNG",
     help="Draw where the border differs between the classes.",
 )
 @click.option("--fail", is_flag=True, help="Exit with code 4 if the border leaks the label.")
-def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, picture: Path | None, fail: bool) -> int:
+def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, image: Path | None, fail: bool) -> int:
     """Check whether the label of images can be predicted from their border, or from properties of the files.
 
     FOLDER contains a folder of images for each of two classes, or train/ and validate/ with such folders.
@@ -260,18 +260,18 @@ def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, p
     files, labels = class_folders.find(folder)
     first, names = leak.two_classes(labels)
     chosen = leak.sample(len(files))
-    pictures, facts = class_folders.read([files[row] for row in chosen], size, crop)
-    found = leak.probes(pictures, first[chosen], facts, border=border)
-    click.echo(f"{'':16}  accuracy  chance  p value  pictures  verdict")
+    images, facts = class_folders.read([files[row] for row in chosen], size, crop)
+    found = leak.probes(images, first[chosen], facts, border=border)
+    click.echo(f"{'':16}  accuracy  chance  p value  images  verdict")
     for name, probe in found.items():
         figures = f"{probe.accuracy:8.3f}  {probe.chance:6.3f}  {probe.p_value:7.3f}  {probe.n:8,}"
         click.echo(f"{name:16}  {figures}  {probe.verdict}")
-    shows_faces = found["border"].verdict == "leak" and crop == "none" and detector.show_faces(pictures)
-    for paragraph in leak.explain(found, names, border, crop, shows_faces, str(picture or "")):
+    shows_faces = found["border"].verdict == "leak" and crop == "none" and detector.show_faces(images)
+    for paragraph in leak.explain(found, names, border, crop, shows_faces, str(image or "")):
         click.echo(f"\n{paragraph}")
-    if picture:
-        with replacing(picture) as path:
-            leak_sheet.draw(pictures, first[chosen], names, found["border"], border).save(path, "PNG")
+    if image:
+        with replacing(image) as path:
+            leak_sheet.draw(images, first[chosen], names, found["border"], border).save(path, "PNG")
     return LEAK if fail and found["border"].verdict == "leak" else 0
 
 

@@ -36,7 +36,7 @@ class ClassLabel:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Dataset:
-    """Where the pictures come from and what must be among them."""
+    """Where the images come from and what must be among them."""
 
     source: Literal["sample", "kaggle", "archive"]
     kaggle: str
@@ -94,7 +94,7 @@ class Dataset:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Preprocess:
-    """How a picture becomes what the network sees."""
+    """How an image becomes what the network sees."""
 
     size: Size
     crop: Crop
@@ -136,7 +136,7 @@ class Evaluate:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Predict:
-    """How the test pictures are labelled, and between which probabilities they are called uncertain."""
+    """How the test images are labelled, and between which probabilities they are called uncertain."""
 
     threshold: Probability
     uncertain: tuple[Probability, Probability]

@@ -13,7 +13,7 @@ TEST_LABELS = "test_labels.csv"
 GLASSES = ("glasses", "noglasses")
 # face: find the face, align and crop it. none: the whole image.
 Crop = Literal["face", "none"]
-Network = Literal["report", "sigmoid", "deep", "dropout", "edge"]
+Network = Literal["baseline", "sigmoid", "deep", "dropout", "edge"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 # One image, uint8 (height, width, 3), RGB.
 Pixels = npt.NDArray[np.uint8]

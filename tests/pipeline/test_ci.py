@@ -113,7 +113,7 @@ def numbers(metrics: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
 def test_lint_and_tests_run(team: Team, tmp_path: Path, job: str) -> None:
     clone = team.clone(tmp_path / "clone", "main")
     # The tests cannot run themselves: one file of them stands for all.
-    few = {"ARGS": "tests/test_manifest.py"} if job == "test" else {}
+    few = {"ARGS": "tests/images/test_manifest.py"} if job == "test" else {}
     printed = run_github(clone, job, **few)
     assert [text.splitlines()[0] for text in printed.values()] == ["success", "success"]
     words = {"lint": "Success: no issues found", "test": " passed"}
@@ -143,15 +143,15 @@ def test_a_pull_request_that_is_in_order_passes_and_is_compared(team: Team, tmp_
 
     before, after = (committed_metrics(clone, branch) for branch in ("origin/main", "feature"))
     table = rows(clone.path / "comparison/report.md")
-    assert table.pop("train.network") == ["report", "sigmoid"]
+    assert table.pop("train.network") == ["baseline", "sigmoid"]
     assert table["parameters"] == ["64514", "60417", "-4097"]
     assert set(table) == {name for name in after if after[name] != before[name]}
     for name, (old, new, change) in table.items():
         numbers_of = (before[name], after[name], after[name] - before[name])
         assert [float(old), float(new), float(change)] == pytest.approx(numbers_of, abs=2e-5), name
-    pictures = {picture.name for picture in (clone.path / "comparison/plots/static").iterdir()}
+    images = {image.name for image in (clone.path / "comparison/plots/static").iterdir()}
     names = ("samples", "leak", "mistakes", "attention", "test")
-    assert pictures == {f"{side}_metrics_plots_{name}.png" for side in ("origin_main", "workspace") for name in names}
+    assert images == {f"{side}_metrics_plots_{name}.png" for side in ("origin_main", "workspace") for name in names}
     page = (clone.path / "comparison/plots/index.html").read_text()
     assert "Confusion matrix" in page
     assert '"rev": "origin/main"' in page

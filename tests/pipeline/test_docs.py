@@ -13,12 +13,12 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
-from tests.cluster.conftest import Dask, until
 from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, kaggle_server
 from tests.pages import PAGES, Step, leads_somewhere, links, not_said, steps
 from tests.pipeline.test_other_classes import draw_masks
 from tests.project import Project
+from tests.runtime.cluster.conftest import Dask, until
 
 pytestmark = pytest.mark.pipeline
 
@@ -33,7 +33,7 @@ ELSEWHERE = {
     "make bench": "tests/test_benchmarks.py",
     "uv pip compile": "no test: it needs the index, and changes the lock",
 }
-# What is measured on pictures that are not part of the repository, and everything that takes the same targets.
+# What is measured on images that are not part of the repository, and everything that takes the same targets.
 MEASURED = "ARCHIVE="
 KAGGLE = re.compile(r"[\w-]+/[\w-]+/versions/\d+")
 
@@ -48,7 +48,7 @@ def shared_cache(small_project: Project, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def checkout(project: Project, shared_cache: Path) -> Project:
-    """A small project that has run, with what the pages speak of: an environment, pictures, a folder of them."""
+    """A small project that has run, with what the pages speak of: an environment, images, a folder of them."""
     shutil.rmtree(project.path / ".dvc/cache")
     (project.path / ".dvc/cache").symlink_to(shared_cache)
     (project.path / ".venv").symlink_to(sys.prefix)
@@ -122,7 +122,7 @@ def test_the_figures_of_the_tutorial_are_those_of_the_committed_run() -> None:
     assert said in text
 
 
-def test_own_pictures_with_other_classes_take_what_the_page_says(checkout: Project) -> None:
+def test_own_images_with_other_classes_take_what_the_page_says(checkout: Project) -> None:
     page = ROOT / "docs/how-to/own-data.md"
     expected = next(values for step in steps(page) if (values := counts_in(step)))
     draw_masks(checkout.path.parent / "faces", {split: counts["mask"] for split, counts in expected.items()})
@@ -136,8 +136,8 @@ def counts_in(step: Step) -> dict[str, dict[str, int]]:
 
 
 @pytest.fixture
-def pictures_at_kaggle(checkout: Project) -> Iterator[Project]:
-    """A checkout for which the pictures that it has lie at Kaggle."""
+def images_at_kaggle(checkout: Project) -> Iterator[Project]:
+    """A checkout for which the images that it has lie at Kaggle."""
     packed = BytesIO()
     raw = checkout.path / "data/raw"
     with ZipFile(packed, "w") as archive:
@@ -151,11 +151,11 @@ def pictures_at_kaggle(checkout: Project) -> Iterator[Project]:
         yield Project(checkout.path, kaggle)
 
 
-def test_the_page_about_kaggle_works_against_a_server_that_answers_as_it_does(pictures_at_kaggle: Project) -> None:
+def test_the_page_about_kaggle_works_against_a_server_that_answers_as_it_does(images_at_kaggle: Project) -> None:
     page = ROOT / "docs/how-to/kaggle.md"
     [handle] = set(KAGGLE.findall(page.read_text(encoding="utf-8")))
-    run_page(page, pictures_at_kaggle, **{handle: HANDLE})
-    lock = yaml.safe_load((pictures_at_kaggle.path / "dvc.lock").read_text())
+    run_page(page, images_at_kaggle, **{handle: HANDLE})
+    lock = yaml.safe_load((images_at_kaggle.path / "dvc.lock").read_text())
     assert lock["stages"]["fetch"]["params"]["params.yaml"]["dataset.source"] == "kaggle"
 
 

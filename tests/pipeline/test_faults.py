@@ -77,7 +77,7 @@ def ignore(project: Project, pattern: str) -> None:
 
 @pytest.fixture(scope="session")
 def other_run(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small project after an undisturbed run on other pictures. Tests compare with it; none changes it."""
+    """The small project after an undisturbed run on other images. Tests compare with it; none changes it."""
     other = small_project.copy_to(tmp_path_factory.mktemp("other run") / "a project")
     other.set("dataset.seed", 7)
     other.repro()
@@ -154,7 +154,7 @@ def test_a_repro_that_is_killed_in_each_stage_ends_as_if_nothing_had_happened(
 
 IN_THE_CACHE = r"\.tmp -> .*/\.dvc/cache/files/md5/../\w+"
 DVC_MOMENTS = {
-    "while it removes the old pictures": {"event": "os.remove", "arguments": r"\.jpg", "nth": 3},
+    "while it removes the old images": {"event": "os.remove", "arguments": r"\.jpg", "nth": 3},
     "while it hashes the new ones": {"event": "open", "arguments": r"data/raw/.*\.jpg -> r", "nth": 3},
     "while it copies them into the cache": {"event": "os.rename", "arguments": IN_THE_CACHE, "nth": 3, "cut": 0.5},
     "while it writes their list into the cache": {

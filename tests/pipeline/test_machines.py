@@ -163,7 +163,7 @@ def test_dvc_is_kept_from_running_the_stage_on_another_machine_than_the_chief(la
     assert contents(larger) == before
 
 
-# Three devices: the report's network, whose last batch leaves one of them without a picture, and another that
+# Three devices: the report's network, whose last batch leaves one of them without an image, and another that
 # normalises over its batches.
 ON_DEVICES = """
     import sys
@@ -171,8 +171,8 @@ ON_DEVICES = """
 
     import numpy as np
 
-    from anteojos import networks, training
-    from anteojos.recipes import RECIPES
+    from anteojos.model import networks, training
+    from anteojos.model.recipes import RECIPES
     from keras import layers
     import keras
 
@@ -194,16 +194,16 @@ ON_DEVICES = """
     first = np.arange(20) % 2 == 0
     images = rng.integers(0, 120, (20, 48, 48, 3), dtype=np.uint8)
     images[first] += 130
-    pictures = training.Pictures(images, first)
-    batch_size = {"report": 9, "sigmoid": 8}[network]
+    images = training.Images(images, first)
+    batch_size = {"baseline": 9, "sigmoid": 8}[network]
     recipe = replace(RECIPES["edge"], epochs=3, batch_size=batch_size, weight_decay=0.01)
-    trained, history = training.train(pictures, pictures, network, recipe, 3, lambda epoch: None)
+    trained, history = training.train(images, images, network, recipe, 3, lambda epoch: None)
     np.savez(path, *trained.get_weights(), losses=[epoch.train.loss for epoch in history])
     training.save_tflite(trained, training.Path(path).with_suffix(".tflite"))
 """
 
 
-@pytest.mark.parametrize("network", ["report", "sigmoid"])
+@pytest.mark.parametrize("network", ["baseline", "sigmoid"])
 def test_several_devices_of_a_machine_come_to_the_weights_of_one(network: str, tmp_path: Path) -> None:
     found = {}
     for devices in (1, 3):

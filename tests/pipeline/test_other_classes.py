@@ -1,4 +1,4 @@
-"""Pictures of two other classes need no other code: dataset.source, dataset.classes and dataset.expected are all."""
+"""Images of two other classes need no other code: dataset.source, dataset.classes and dataset.expected are all."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ def draw_masks(folder: Path, counts: Mapping[str, int] = COUNTS) -> None:
             if label == "mask":
                 ImageDraw.Draw(face).polygon([(26, 54), (70, 54), (64, 76), (48, 81), (32, 76)], (150, 200, 230))
             (folder / split / label).mkdir(parents=True, exist_ok=True)
-            # Not packed: a picture with a plain mask would take fewer bytes, which the audit sees.
+            # Not packed: an image with a plain mask would take fewer bytes, which the audit sees.
             face.save(folder / split / label / f"{number}.bmp")
 
 
@@ -74,7 +74,7 @@ def test_the_whole_pipeline_learns_two_other_classes(masks: tuple[Project, str])
     assert {row["actual"] for row in confusion} == {"con barbijo", "sin barbijo"}
 
 
-def test_the_command_labels_pictures_with_the_other_classes(masks: tuple[Project, str]) -> None:
+def test_the_command_labels_images_with_the_other_classes(masks: tuple[Project, str]) -> None:
     project, _ = masks
     rows = list(csv.DictReader(io.StringIO(project.must("anteojos", "predict", "../faces/test", PYTHONPATH="src"))))
     assert len(rows) == 8

@@ -31,9 +31,9 @@ def test_the_page_can_be_read_on_any_screen_by_anybody(chromium: Browser, page: 
     said: list[str] = []
     shown = opened(chromium, page, width, scheme, said)
     assert said == []
-    pictures = shown.evaluate("[...document.images].map(image => [image.naturalWidth, image.alt.length])")
-    assert len(pictures) == 4 + 5 + 4
-    assert all(across > 0 and described > 5 for across, described in pictures)
+    images = shown.evaluate("[...document.images].map(image => [image.naturalWidth, image.alt.length])")
+    assert len(images) == 4 + 5 + 4
+    assert all(across > 0 and described > 5 for across, described in images)
     assert shown.evaluate("document.scrollingElement.scrollWidth") == width
     # The visible text, as a person gets to see it.
     text = shown.inner_text("body")
@@ -85,7 +85,7 @@ def test_names_from_outside_do_not_become_markup(project: Project) -> None:
     text = (project.path / "report.html").read_text(encoding="utf-8")
     assert hostile not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
-    # The classes' names are on the pictures that the stages draw.
+    # The classes' names are on the images that the stages draw.
     assert "<strong>Not up to date.</strong>" in text
     assert re.search(r"were written:\s+[\w, ]*preprocess", text)
 
@@ -115,7 +115,7 @@ def test_outputs_that_are_missing_are_named(project: Project) -> None:
     assert (project.path / "report.html").read_text() == "before"
 
 
-def test_the_pictures_of_the_readme_are_taken_anew(chromium: Browser, project: Project) -> None:
+def test_the_images_of_the_readme_are_taken_anew(chromium: Browser, project: Project) -> None:
     project.must("anteojos", "report")
     for name, size in (("report", (1280, 1600)), ("report-phone", (360, 800))):
         (project.path / f"docs/{name}.jpg").unlink()

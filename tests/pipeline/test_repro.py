@@ -36,10 +36,10 @@ def setting(key: str, value: Any) -> Callable[[Project], None]:
     return lambda project: project.set(key, value)
 
 
-def damage_a_raw_picture(project: Project) -> None:
-    picture = next((project.path / "data/raw/train/glasses").iterdir())
-    picture.chmod(0o644)
-    picture.write_bytes(picture.read_bytes()[:-100])
+def damage_a_raw_image(project: Project) -> None:
+    image = next((project.path / "data/raw/train/glasses").iterdir())
+    image.chmod(0o644)
+    image.write_bytes(image.read_bytes()[:-100])
 
 
 def comment_on_evaluate(project: Project) -> None:
@@ -59,7 +59,7 @@ def comment_on_evaluate(project: Project) -> None:
         pytest.param(setting("train.epochs", 2), ran_from("train"), id="train.epochs"),
         pytest.param(setting("preprocess.size", 47), ran_from("preprocess"), id="preprocess.size"),
         pytest.param(setting("dataset.seed", 7), ran_from("fetch"), id="dataset.seed"),
-        pytest.param(damage_a_raw_picture, stages(fetch="restored"), id="a raw picture changed by hand"),
+        pytest.param(damage_a_raw_image, stages(fetch="restored"), id="a raw image changed by hand"),
         pytest.param(comment_on_evaluate, stages(evaluate="ran"), id="a comment in stages/evaluate.py"),
     ],
 )
@@ -72,7 +72,7 @@ def test_only_what_a_change_concerns_runs(
 
 
 def test_training_that_gives_the_same_model_stops_there(project: Project) -> None:
-    # The recipe of "report" does not rescale: said outright, it is trained again, to the same bytes.
+    # The recipe of "baseline" does not rescale: said outright, it is trained again, to the same bytes.
     project.set("train.rescale", False)
     assert project.repro() == stages(train="ran")
 
@@ -104,7 +104,7 @@ def test_outputs_lost_from_the_workspace_come_back_from_the_cache(project: Proje
 
 
 @pytest.mark.parametrize("locked_out", ["none there", "not a zip"])
-def test_a_fetch_that_fails_leaves_the_previous_pictures_whole(project: Project, locked_out: str) -> None:
+def test_a_fetch_that_fails_leaves_the_previous_images_whole(project: Project, locked_out: str) -> None:
     archive = project.path / "broken.zip"
     if locked_out == "not a zip":
         archive.write_bytes(b"no zip at all")
@@ -133,13 +133,13 @@ def test_a_failure_in_a_clone_that_has_run_nothing_loses_no_metrics(project: Pro
     counts = {"glasses": 7, "noglasses": 6}
     clone.must("dvc", "repro", "fetch")
     found = yaml.safe_load((clone.path / "params.yaml").read_text())["dataset"]["expected"]
-    # The pictures of before, and another number expected of them.
+    # The images of before, and another number expected of them.
     clone.set("dataset.expected", {**found, "train": counts})
     clone.set("dataset.source", "archive")
     clone.set("dataset.archive", str(project.path / "data/raw"))
     failed = clone.run("dvc", "repro")
     assert failed.returncode != 0
-    assert "train/glasses: 6 pictures, expected 7" in failed.stderr
+    assert "train/glasses: 6 images, expected 7" in failed.stderr
     assert "dvc repro --force fetch" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert clone.must("git", "status", "--porcelain").split() == ["M", "dvc.lock", "M", "params.yaml"]
@@ -190,7 +190,7 @@ def test_metrics_params_plots_and_experiments_show_what_changed(project: Project
     # The last layer sees 8 × 8 × 64, and has one output less.
     assert metrics["metrics/train.json"]["parameters"] == {"old": 64_514, "new": 60_417, "diff": -4_097}
     params = json.loads(project.must("dvc", "params", "diff", "--json"))
-    assert params == {"params.yaml": {"train.network": {"old": "report", "new": "sigmoid"}}}
+    assert params == {"params.yaml": {"train.network": {"old": "baseline", "new": "sigmoid"}}}
 
     shown = json.loads(project.must("dvc", "metrics", "show", "--json"))[""]["data"]
     assert shown["metrics/verify.json"]["data"]["train"] == {"glasses": 6, "noglasses": 6}
@@ -205,9 +205,9 @@ def test_metrics_params_plots_and_experiments_show_what_changed(project: Project
     html = (project.path / "plots/index.html").read_text()
     for title in ("Accuracy by epoch", "Loss by epoch", "Confusion matrix", "ROC", "Calibration"):
         assert title in html, title
-    pictures = {file.name for file in (project.path / "plots/static").iterdir()}
+    images = {file.name for file in (project.path / "plots/static").iterdir()}
     names = ("samples", "leak", "mistakes", "attention", "test")
-    assert pictures == {f"workspace_metrics_plots_{name}.png" for name in names}
+    assert images == {f"workspace_metrics_plots_{name}.png" for name in names}
 
 
 def test_dag_and_artifacts_are_there_to_see(project: Project) -> None:
@@ -242,7 +242,7 @@ def test_an_experiment_changes_the_network_and_is_listed(project: Project) -> No
     assert revision["data"]["metrics"]["metrics/train.json"]["data"]["parameters"] == 896 + 18_496 + 36_928 + 4_097
 
 
-def test_predictions_have_a_row_for_each_test_picture(project: Project) -> None:
+def test_predictions_have_a_row_for_each_test_image(project: Project) -> None:
     predictions = pd.read_csv(project.path / "data/predictions.csv")
     assert list(predictions.columns) == ["file", "label", "probability", "first_class_probability", "warning"]
     on_disk = sorted(path.name for path in (project.path / "data/raw/test").iterdir())
@@ -262,7 +262,7 @@ def test_predictions_have_a_row_for_each_test_picture(project: Project) -> None:
     assert (metrics["warnings"]["size"], metrics["warnings"]["uncertain"]) == (0, int(uncertain.sum()))
 
 
-def test_the_model_s_card_tells_what_the_training_pictures_were_like(project: Project) -> None:
+def test_the_model_s_card_tells_what_the_training_images_were_like(project: Project) -> None:
     card = Card.read(project.path / "models/model.tflite")
     assert (card.crop, card.notice) == ("face", detector_models.NOTICE)
     assert card.detector == detector_models.installed()

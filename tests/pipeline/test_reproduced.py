@@ -16,7 +16,7 @@ CHECK = ("make", "--old-file", ".venv/installed", "check-reproduced")
 
 def test_last_bits_that_differ_are_told_and_do_not_count(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
-    # Trained gently, so that the last bits stay the last; with sizes of pictures that other kernels sum otherwise.
+    # Trained gently, so that the last bits stay the last; with sizes of images that other kernels sum otherwise.
     for key, value in (("train.rescale", True), ("train.learning_rate", 1e-5), ("train.epochs", 3)):
         project.set(key, value)
     project.must("make", "--old-file", ".venv/installed", "repro")
@@ -29,9 +29,7 @@ def test_last_bits_that_differ_are_told_and_do_not_count(project: Project) -> No
     # Without oneDNN, sums come in another order, as on another kind of processor.
     output = project.must(*CHECK, TF_ENABLE_ONEDNN_OPTS="0")
     assert re.search(r"models/model.keras: weights differ by at most [1-9]\.\de-(0[5-9]|1\d)\n", output), output
-    assert re.search(
-        r"models/model.tflite: probabilities of 12 pictures differ by at most \d\.\de-(0[5-9]|1\d)", output
-    )
+    assert re.search(r"models/model.tflite: probabilities of 12 images differ by at most \d\.\de-(0[5-9]|1\d)", output)
     assert "The same results: no probability differs by 0.0001 or more." in output
     assert "data/raw" not in output.partition("to the byte.")[2]
     assert project.must("git", "status", "--porcelain", "--untracked-files=no") == ""

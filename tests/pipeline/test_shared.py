@@ -1,4 +1,4 @@
-"""The whole pipeline on real pictures, where they are beside the checkout."""
+"""The whole pipeline on real images, where they are beside the checkout."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def metrics_of(project: Project) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(1200)
-def test_the_pipeline_runs_on_the_real_pictures(real: Project, shared_data: Path) -> None:
+def test_the_pipeline_runs_on_the_real_images(real: Project, shared_data: Path) -> None:
     metrics = metrics_of(real)
     for split, n in COUNTS.items():
         assert metrics["verify"][split] == {"glasses": n, "noglasses": n}
@@ -98,7 +98,7 @@ def test_nothing_is_found_where_there_is_no_face(real: Project, shared_data: Pat
 
 
 @pytest.mark.timeout(1200)
-def test_whole_pictures_leak_their_label(real: Project, tmp_path: Path) -> None:
+def test_whole_images_leak_their_label(real: Project, tmp_path: Path) -> None:
     project = real.copy_to(tmp_path / "a project")
     project.set("preprocess.crop", "none")
     done = project.run("dvc", "repro", "audit")

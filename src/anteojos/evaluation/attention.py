@@ -1,4 +1,4 @@
-"""Where a classifier looks: a picture is hidden piece by piece, and each time it says how sure it still is."""
+"""Where a classifier looks: an image is hidden piece by piece, and each time it says how sure it still is."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ Floats = npt.NDArray[np.floating]
 
 # Places a row and a column. Each costs a run of the network: 81 of them are 0.3 s for the report's on one core.
 GRID = 9
-# As shares of the picture's width: a piece, by its standard deviation, is about an eye with its rim; the blur leaves
+# As shares of the image's width: a piece, by its standard deviation, is about an eye with its rim; the blur leaves
 # no letter and no frame.
 _PIECE, _BLUR = 0.08, 0.1
-# A network that is surer than this, in nats of log-odds (p of 0.999994), is asked about a paler picture: close to 1,
+# A network that is surer than this, in nats of log-odds (p of 0.999994), is asked about a paler image: close to 1,
 # float32 has no numbers left to say how much less sure it is.
 _TOO_SURE = 12.0
 # Probabilities are kept this far from 0 and 1, half of float32's step below 1.
 _EPSILON = 2.0**-25
-# Log-odds that nobody could tell from none get no full colour, however little the rest of the picture matters.
+# Log-odds that nobody could tell from none get no full colour, however little the rest of the image matters.
 _LEAST = 0.1
 # Orange and blue can be told apart by the colour-blind.
 _FOR, _AGAINST = np.array([255.0, 100.0, 0.0]), np.array([0.0, 110.0, 255.0])
@@ -30,10 +30,10 @@ _OPACITY = 0.75
 def occlusion_map(probabilities: Callable[[Pixels], Floats], picture: Pixels, first: bool) -> npt.NDArray[np.float64]:
     """Return how much each part of an image speaks for its label: float64 (GRID, GRID), in nats of log-odds.
 
-    `picture` is uint8 (size, size, 3), `probabilities` gives those of the first class, (N,), for uint8
+    `image` is uint8 (size, size, 3), `probabilities` gives those of the first class, (N,), for uint8
     (N, size, size, 3), and `first` is whether the label is the first class. A value is how far the label's log-odds
-    fall when that place is hidden, below 0 where they rise. What hides it is the blurred picture, softly blended in:
-    it takes letters and frames away and puts no edge in their place. A picture that the network is too sure of is
+    fall when that place is hidden, below 0 where they rise. What hides it is the blurred image, softly blended in:
+    it takes letters and frames away and puts no edge in their place. An image that the network is too sure of is
     first blended with its blur as a whole, until the network is less sure.
 
     Source: M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", 2014; the blur is that
@@ -44,7 +44,7 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], picture: Pixels, fi
     to_blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(_BLUR * size)), dtype=np.float32) - picture
 
     def log_odds(hidden: Floats | np.floating) -> float:
-        """Ask about the picture, hidden by a share from 0 to 1 at each pixel: float32, (size, size, 1) or a scalar."""
+        """Ask about the image, hidden by a share from 0 to 1 at each pixel: float32, (size, size, 1) or a scalar."""
         shown = np.round(picture + hidden * to_blurred).astype(np.uint8)
         probability = float(probabilities(shown[np.newaxis])[0])
         probability = min(max(probability, _EPSILON), 1 - _EPSILON)
@@ -65,9 +65,9 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], picture: Pixels, fi
 
 
 def colour(picture: Pixels, drops: Floats) -> Pixels:
-    """Lay an occlusion_map over its picture, in grey: orange speaks for the label, blue against it.
+    """Lay an occlusion_map over its image, in grey: orange speaks for the label, blue against it.
 
-    `picture` and the result are uint8 (size, size, 3). The strongest place of a picture has the full colour, whatever
+    `image` and the result are uint8 (size, size, 3). The strongest place of an image has the full colour, whatever
     that of another has.
     """
     shares = Image.fromarray((drops / max(_LEAST, float(np.abs(drops).max()))).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Some pictures of a folder on one sheet, to look at them before training."""
+"""Some images of a folder on one sheet, to look at them before training."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from anteojos.runtime.errors import InputError
 
 _COLUMNS = 8
 _SIDE = 160  # px
-_PAPER = "#d0d7de"  # beside a picture that is not square, and in place of one that can't be read
+_PAPER = "#d0d7de"  # beside an image that is not square, and in place of one that can't be read
 
 
 def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
@@ -29,7 +29,7 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
     groups: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(folder.rglob("*")):
         inside = file.relative_to(folder)
-        if decoding.is_picture(file) and file.is_file() and not any(part.startswith(".") for part in inside.parts):
+        if decoding.is_image(file) and file.is_file() and not any(part.startswith(".") for part in inside.parts):
             groups[inside.parent.as_posix()].append(file)
     if not groups:
         raise InputError(f"{folder}: no images there", advice=f"Images are named *{', *'.join(decoding.FORMATS)}.")
@@ -62,10 +62,10 @@ def spread(files: list[Path], count: int) -> list[Path]:
 def _cell(group: str, file: Path) -> figures.Cell:
     caption = ("" if group == "." else group, file.name)
     try:
-        picture = decoding.decode(file.read_bytes(), _SIDE).image
-    except (OSError, decoding.PictureError) as error:
+        image = decoding.decode(file.read_bytes(), _SIDE).image
+    except (OSError, decoding.ImageError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         empty = np.asarray(Image.new("RGB", (_SIDE, _SIDE), _PAPER))
         return figures.Cell(empty, (file.name, reason or str(error)), wrong=True)
-    padded = ImageOps.pad(picture, (_SIDE, _SIDE), Image.Resampling.BILINEAR, _PAPER)
+    padded = ImageOps.pad(image, (_SIDE, _SIDE), Image.Resampling.BILINEAR, _PAPER)
     return figures.Cell(np.asarray(padded), caption)

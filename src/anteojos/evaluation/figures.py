@@ -1,4 +1,4 @@
-"""Pictures for people: faces in rows, each with a caption."""
+"""Images for people: faces in rows, each with a caption."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from anteojos.vocabulary import Pixels
 
 Figure = Image.Image
 
-_PICTURE = 160  # px, width and height of a picture on a sheet, unless told otherwise
-_GAP = 16  # px, between pictures and around them
+_IMAGE = 160  # px, width and height of an image on a sheet, unless told otherwise
+_GAP = 16  # px, between images and around them
 _LINE = 20  # px, height of a line of a caption
 _TITLE = 44  # px, height of the title's strip
 _TEXT, _WRONG, _PAPER = "#1f2328", "#cf222e", "white"
@@ -19,19 +19,19 @@ _TEXT, _WRONG, _PAPER = "#1f2328", "#cf222e", "white"
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture, uint8 (H, W, 3), with the lines of its caption; one that is `wrong` gets a frame and stands out."""
+    """An image, uint8 (H, W, 3), with the lines of its caption; one that is `wrong` gets a frame and stands out."""
 
-    picture: Pixels
+    image: Pixels
     caption: tuple[str, ...]
     wrong: bool = False
 
 
 def contact_sheet(
-    title: str, cells: Sequence[Cell], columns: int, note: str = "", legend: str = "", side: int = _PICTURE
+    title: str, cells: Sequence[Cell], columns: int, note: str = "", legend: str = "", side: int = _IMAGE
 ) -> Figure:
     """Lay `cells` out in rows of `columns` under `title`; `note` stands below, or alone where there are no cells.
 
-    A `legend`, which says what colours mean, has a line of its own above the note. Each picture is shown `side` px wide
+    A `legend`, which says what colours mean, has a line of its own above the note. Each image is shown `side` px wide
     and high.
     """
     notes = [words for words in (legend, note) if words]
@@ -47,8 +47,8 @@ def contact_sheet(
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         left, top = _GAP + column * (side + _GAP), _TITLE + row * pitch
-        picture = Image.fromarray(cell.picture).resize((side, side), Image.Resampling.BICUBIC)
-        sheet.paste(picture, (left, top))
+        image = Image.fromarray(cell.image).resize((side, side), Image.Resampling.BICUBIC)
+        sheet.paste(image, (left, top))
         if cell.wrong:
             draw.rectangle((left - 4, top - 4, left + side + 3, top + side + 3), outline=_WRONG, width=4)
         for line, words in enumerate(cell.caption):

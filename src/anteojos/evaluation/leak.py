@@ -18,13 +18,13 @@ from anteojos.vocabulary import Crop, Pixels
 
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-Pictures = Sequence[Pixels] | Pixels  # N of uint8 (H, W, 3), such as views of a memory map, or an array of them
+Images = Sequence[Pixels] | Pixels  # N of uint8 (H, W, 3), such as views of a memory map, or an array of them
 Verdict = Literal["leak", "none"]
 
-SIDE = 160  # a border's width is given in 160ths of the picture's, the same part of a face at every size
+SIDE = 160  # a border's width is given in 160ths of the image's, the same part of a face at every size
 BORDER, ACCURACY, P_VALUE, PERMUTATIONS = 22, 0.65, 0.01, 1000
 # More would make the answer no clearer and take minutes: of a larger set, the same sample is looked at each time.
-MOST_PICTURES = 2000
+MOST_IMAGES = 2000
 
 _PARTS = ("position_rows", "position_columns", "corners")  # of the border: what else a network can see
 _CELL = 4  # 160ths; grey cells of about this size stand for the pixels in them
@@ -38,7 +38,7 @@ _MOST_VALUES = 64  # rarer ones of a text with more than these count as one
 
 @dataclass(frozen=True)
 class Probe:
-    """How well the classes of `n` pictures are told apart by one thing.
+    """How well the classes of `n` images are told apart by one thing.
 
     `accuracy` is the mean of the two classes' shares told rightly, so that `chance` is 0.5 whatever their sizes. Where
     leaving the thing out foretells the label better, nothing is told and the accuracy is 0.5 as well. `p_value` is the
@@ -53,7 +53,7 @@ class Probe:
 
 
 def border_probe(
-    images: Pictures,
+    images: Images,
     labels: npt.ArrayLike,
     *,
     border: int = BORDER,
@@ -63,9 +63,9 @@ def border_probe(
 ) -> Probe:
     """Return how well the labels can be predicted from the border of the images alone, without their middle.
 
-    `images` is uint8 (N, H, W, 3) or N such pictures of one size, `labels` (N,) has two values, of at least two
-    pictures each; else InputError. `border` is its width in 160ths of the picture's. The verdict is "leak" where the
-    accuracy is above `accuracy` with a p-value below `p_value`. Of more than MOST_PICTURES a sample is taken.
+    `images` is uint8 (N, H, W, 3) or N such images of one size, `labels` (N,) has two values, of at least two
+    images each; else InputError. `border` is its width in 160ths of the image's. The verdict is "leak" where the
+    accuracy is above `accuracy` with a p-value below `p_value`. Of more than MOST_IMAGES a sample is taken.
     """
     first, _ = two_classes(labels)
     chosen = sample(len(first))
@@ -74,7 +74,7 @@ def border_probe(
 
 
 def probes(
-    images: Pictures,
+    images: Images,
     labels: npt.ArrayLike,
     files: Mapping[str, npt.ArrayLike],
     *,
@@ -87,7 +87,7 @@ def probes(
 
     The parts are `position_rows` and `position_columns`, the brightness of the border's rows (left and right) and
     columns (above and below), which say where on a canvas a face stands, and `corners`, their mean colours. `files` has
-    further things by name, each (N,) of numbers or text. All but the border are judged together. Of many pictures, take
+    further things by name, each (N,) of numbers or text. All but the border are judged together. Of many images, take
     a `sample` first.
     """
     first, _ = two_classes(labels)
@@ -108,38 +108,38 @@ def probes(
 def two_classes(labels: npt.ArrayLike) -> tuple[Booleans, tuple[str, str]]:
     """Return which of `labels`, (N,), are the first of two sorted values, bool (N,), and both values as text.
 
-    Raises InputError where there are not two, or fewer than two pictures of one.
+    Raises InputError where there are not two, or fewer than two images of one.
     """
     values, number, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     if len(values) != 2 or counts.min() < 2:
         found = ", ".join(f"{count:,} of {value}" for value, count in zip(values, counts, strict=True)) or "none"
-        raise InputError(f"telling two classes apart takes two pictures or more of each; found {found}")
+        raise InputError(f"telling two classes apart takes two images or more of each; found {found}")
     return np.asarray(number == 0), (str(values[0]), str(values[1]))
 
 
 def sample(n: int) -> npt.NDArray[np.intp]:
-    """Return the sorted indices of the images to audit, of `n`: all, or always the same MOST_PICTURES."""
-    if n <= MOST_PICTURES:
+    """Return the sorted indices of the images to audit, of `n`: all, or always the same MOST_IMAGES."""
+    if n <= MOST_IMAGES:
         return np.arange(n)
-    return np.sort(np.random.default_rng(_SEED).choice(n, MOST_PICTURES, replace=False))
+    return np.sort(np.random.default_rng(_SEED).choice(n, MOST_IMAGES, replace=False))
 
 
-def border_values(images: Pictures, border: int) -> Floats:
-    """Return the grey of each picture's border, (N, D) from 0 to 1, in cells of about 4 × 4 of 160 × 160."""
+def border_values(images: Images, border: int) -> Floats:
+    """Return the grey of each image's border, (N, D) from 0 to 1, in cells of about 4 × 4 of 160 × 160."""
     return _ring(*_cells(images, border))
 
 
 def border_width(size: int, border: int) -> int:
-    """Return how many whole px of a picture's `size` are in a border of `border` 160ths; at least 1."""
+    """Return how many whole px of an image's `size` are in a border of `border` 160ths; at least 1."""
     return max(1, size * border // SIDE)
 
 
 def scores(features: Floats, labels: Floats) -> Floats:
-    """Foretell each picture's label from the others: positive for the first class, 0 where the features are no help.
+    """Foretell each image's label from the others: positive for the first class, 0 where the features are no help.
 
     `features` is (N, D); `labels`, (N, K), has K labellings with 1 for the first class and -1 for the second, each with
     the same number of both. The result is (N, K): the label that a ridge regression on the N - 1 others foretells, less
-    their mean label. The penalty is, for each labelling, the one with the least squared error over all pictures.
+    their mean label. The penalty is, for each labelling, the one with the least squared error over all images.
     """
     n = len(features)
     others = (labels.sum(axis=0) - labels) / (n - 1)
@@ -155,12 +155,12 @@ def scores(features: Floats, labels: Floats) -> Floats:
 
 
 def explain(
-    found: Mapping[str, Probe], names: Sequence[str], border: int, crop: Crop, faces: bool, picture: str = ""
+    found: Mapping[str, Probe], names: Sequence[str], border: int, crop: Crop, faces: bool, image: str = ""
 ) -> tuple[str, ...]:
     """Return a paragraph on the leak of the border, with advice, and one on everything else that predicts the label.
 
-    `names` are those of the two classes, `faces` says whether the images show faces, and `picture` is the file with the
-    picture of the border, if any. If nothing was found there is no paragraph; that on the border comes first.
+    `names` are those of the two classes, `faces` says whether the images show faces, and `image` is the file with the
+    image of the border, if any. If nothing was found there is no paragraph; that on the border comes first.
     """
     leaks = {name: probe for name, probe in found.items() if probe.verdict == "leak"}
     seen = {name: leaks[name] for name in _PARTS if name in leaks}
@@ -178,7 +178,7 @@ def explain(
         paragraphs.append(
             f"The label can be predicted without the face: from the outer {border} of {SIDE} px alone, "
             f"{' and '.join(names)} are classified with {_figures(leaks['border'])}"
-            + (f"; {picture} shows how" if picture else "")
+            + (f"; {image} shows how" if image else "")
             + ". A network learns this as easily as the faces. Then an accuracy of about "
             f"{leaks['border'].accuracy:.2f} on images of this dataset, including validate and test, does not show how "
             "well it labels other images. " + remedy
@@ -249,7 +249,7 @@ def _factorised(features: Floats) -> tuple[Floats, Floats]:
 def _left_out(vectors: Floats, squares: Floats, labels: Floats, penalty: float) -> Floats:
     """Foretell each label, (N, K), by a ridge regression with an intercept on the N - 1 others, without refitting.
 
-    The residual of a picture left out is its residual divided by one less its leverage. That the features are centred
+    The residual of an image left out is its residual divided by one less its leverage. That the features are centred
     with it among them changes nothing, for the intercept is not penalised and takes up any shift.
     Source: R. D. Cook and S. Weisberg, "Residuals and Influence in Regression", 1982, section 2.2.
     """
@@ -260,14 +260,13 @@ def _left_out(vectors: Floats, squares: Floats, labels: Floats, penalty: float) 
     return np.asarray(labels - (labels - fitted) / (1 - leverage)[:, np.newaxis])
 
 
-def _cells(images: Pictures, border: int) -> tuple[Floats, int]:
-    """Reduce pictures to grey cells, (N, G, G) from 0 to 1; the border is the second result, whole cells, wide."""
+def _cells(images: Images, border: int) -> tuple[Floats, int]:
+    """Reduce images to grey cells, (N, G, G) from 0 to 1; the border is the second result, whole cells, wide."""
     width = max(1, round(border / _CELL))
     # So many cells that those of the border never reach further in than the border does.
     size = math.ceil(SIDE * width / border)
     grey = [
-        np.asarray(Image.fromarray(picture).convert("L").resize((size, size), Image.Resampling.BOX))
-        for picture in images
+        np.asarray(Image.fromarray(image).convert("L").resize((size, size), Image.Resampling.BOX)) for image in images
     ]
     return np.stack(grey) / 255.0, width
 
@@ -278,19 +277,19 @@ def _ring(cells: Floats, width: int) -> Floats:
     return cells[:, ring]
 
 
-def _corners(images: Pictures, border: int) -> Floats:
+def _corners(images: Images, border: int) -> Floats:
     """Return the mean red, green and blue of the four corners, (N, 12) from 0 to 1."""
 
-    def corners(picture: Pixels) -> Floats:
-        high, wide = (border_width(side, border) for side in picture.shape[:2])
+    def corners(image: Pixels) -> Floats:
+        high, wide = (border_width(side, border) for side in image.shape[:2])
         squares = [
-            picture[rows, columns]
+            image[rows, columns]
             for rows in (slice(high), slice(-high, None))
             for columns in (slice(wide), slice(-wide, None))
         ]
         return np.concatenate([square.mean(axis=(0, 1)) for square in squares])
 
-    return np.stack([corners(picture) for picture in images]) / 255.0
+    return np.stack([corners(image) for image in images]) / 255.0
 
 
 def _indicators(values: npt.NDArray[np.generic]) -> Floats:

@@ -1,11 +1,11 @@
-"""A picture of what the audit found: where the border differs between the classes, and the images that show it most."""
+"""An image of what the audit found: where the border differs between the classes, and the images that show it most."""
 
 import numpy as np
 
 from anteojos.evaluation import figures, leak
 from anteojos.vocabulary import Pixels
 
-_EXAMPLES = 3  # pictures of each class, beside its mean
+_EXAMPLES = 3  # images of each class, beside its mean
 _SIDE = 240  # px, large enough to read a printed word
 _FULL = 50.0  # levels of grey out of 255: a difference of so much and more has the full colour
 _FIRST, _SECOND = (0xCF, 0x22, 0x2E), (0x09, 0x69, 0xDA)  # red and blue
@@ -13,7 +13,7 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 
 
 def draw(
-    images: leak.Pictures, first: leak.Booleans, names: tuple[str, str], probe: leak.Probe, border: int
+    images: leak.Images, first: leak.Booleans, names: tuple[str, str], probe: leak.Probe, border: int
 ) -> figures.Figure:
     """Draw a row for each class: its mean image under the border's pattern, and the images with the highest scores.
 
@@ -42,7 +42,7 @@ def draw(
     )
 
 
-def pattern(images: leak.Pictures, scores: leak.Floats, border: int) -> leak.Floats:
+def pattern(images: leak.Images, scores: leak.Floats, border: int) -> leak.Floats:
     """Return how much darker each pixel is if the score is one standard deviation higher: (H, W), in grey levels.
 
     Inside of the border, and where all `scores`, (N,), are the same, it is 0. This is the ridge regression's forward
@@ -60,26 +60,26 @@ def pattern(images: leak.Pictures, scores: leak.Floats, border: int) -> leak.Flo
     return np.asarray(darker)
 
 
-def _weighted_sum(images: leak.Pictures, weights: leak.Floats) -> leak.Floats:
-    """Sum pictures one by one, for they may be mapped into memory and too many to hold in it at once."""
+def _weighted_sum(images: leak.Images, weights: leak.Floats) -> leak.Floats:
+    """Sum images one by one, for they may be mapped into memory and too many to hold in it at once."""
     total = np.zeros(images[0].shape)
     for image, weight in zip(images, weights, strict=True):
         total += weight * image
     return total
 
 
-def _tinted(picture: leak.Floats, tint: leak.Floats) -> Pixels:
-    """Lay `tint`, (H, W) from -_FULL to _FULL, over a paler grey of `picture`, (H, W, 3) from 0 to 255."""
-    pale = 255 - 0.6 * (255 - picture @ _GREY)[..., np.newaxis]
+def _tinted(image: leak.Floats, tint: leak.Floats) -> Pixels:
+    """Lay `tint`, (H, W) from -_FULL to _FULL, over a paler grey of `image`, (H, W, 3) from 0 to 255."""
+    pale = 255 - 0.6 * (255 - image @ _GREY)[..., np.newaxis]
     colour = np.where((tint > 0)[..., np.newaxis], _FIRST, _SECOND)
     share = np.clip(np.abs(tint) / _FULL, 0, 0.9)[..., np.newaxis]
     # Rounded, for white paper comes to 254.999… on one processor and to 255 on another.
     return np.asarray(np.rint((1 - share) * pale + share * colour)).astype(np.uint8)
 
 
-def _middle_veiled(picture: Pixels, border: int) -> Pixels:
-    veiled = picture.copy()
-    middle = _middle(picture.shape[:2], border)
+def _middle_veiled(image: Pixels, border: int) -> Pixels:
+    veiled = image.copy()
+    middle = _middle(image.shape[:2], border)
     veiled[middle] = 255 - (255 - veiled[middle]) // 4
     return veiled
 

@@ -55,7 +55,7 @@ def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int,
 def _source(dataset: Dataset) -> str:
     match dataset.source:
         case "sample":
-            return f"faces drawn by anteojos from seed {dataset.seed}; no person's picture is among them"
+            return f"faces drawn by anteojos from seed {dataset.seed}; no person's image is among them"
         case "kaggle":
             return f"Kaggle, {dataset.kaggle}"
         case "archive":
@@ -67,12 +67,12 @@ def _license(dataset: Dataset) -> str:
         return dataset.license
     if dataset.source == "sample":
         return "that of anteojos, Apache-2.0."
-    return "not stated. Find it out before you share the pictures or the model (`dataset.license` in params.yaml)."
+    return "not stated. Find it out before you share the images or the model (`dataset.license` in params.yaml)."
 
 
 def _counts(dataset: Dataset, verify: Metrics) -> list[str]:
     columns = dict(zip(dataset.labels, dataset.names, strict=True))
-    # Pictures whose label is not known are counted by verify under a heading of their own.
+    # Images whose label is not known are counted by verify under a heading of their own.
     columns |= {label: label for split in SPLITS for label in verify[split] if label not in columns}
     rows = [f"| {split} | {' | '.join(str(verify[split].get(label, 0)) for label in columns)} |" for split in SPLITS]
     return [f"| split | {' | '.join(columns.values())} |", "|---" * (1 + len(columns)) + "|", *rows]
@@ -110,7 +110,7 @@ def _scores(evaluate: Metrics) -> list[str]:
         area = "–" if score["roc_auc"] is None else f"{score['roc_auc']:.3f}"
         numbers = (f"{score['accuracy']:.3f}", interval, f"{score['f1']:.3f}", area, f"{score['ece']:.3f}")
         rows.append(f"| {split} | {score['n']} | {' | '.join(numbers)} |")
-    heads = ("split", "pictures", "accuracy", "95 % interval", "F1", "ROC AUC", "calibration error")
+    heads = ("split", "images", "accuracy", "95 % interval", "F1", "ROC AUC", "calibration error")
     return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *rows]
 
 

@@ -16,7 +16,7 @@ _EPSILON = 1e-7
 
 @dataclass(frozen=True)
 class Score:
-    """How `n` pictures were labelled; precision, recall and f1 are those of the first class.
+    """How `n` images were labelled; precision, recall and f1 are those of the first class.
 
     `accuracy_low` to `accuracy_high` is the 95 % interval of the accuracy. `loss` is the mean binary cross-entropy in
     nats. `roc_auc` is None where only one class is there.
@@ -36,7 +36,7 @@ class Score:
 def score(first: Booleans, probability: Floats, threshold: float) -> Score:
     """Score probabilities of the first class, (N,) with N of at least 1, against `first`, bool (N,).
 
-    Precision and f1 are 0 where no picture is put into the first class, recall is 0 where none is in it.
+    Precision and f1 are 0 where no image is put into the first class, recall is 0 where none is in it.
     """
     chosen = probability >= threshold
     right = int((chosen == first).sum())
@@ -96,7 +96,7 @@ def roc_auc(first: Booleans, probability: Floats) -> float | None:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Pictures of like probability: their mean `predicted` probability, and the share `observed` in the first class.
+    """Images of like probability: their mean `predicted` probability, and the share `observed` in the first class.
 
     `observed_low` to `observed_high` is the 95 % interval of that share.
     """
@@ -126,7 +126,7 @@ def calibration_curve(first: Booleans, probability: Floats, bins: int) -> list[C
 def expected_calibration_error(curve: Sequence[CalibrationBin]) -> float:
     """Return the expected calibration error, 0 to 1: the mean over images of |predicted - observed| of their bin.
 
-    Few pictures make it large by chance alone: of 4 that are rightly called 0.5, all 4 are of one class 1 time in 8.
+    Few images make it large by chance alone: of 4 that are rightly called 0.5, all 4 are of one class 1 time in 8.
     Source: M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian
     Binning", 2015. (C. Guo et al., "On Calibration of Modern Neural Networks", 2017, bin the certainty of the label
     instead of the probability of one class.)
@@ -140,7 +140,7 @@ def choose_threshold(first: Booleans, probability: Floats) -> float:
     That is 0.5 where no other is better, for nothing then asks for a change. Else it lies midway between two
     neighbouring probabilities (or 0 or 1 and the next), and of several that are as good it is the one nearest to 0.5,
     then the lower. It is rounded to the 6 decimals that metrics are written with, so that it does what it did here
-    when it is copied from there. On the pictures that it was chosen on it looks better than it is.
+    when it is copied from there. On the images that it was chosen on it looks better than it is.
     """
     levels = np.concatenate(([0.0], np.unique(probability), [1.0]))
     thresholds = np.append(np.round((levels[:-1] + levels[1:]) / 2, 6), 0.5)

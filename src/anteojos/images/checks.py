@@ -1,4 +1,4 @@
-"""What a set of pictures must pass before anyone trains on it: layout, labels, wholeness, counts, independence."""
+"""What a set of images must pass before anyone trains on it: layout, labels, wholeness, counts, independence."""
 
 import hashlib
 import math
@@ -17,20 +17,20 @@ from anteojos.runtime import parallel
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import SPLITS, Crop, Split
 
-# How much a picture's width or height may differ from the median before it is called odd.
+# How much an image's width or height may differ from the median before it is called odd.
 _ODD_SIZE = 0.1
 # px to which a whole image or a face is resized before its hash is made from 9 × 8 of it.
 _HASHED = 72
-# Suffixes of pictures that no decoder here takes, of telephones, cameras and scanners.
+# Suffixes of images that no decoder here takes, of telephones, cameras and scanners.
 _NOT_READ = {".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".pdf", ".svg"}
 MOST_SHOWN = 20  # findings of a kind
-# Where pictures of unknown label are counted; no class's folder can be named so.
+# Where images of unknown label are counted; no class's folder can be named so.
 NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture file: `file` is its path below the data folder with slashes, `label` is "" where it is not known."""
+    """An image file: `file` is its path below the data folder with slashes, `label` is "" where it is not known."""
 
     file: str
     split: Split
@@ -44,7 +44,7 @@ class Findings:
     problems: list[str] = field(default_factory=list)
     warnings: dict[str, list[str]] = field(
         default_factory=lambda: {
-            "not_pictures": [],
+            "not_images": [],
             "not_rgb": [],
             "odd_sizes": [],
             "no_face": [],
@@ -54,18 +54,18 @@ class Findings:
     )
 
 
-def find_pictures(folder: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
-    """List the pictures of `folder`, sorted by split and file; what should not be there goes to `findings`.
+def find_images(folder: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
+    """List the images of `folder`, sorted by split and file; what should not be there goes to `findings`.
 
-    Expects `train/<label>/`, `validate/<label>/`, and `test/` with pictures in it or in `test/<label>/`. Hidden files
+    Expects `train/<label>/`, `validate/<label>/`, and `test/` with images in it or in `test/<label>/`. Hidden files
     are passed over.
     """
     found = []
     for split in SPLITS:
         for parts in _files_below(folder, split):
             file = "/".join(parts)
-            if not decoding.is_picture(parts[-1]):
-                findings.warnings["not_pictures"].append(f"{file}: {_why_no_picture(file)}")
+            if not decoding.is_image(parts[-1]):
+                findings.warnings["not_images"].append(f"{file}: {_why_no_image(file)}")
                 continue
             match parts[1:-1]:
                 case (label,) if label in labels:
@@ -79,16 +79,16 @@ def find_pictures(folder: Path, labels: Sequence[str], findings: Findings) -> li
     return found
 
 
-def _why_no_picture(file: str) -> str:
+def _why_no_image(file: str) -> str:
     suffix = os.path.splitext(file)[1].lower()  # noqa: PTH122
     if suffix in _NOT_READ:
         return f"{suffix[1:].upper()} is not read, passed over; convert it to JPEG or PNG"
-    return "no picture, passed over"
+    return "no image, passed over"
 
 
 def _files_below(folder: Path, split: str) -> list[tuple[str, ...]]:
     """List what is no folder and not hidden below a split's folder, by the parts of its path from `folder`, sorted."""
-    # Of text, for a Path takes as long as a third of all that is asked of a picture.
+    # Of text, for a Path takes as long as a third of all that is asked of an image.
     files = []
     for place, folders, names in os.walk(folder / split):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -100,8 +100,8 @@ def _files_below(folder: Path, split: str) -> list[tuple[str, ...]]:
 def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
     """Return `found` with the labels that `table`, a CSV with `file,label`, has for test images without one.
 
-    `file` is the picture's name, with or without `test/`. Raises InputError where `table` is no such CSV; rows that do
-    not fit the pictures go to `findings`.
+    `file` is the image's name, with or without `test/`. Raises InputError where `table` is no such CSV; rows that do
+    not fit the images go to `findings`.
     """
     try:
         rows = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -113,48 +113,48 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
     rows["label"] = rows["label"].str.strip()
 
     known: dict[str, str] = {}
-    test_files = {picture.file for picture in found if picture.split == "test"}
+    test_files = {image.file for image in found if image.split == "test"}
     for line, (file, label) in enumerate(rows[["file", "label"]].itertuples(index=False), start=2):
         where = f"{table.name}, line {line}"
         if label not in labels:
             findings.problems.append(f"{where}: label {label!r}, expected {' or '.join(labels)}")
         elif file not in test_files:
-            findings.problems.append(f"{where}: {file} is not among the test pictures")
+            findings.problems.append(f"{where}: {file} is not among the test images")
         elif known.setdefault(file, label) != label:
             findings.problems.append(f"{where}: {file} is {label} here and {known[file]} above")
     labelled = []
-    for picture in found:
-        label = known.get(picture.file, picture.label)
-        if picture.label and label != picture.label:
-            findings.problems.append(f"{picture.file}: in the folder of {picture.label}, but {label} in {table.name}")
-        elif picture.split == "test" and not label:
-            findings.problems.append(f"{picture.file}: has no row in {table.name}")
-        labelled.append(Found(picture.file, picture.split, label))
+    for image in found:
+        label = known.get(image.file, image.label)
+        if image.label and label != image.label:
+            findings.problems.append(f"{image.file}: in the folder of {image.label}, but {label} in {table.name}")
+        elif image.split == "test" and not label:
+            findings.problems.append(f"{image.file}: has no row in {table.name}")
+        labelled.append(Found(image.file, image.split, label))
     return labelled
 
 
 def examine(folder: Path, found: Sequence[Found], crop: Crop, findings: Findings) -> pd.DataFrame:
-    """Read each picture once and give the manifest; pictures that can't be decoded go to `findings`.
+    """Read each image once and give the manifest; images that can't be decoded go to `findings`.
 
     With the crop "face", faces are searched for. Raises InputError where the cluster that was to do it can't: see
     parallel.spread.
     """
-    # As short as can be: of each of very many pictures, this is all that is held in memory.
+    # As short as can be: of each of very many images, this is all that is held in memory.
     rows: list[tuple[str | int | float, ...]] = []
     facts_of = partial(_facts, crop)
     facts = parallel.spread(partial(_read, folder), facts_of, found, total=len(found), description="verify")
-    for picture, known in zip(found, facts, strict=True):
+    for image, known in zip(found, facts, strict=True):
         if isinstance(known, str):
-            findings.problems.append(f"{picture.file}: {known}")
+            findings.problems.append(f"{image.file}: {known}")
         else:
-            rows.append((picture.file, picture.split, picture.label, *known))
+            rows.append((image.file, image.split, image.label, *known))
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 
-def _read(folder: Path, picture: Found) -> bytes | str:
+def _read(folder: Path, image: Found) -> bytes | str:
     """Return the bytes of an image, or as text why it cannot be read."""
     try:
-        return (folder / picture.file).read_bytes()
+        return (folder / image.file).read_bytes()
     except OSError as error:
         return error.strerror or str(error)
 
@@ -165,7 +165,7 @@ def _facts(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | str
         return data
     try:
         decoded = decoding.decode(data, _HASHED if crop == "none" else None)
-    except decoding.PictureError as error:
+    except decoding.ImageError as error:
         return str(error)
     found = detector.default()(decoded.image, shows_face=True) if crop == "face" else []
     face = faces.largest(found)
@@ -185,7 +185,7 @@ def _facts(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | str
 def compare(
     table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, preprocess: Preprocess, findings: Findings
 ) -> None:
-    """Add to `findings` where the pictures are not what params.yaml expects, or not independent of each other."""
+    """Add to `findings` where the images are not what params.yaml expects, or not independent of each other."""
     findings.problems += _wrong_counts(found, dataset)
     for row in table[table["mode"] != "RGB"].itertuples():
         findings.warnings["not_rgb"].append(f"{row.file}: {row.mode}, not RGB")
@@ -210,7 +210,7 @@ def compare(
     columns = ["file", "split", "sha256"]
     ones, others = (table[columns].iloc[side].itertuples(index=False) for side in pairs.T)
     for one, other, distance in zip(ones, others, distances, strict=True):
-        likeness = "the same picture as" if one.sha256 == other.sha256 else "nearly the same picture as"
+        likeness = "the same image as" if one.sha256 == other.sha256 else "nearly the same image as"
         line = f"{other.file}: {likeness} {one.file} ({distance} of 64 hash bits differ)"
         if one.split == other.split:
             findings.warnings["duplicates_within_split"].append(line)
@@ -219,11 +219,11 @@ def compare(
 
 
 def counts(found: Sequence[Found], dataset: Dataset) -> dict[Split, dict[str, int]]:
-    """Count the pictures by split and class; those of unknown label under NOT_KNOWN, where there are any."""
+    """Count the images by split and class; those of unknown label under NOT_KNOWN, where there are any."""
     counted = {split: dict.fromkeys(dataset.labels, 0) for split in SPLITS}
-    for picture in found:
-        label = picture.label or NOT_KNOWN
-        counted[picture.split][label] = counted[picture.split].get(label, 0) + 1
+    for image in found:
+        label = image.label or NOT_KNOWN
+        counted[image.split][label] = counted[image.split].get(label, 0) + 1
     return counted
 
 
@@ -236,5 +236,5 @@ def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
         for label, count in counted.items():
             if count != expected[label]:
                 place = f"{split}/{label}".rstrip("/")
-                problems.append(f"{place}: {count} picture{'' if count == 1 else 's'}, expected {expected[label]}")
+                problems.append(f"{place}: {count} image{'' if count == 1 else 's'}, expected {expected[label]}")
     return problems

@@ -1,4 +1,4 @@
-"""Pictures as people keep them, in a folder for each class: their labels, their pixels, what their files give away."""
+"""Images as people keep them, in a folder for each class: their labels, their pixels, what their files give away."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ Facts = dict[str, list[int] | list[str]]
 
 
 def find(folder: Path) -> tuple[list[Path], list[str]]:
-    """Find the pictures below `folder`, sorted, and the class of each, which is the name of the folder that it is in.
+    """Find the images below `folder`, sorted, and the class of each, which is the name of the folder that it is in.
 
     `folder` holds a folder for each of two classes, or `train/` and `validate/` that do; hidden files are passed over.
     Raises InputError where it does not.
@@ -25,24 +25,24 @@ def find(folder: Path) -> tuple[list[Path], list[str]]:
     if len(names) != 2:
         found = f"the folders {', '.join(names)}" if names else "no folder"
         raise InputError(
-            f"{folder}: does not hold pictures of two classes",
+            f"{folder}: does not hold images of two classes",
             [f"found {found}; expected one for each of two classes"],
-            "Put the pictures of each class into a folder of its own, or into train/<class>/ and validate/<class>/.",
+            "Put the images of each class into a folder of its own, or into train/<class>/ and validate/<class>/.",
         )
-    pictures = [
+    images = [
         (path, place.name)
         for place in classes
         for path in sorted(place.rglob("*"))
-        if path.is_file() and decoding.is_picture(path) and not _hidden(path.relative_to(place))
+        if path.is_file() and decoding.is_image(path) and not _hidden(path.relative_to(place))
     ]
-    return [path for path, _ in pictures], [label for _, label in pictures]
+    return [path for path, _ in images], [label for _, label in images]
 
 
 def read(files: Sequence[Path], size: int, crop: Crop) -> tuple[list[Pixels], Facts]:
-    """Read pictures, each cropped and brought to uint8 (size, size, 3), and what their files give away.
+    """Read images, each cropped and brought to uint8 (size, size, 3), and what their files give away.
 
     The facts are width and height in px, bytes, and what quantisation tables a JPEG has. Raises InputError that names
-    every picture that can't be read, or has no face where `crop` is "face".
+    every image that can't be read, or has no face where `crop` is "face".
     """
 
     def look_at(file: Path) -> tuple[Pixels, int, int, int, str] | str:
@@ -56,18 +56,18 @@ def read(files: Sequence[Path], size: int, crop: Crop) -> tuple[list[Pixels], Fa
             return prepared, decoded.width, decoded.height, len(data), decoding.encoding(data)
         except OSError as error:
             return f"{file}: {error.strerror}"
-        except decoding.PictureError as error:
+        except decoding.ImageError as error:
             return f"{file}: {error}"
 
     looks = list(threads.in_order(look_at, files, total=len(files), description="reading"))
     problems = [look for look in looks if isinstance(look, str)]
     if problems:
         raise InputError("images that can't be used", problems, "Correct or remove them.")
-    pictures, width, height, size_in_bytes, quantisation = zip(
+    images, width, height, size_in_bytes, quantisation = zip(
         *(look for look in looks if not isinstance(look, str)), strict=True
     )
     facts = {"width": width, "height": height, "bytes": size_in_bytes, "quantisation": quantisation}
-    return list(pictures), {name: list(values) for name, values in facts.items()}
+    return list(images), {name: list(values) for name, values in facts.items()}
 
 
 def _folders(place: Path) -> list[Path]:

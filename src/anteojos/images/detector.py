@@ -254,7 +254,7 @@ def _face(points: Floats, score: float) -> Face:
     )
 
 
-def show_faces(pictures: Sequence[npt.NDArray[np.uint8]]) -> bool:
-    """Return whether most of `pictures`, uint8 (H, W, 3), show a face, by a sample spread evenly over them."""
-    rows = np.linspace(0, len(pictures) - 1, min(len(pictures), _SAMPLE)).round().astype(int)
-    return 2 * sum(bool(default()(Image.fromarray(pictures[row]))) for row in rows) > len(rows)
+def show_faces(images: Sequence[npt.NDArray[np.uint8]]) -> bool:
+    """Return whether most of `images`, uint8 (H, W, 3), show a face, by a sample spread evenly over them."""
+    rows = np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).round().astype(int)
+    return 2 * sum(bool(default()(Image.fromarray(images[row]))) for row in rows) > len(rows)

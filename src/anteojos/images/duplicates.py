@@ -1,4 +1,4 @@
-"""Pictures that are the same or nearly so, found by their difference hashes."""
+"""Images that are the same or nearly so, found by their difference hashes."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp
 
     `hashes` is uint64 (N,). The result is (P, 2), indices i < j in rising order. Of equal hashes, each is paired with
     the first of them alone, and only the first with its neighbours: all that are alike hang together, and N copies of
-    one picture make N - 1 pairs, not N² / 2.
+    one image make N - 1 pairs, not N² / 2.
 
     Cutting 64 bits into `bits` + 1 bands leaves at least one band of a near pair untouched, so only hashes that share
     a band are compared.

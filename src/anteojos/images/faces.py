@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from anteojos.images.decoding import PictureError, resize
+from anteojos.images.decoding import ImageError, resize
 from anteojos.vocabulary import Pixels
 
 Either = TypeVar("Either", Pixels, Image.Image)
@@ -76,11 +76,11 @@ def align(
     `eyes` are the eye on the left and the eye on the right, in px of `image`. The original is resampled once: each
     pixel is the mean of n × n bilinear samples that are at most one pixel of the original apart, so that a face that is
     made smaller has no aliasing. (Where that needs n > 8, blocks of original pixels are averaged first and sampled in
-    their place.) Outside of the image its edge pixels are repeated. Raises PictureError if the eyes coincide.
+    their place.) Outside of the image its edge pixels are repeated. Raises ImageError if the eyes coincide.
     """
     (left, right), (left_to, right_to) = ([complex(*point) for point in pair] for pair in (eyes, positions))
     if left == right:
-        raise PictureError(f"eyes at {eyes}: expected two different points")
+        raise ImageError(f"eyes at {eyes}: expected two different points")
     # A step of one output pixel to the right is `step` in the original, x + yi.
     step = (right - left) / ((right_to - left_to) * size)
     origin = left - step * left_to * size
@@ -112,17 +112,17 @@ def _squared(step: complex) -> int:
 def cut_face(picture: Either, box: Sequence[float], margin: float = MARGIN) -> Either:
     """Cut a face out of an image by the box of any face detector, framed as the aligned faces that networks see.
 
-    `picture` is a Pillow image, or uint8 (H, W, 3), and so is the result, which is square. `box` is (left, top, right,
+    `image` is a Pillow image, or uint8 (H, W, 3), and so is the result, which is square. `box` is (left, top, right,
     bottom) in px, right and bottom exclusive, about from the hairline to the chin. `margin` is the fraction of the
     box's longer side that is added on each side. Outside of the image its edge pixels are repeated. The face is not
     rotated: use `Classifier.faces` if you do not need your own detector.
 
-    Raises PictureError if `box` is not a box, has no area, or lies outside of the image, or if `margin` is below 0.
+    Raises ImageError if `box` is not a box, has no area, or lies outside of the image, or if `margin` is below 0.
     """
     image = picture.convert("RGB") if isinstance(picture, Image.Image) else Image.fromarray(picture)
     left, top, right, bottom = _checked(box, *image.size)
     if not 0 <= margin < math.inf:
-        raise PictureError(f"margin {margin}: expected 0 or more")
+        raise ImageError(f"margin {margin}: expected 0 or more")
     longer = max(right - left, bottom - top)
     side = max(1, round(longer * (1 + 2 * margin)))
     # Without a margin there is no room to look higher.
@@ -150,11 +150,11 @@ def _checked(box: Sequence[float], width: int, height: int) -> Box:
     try:
         left, top, right, bottom = (float(edge) for edge in box)
     except (TypeError, ValueError):
-        raise PictureError(f"box {box!r}: expected four numbers, left, top, right, bottom") from None
+        raise ImageError(f"box {box!r}: expected four numbers, left, top, right, bottom") from None
     if not all(map(math.isfinite, (left, top, right, bottom))) or left >= right or top >= bottom:
-        raise PictureError(f"box {tuple(box)}: expected left < right and top < bottom, in px")
+        raise ImageError(f"box {tuple(box)}: expected left < right and top < bottom, in px")
     if right <= 0 or bottom <= 0 or left >= width or top >= height:
-        raise PictureError(f"box {tuple(box)}: outside of the image, which is {width} × {height} px")
+        raise ImageError(f"box {tuple(box)}: outside of the image, which is {width} × {height} px")
     if max(right - left, bottom - top) > 2 * max(width, height):
-        raise PictureError(f"box {tuple(box)}: more than twice as large as the image, {width} × {height} px")
+        raise ImageError(f"box {tuple(box)}: more than twice as large as the image, {width} × {height} px")
     return left, top, right, bottom

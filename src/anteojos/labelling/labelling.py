@@ -16,7 +16,7 @@ import click
 from tqdm import tqdm
 
 from anteojos.images import decoding
-from anteojos.images.decoding import PictureError, is_picture
+from anteojos.images.decoding import ImageError, is_image
 from anteojos.runtime import parallel
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
@@ -98,8 +98,8 @@ def find(paths: Sequence[Path], ignored: Path | None = None) -> Found:
             inside = [file for file in sorted(path.rglob("*")) if file.is_file() and not _hidden(file, path)]
             if ignored and path.resolve() in ignored.resolve().parents:
                 inside = [file for file in inside if not file.resolve().is_relative_to(ignored.resolve())]
-            found.files += filter(is_picture, inside)
-            found.skipped += sum(not is_picture(file) for file in inside)
+            found.files += filter(is_image, inside)
+            found.skipped += sum(not is_image(file) for file in inside)
         else:
             found.files.append(path)
     return found
@@ -135,18 +135,18 @@ def _label(classifier: "Classifier", options: Options, given: tuple[Path, bytes 
     how: dict[str, Any] = {"threshold": options.threshold, "uncertain": options.uncertain}
     try:
         # Once, if the whole of it is needed for the copy too.
-        picture = decoding.decode(data).image if options.annotate else data
+        image = decoding.decode(data).image if options.annotate else data
         if options.whole or classifier.card.crop == "none":
-            predictions = [classifier(picture, whole=True, **how)]
+            predictions = [classifier(image, whole=True, **how)]
         else:
-            predictions = classifier.faces(picture, **how)
-    except PictureError as error:
+            predictions = classifier.faces(image, **how)
+    except ImageError as error:
         return Labelled(file, error=str(error))
-    if isinstance(picture, bytes):
+    if isinstance(image, bytes):
         return Labelled(file, tuple(predictions))
     from anteojos.evaluation import annotation
 
-    annotated = annotation.annotate(picture, predictions, classifier.card.labels[0], file.suffix)
+    annotated = annotation.annotate(image, predictions, classifier.card.labels[0], file.suffix)
     return Labelled(file, tuple(predictions), annotated=annotated)
 
 

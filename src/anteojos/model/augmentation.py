@@ -1,4 +1,4 @@
-"""Training pictures, varied each time that they are shown."""
+"""Training images, varied each time that they are shown."""
 
 import math
 
@@ -9,18 +9,18 @@ from PIL import Image
 from anteojos.model.recipes import Augmentation
 
 
-def vary(pictures: npt.NDArray[np.uint8], transforms: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Move pictures, uint8 (B, size, size, 3), each by its row of `transforms`, (B, 7): an array of the same shape.
+def vary(images: npt.NDArray[np.uint8], transforms: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Move images, uint8 (B, size, size, 3), each by its row of `transforms`, (B, 7): an array of the same shape.
 
-    What was beyond a picture's border is of its mean colour.
+    What was beyond an image's border is of its mean colour.
     """
-    varied = np.empty_like(pictures)
-    size = pictures.shape[1]
-    for number, (picture, (*affine, side)) in enumerate(zip(pictures, transforms.tolist(), strict=True)):
-        # As picture.mean(axis=(0, 1)), which takes as long as the move itself, in a tenth of the time.
-        sums = picture.sum(axis=0, dtype=np.uint32).sum(axis=0, dtype=np.uint64)
+    varied = np.empty_like(images)
+    size = images.shape[1]
+    for number, (image, (*affine, side)) in enumerate(zip(images, transforms.tolist(), strict=True)):
+        # As image.mean(axis=(0, 1)), which takes as long as the move itself, in a tenth of the time.
+        sums = image.sum(axis=0, dtype=np.uint32).sum(axis=0, dtype=np.uint64)
         mean_colour = tuple((sums // np.uint64(size * size)).tolist())
-        moved = Image.fromarray(picture).transform(
+        moved = Image.fromarray(image).transform(
             (size, size), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR, fillcolor=mean_colour
         )
         if side < size:
@@ -32,9 +32,9 @@ def vary(pictures: npt.NDArray[np.uint8], transforms: npt.NDArray[np.float64]) -
 def draw_transforms(
     count: int, size: int, augmentation: Augmentation, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """Draw how `count` pictures of `size` px are varied, about their middle: float64 (count, 7).
+    """Draw how `count` images of `size` px are varied, about their middle: float64 (count, 7).
 
-    A row is (a0, a1, a2, b0, b1, b2, side): the new picture shows at the point (x, y), in px from its upper left
+    A row is (a0, a1, a2, b0, b1, b2, side): the new image shows at the point (x, y), in px from its upper left
     corner, what the old one shows at (a0 x + a1 y + a2, b0 x + b1 y + b2), with the detail of `side` px.
     """
     low, high = augmentation.zoom

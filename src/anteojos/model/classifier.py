@@ -23,7 +23,7 @@ Given = str | Path | bytes | Image.Image | Pixels
 One = TypeVar("One", bound=Given)
 
 
-class NoFaceError(decoding.PictureError):
+class NoFaceError(decoding.ImageError):
     """No face was found in an image."""
 
 
@@ -94,21 +94,21 @@ class Classifier:
     def _detector(self) -> Detector:
         return Detector(self.card.detector)
 
-    def probabilities(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the probability of the first class, float32 (N,), of prepared images, uint8 (N, size, size, 3)."""
-        return np.fromiter(map(self.probability_of_prepared, pictures), np.float32, count=len(pictures))
+        return np.fromiter(map(self.probability_of_prepared, images), np.float32, count=len(images))
 
-    def probability_of_prepared(self, picture: npt.NDArray[np.uint8]) -> np.float32:
+    def probability_of_prepared(self, image: npt.NDArray[np.uint8]) -> np.float32:
         """Return the probability of the first class of a prepared image, uint8 (size, size, 3).
 
         One image at a time: its probability is then the same to the bit, whatever others are asked for with it.
         """
-        return np.float32(self._model(picture)[0][0])
+        return np.float32(self._model(image)[0][0])
 
     @overload
     def __call__(
         self,
-        picture: Given,
+        image: Given,
         *,
         threshold: float = 0.5,
         uncertain: tuple[float, float] = (0.2, 0.8),
@@ -117,7 +117,7 @@ class Classifier:
     @overload
     def __call__(
         self,
-        picture: list[One] | tuple[One, ...],
+        image: list[One] | tuple[One, ...],
         *,
         threshold: float = 0.5,
         uncertain: tuple[float, float] = (0.2, 0.8),
@@ -126,7 +126,7 @@ class Classifier:
 
     def __call__(
         self,
-        picture: Given | list[One] | tuple[One, ...],
+        image: Given | list[One] | tuple[One, ...],
         *,
         threshold: float = 0.5,
         uncertain: tuple[float, float] = (0.2, 0.8),
@@ -134,26 +134,26 @@ class Classifier:
     ) -> Prediction | list[Prediction]:
         """Label the largest face of an image; or the whole image, if the model was trained on whole ones.
 
-        `picture` is the path of a file, the bytes of one, a Pillow image, or uint8 (H, W, 3), RGB; or a list or tuple
+        `image` is the path of a file, the bytes of one, a Pillow image, or uint8 (H, W, 3), RGB; or a list or tuple
         of these, for which the result is a list in the same order. The label is the first class from a probability of
         `threshold` on; a probability between the two of `uncertain` gets a warning. With `whole`, the image is labelled
         as it is: use it for faces that are cut out already, see `cut_face`.
 
-        Raises NoFaceError if no face is found; PictureError for what is not a whole image, of a list's the first such;
+        Raises NoFaceError if no face is found; ImageError for what is not a whole image, of a list's the first such;
         OSError if a file can't be read.
         """
-        if isinstance(picture, (list, tuple)):
-            return [self(one, threshold=threshold, uncertain=uncertain, whole=whole) for one in picture]
+        if isinstance(image, (list, tuple)):
+            return [self(one, threshold=threshold, uncertain=uncertain, whole=whole) for one in image]
         if whole or self.card.crop == "none":
-            return self._labelled(self._decoded(picture, self.size), None, threshold, uncertain)
-        decoded = self._decoded(picture)
+            return self._labelled(self._decoded(image, self.size), None, threshold, uncertain)
+        decoded = self._decoded(image)
         face = largest(self._detector(decoded.image))
         if face is None:
-            raise NoFaceError(f"{picture}: no face found" if isinstance(picture, (str, Path)) else "no face found")
+            raise NoFaceError(f"{image}: no face found" if isinstance(image, (str, Path)) else "no face found")
         return self._labelled(decoded, face, threshold, uncertain)
 
     def faces(
-        self, picture: Given, *, threshold: float = 0.5, uncertain: tuple[float, float] = (0.2, 0.8)
+        self, image: Given, *, threshold: float = 0.5, uncertain: tuple[float, float] = (0.2, 0.8)
     ) -> list[Prediction]:
         """Label each face of an image, from left to right; the list is empty if there is none.
 
@@ -162,13 +162,13 @@ class Classifier:
         if self.card.crop == "none":
             raise InputError(
                 "this model was trained on whole images (preprocess.crop: none) and finds no faces",
-                advice="Call classifier(picture), which labels the whole image; or train with preprocess.crop: face.",
+                advice="Call classifier(image), which labels the whole image; or train with preprocess.crop: face.",
             )
-        decoded = self._decoded(picture)
+        decoded = self._decoded(image)
         return [self._labelled(decoded, face, threshold, uncertain) for face in self._detector(decoded.image)]
 
     def _labelled(
-        self, decoded: decoding.Picture, face: Face | None, threshold: float, uncertain: tuple[float, float]
+        self, decoded: decoding.DecodedImage, face: Face | None, threshold: float, uncertain: tuple[float, float]
     ) -> Prediction:
         prepared = prepare(decoded.image, self.size, face)
         first = float(self.probability_of_prepared(prepared))
@@ -186,19 +186,19 @@ class Classifier:
         label, name = self.card.labels[number], self.card.names[number]
         return Prediction(label, name, (first, 1 - first)[number], first, likeness.in_words(warnings), face)
 
-    def _decoded(self, picture: Given, size: int | None = None) -> decoding.Picture:
-        match picture:
+    def _decoded(self, image: Given, size: int | None = None) -> decoding.DecodedImage:
+        match image:
             case bytes():
-                return decoding.decode(picture, size)
+                return decoding.decode(image, size)
             case str() | Path():
                 try:
-                    return decoding.decode(Path(picture).read_bytes(), size)
-                except decoding.PictureError as error:
-                    raise decoding.PictureError(f"{picture}: {error}") from None
+                    return decoding.decode(Path(image).read_bytes(), size)
+                except decoding.ImageError as error:
+                    raise decoding.ImageError(f"{image}: {error}") from None
             case Image.Image():
-                return decoding.decoded(picture)
-            case np.ndarray() if picture.dtype == np.uint8 and picture.shape[2:] == (3,) and picture.size:
-                return decoding.decoded(Image.fromarray(picture))
+                return decoding.decoded(image)
+            case np.ndarray() if image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
+                return decoding.decoded(Image.fromarray(image))
             case np.ndarray():
-                raise decoding.PictureError(f"array of {picture.dtype} {picture.shape}; expected uint8 (H, W, 3)")
-        raise TypeError(f"{type(picture).__name__}; expected a path, bytes, a Pillow image or an array")
+                raise decoding.ImageError(f"array of {image.dtype} {image.shape}; expected uint8 (H, W, 3)")
+        raise TypeError(f"{type(image).__name__}; expected a path, bytes, a Pillow image or an array")

@@ -29,17 +29,17 @@ def strategy() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def shares(strategy: tf.distribute.Strategy, pictures: int) -> list[slice]:
+def shares(strategy: tf.distribute.Strategy, images: int) -> list[slice]:
     """Return the slice of a batch of so many images for each replica of this machine.
 
     The replicas of all machines have consecutive slices, as equal as can be, some of them empty if there are more
-    replicas than pictures.
+    replicas than images.
     """
     replicas = strategy.num_replicas_in_sync
     task = tf_config.read()
     here = replicas // len(task.machines) if task else replicas
     first = task.number * here if task else 0
-    edges = [replica * pictures // replicas for replica in range(first, first + here + 1)]
+    edges = [replica * images // replicas for replica in range(first, first + here + 1)]
     return [slice(start, end) for start, end in pairwise(edges)]
 
 
@@ -110,7 +110,7 @@ def in_child(work: Callable[[Callable[[Any], None]], Result], hear: Callable[[An
             )
             sender.send(("error", explanation))
 
-    # Forked, it has the pictures and all that is imported; TensorFlow has only been imported yet, and not used.
+    # Forked, it has the images and all that is imported; TensorFlow has only been imported yet, and not used.
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()
     sender.close()

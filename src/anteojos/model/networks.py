@@ -1,4 +1,4 @@
-"""The networks, as plain Keras functions: pictures of pixels 0 to 255 in, probabilities out."""
+"""The networks, as plain Keras functions: images of pixels 0 to 255 in, probabilities out."""
 
 from collections.abc import Callable
 
@@ -18,13 +18,13 @@ _LUMA = (0.299, 0.587, 0.114)  # grey of red, green and blue; source: ITU-R BT.6
 _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8  # of a slope of 1 a pixel it makes 1
 
 
-def report(size: int, rescale: bool) -> keras.Model:
+def baseline(size: int, rescale: bool) -> keras.Model:
     """Build the report's network: one softmax output a class; 222,210 parameters at 160 px."""
-    return _shallow("report", size, rescale, _output(2, "softmax", "probabilities"))
+    return _shallow("baseline", size, rescale, _output(2, "softmax", "probabilities"))
 
 
 def sigmoid(size: int, rescale: bool) -> keras.Model:
-    """Build the report's first trial: `report` with one sigmoid output; 139,265 parameters at 160 px."""
+    """Build the report's first trial: `baseline` with one sigmoid output; 139,265 parameters at 160 px."""
     return _shallow("sigmoid", size, rescale, _output(1, "sigmoid", "probability"))
 
 
@@ -69,7 +69,7 @@ def edge(size: int, rescale: bool, towers: int = 3) -> keras.Model:
 
 
 NETWORKS: dict[Network, Callable[[int, bool], keras.Model]] = {
-    "report": report,
+    "baseline": baseline,
     "sigmoid": sigmoid,
     "deep": deep,
     "dropout": dropout,
@@ -80,12 +80,12 @@ NETWORKS: dict[Network, Callable[[int, bool], keras.Model]] = {
 def build(
     network: Network, size: int, rescale: bool, precision: Precision = "float32", synchronized: bool = False
 ) -> keras.Model:
-    """Build `network` for float32 pictures (N, size, size, 3) of pixels 0 to 255, which `rescale` brings into [0, 1].
+    """Build `network` for float32 images (N, size, size, 3) of pixels 0 to 255, which `rescale` brings into [0, 1].
 
     It gives float32 (N, 2), a probability for each class, or (N, 1), that of the first class; `edge` gives a list of
     (N, 1), one for each tower. Its weights, float32, are drawn from Keras's global seed. Inside it computes with
-    `precision`, Keras's dtype policy; where `synchronized`, it normalises over the pictures of all replicas. Raises
-    InputError where its layers leave nothing of a picture that small.
+    `precision`, Keras's dtype policy; where `synchronized`, it normalises over the images of all replicas. Raises
+    InputError where its layers leave nothing of an image that small.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)

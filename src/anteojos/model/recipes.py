@@ -32,7 +32,7 @@ class Recipe:
     The optimizer is Adam, with decoupled weight decay where `weight_decay` is above 0 (AdamW). In the share `warm_up`
     of all steps the learning rate rises to `learning_rate`, then it falls to 0 along a cosine; where `warm_up` is 0, it
     stays. `label_smoothing` is the share of a label that goes to the other classes. Where `mirrored`, the trained
-    network gives the mean of what it makes of a picture and of its mirror image. `precision` is Keras's dtype policy
+    network gives the mean of what it makes of an image and of its mirror image. `precision` is Keras's dtype policy
     while it trains; what comes of it is float32 always.
     """
 
@@ -56,7 +56,7 @@ FACES = Augmentation(shift=0.04, zoom=(0.88, 1.15), rotation=5, detail=0.3)
 _LEAST_EPOCHS = 12
 
 RECIPES: dict[Network, Recipe] = {
-    "report": Recipe(),
+    "baseline": Recipe(),
     "sigmoid": Recipe(),
     "deep": Recipe(rescale=True),
     "dropout": Recipe(rescale=True),

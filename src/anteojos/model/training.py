@@ -49,7 +49,7 @@ Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, t
 
 
 @dataclass(frozen=True)
-class Pictures:
+class LabelledImages:
     """A split: `images`, uint8 (N, size, size, 3), and `first`, bool (N,), true where the label is the first class."""
 
     images: Pixels
@@ -57,11 +57,11 @@ class Pictures:
 
 
 class Batch(NamedTuple):
-    """What a step is done on: `pictures` of them on all machines together, and here those of each of its replicas.
+    """What a step is done on: `images` of them on all machines together, and here those of each of its replicas.
 
     A replica has an item of `images`, uint8 (B, size, size, 3), of `targets`, float32 (B, outputs), and of `weights`,
-    float32 (B,): what a picture counts for. That is 1; but TensorFlow's kernels do not bear a batch of none, so that a
-    replica for which there is no picture gets one that counts for 0.
+    float32 (B,): what an image counts for. That is 1; but TensorFlow's kernels do not bear a batch of none, so that a
+    replica for which there is no image gets one that counts for 0.
     """
 
     pictures: int
@@ -72,7 +72,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean loss (nats) and accuracy over the pictures of a split."""
+    """Mean loss (nats) and accuracy over the images of a split."""
 
     loss: float
     accuracy: float
@@ -88,8 +88,8 @@ class Epoch:
 
 
 def train(
-    train: Pictures,
-    validate: Pictures,
+    train: LabelledImages,
+    validate: LabelledImages,
     network_name: Network,
     recipe: Recipe,
     seed: int,
@@ -100,7 +100,7 @@ def train(
     """Train a network by a recipe and give it with its history.
 
     The loss is binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one),
-    as the report has it; with several towers, the mean of their losses. `recipe` says the rest. Same pictures, recipe,
+    as the report has it; with several towers, the mean of their losses. `recipe` says the rest. Same images, recipe,
     seed and kind of processor: same weights, to the last bit. After each epoch all that the next one goes on from is
     written to the file `checkpoint`; where it is there already, training goes on from it, to the weights and the
     history that it would have come to without a break. Whose checkpoint it is must be known from its path. Raises
@@ -112,7 +112,7 @@ def train(
     """
     for name, pictures in (("train", train), ("validate", validate)):
         if not len(pictures.images):
-            raise InputError(f"data/processed/{name} has no pictures", advice=f"See dataset.expected.{name}.")
+            raise InputError(f"data/processed/{name} has no images", advice=f"See dataset.expected.{name}.")
     if tf_config.read() is None:
         return _train(train, validate, network_name, recipe, seed, on_epoch, checkpoint)
 
@@ -139,8 +139,8 @@ def shipped(network_name: Network, size: int, recipe: Recipe, values: Sequence[F
 
 
 def _train(
-    train: Pictures,
-    validate: Pictures,
+    train: LabelledImages,
+    validate: LabelledImages,
     network_name: Network,
     recipe: Recipe,
     seed: int,
@@ -161,7 +161,7 @@ def _train(
         outputs = trained.output_shape[-1]
         optimizer = optimizer_of(recipe, recipe.epochs * math.ceil(len(train.images) / recipe.batch_size))
         optimizer.build(network.trainable_variables)
-    # Sums, for each replica sees but a share of the pictures that the mean is over.
+    # Sums, for each replica sees but a share of the images that the mean is over.
     loss_of = keras.losses.BinaryCrossentropy(reduction="sum")
     smoothed_loss_of = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
 
@@ -210,11 +210,11 @@ def _train(
     step, score = on_batches(learn), on_batches(look)
     rng = np.random.default_rng(seed)
 
-    def batches_of(pictures: Pictures, order: Rows, vary: bool) -> Iterator[Callable[[], Batch]]:
+    def batches_of(pictures: LabelledImages, order: Rows, vary: bool) -> Iterator[Callable[[], Batch]]:
         amounts = recipe.augmentation if vary else None
         for start in range(0, len(order), recipe.batch_size):
             rows = order[start : start + recipe.batch_size]
-            # For all machines, so that each draws the same; it moves only the pictures that are its own.
+            # For all machines, so that each draws the same; it moves only the images that are its own.
             moves = augmentation.draw_transforms(len(rows), size, amounts, rng) if amounts else None
             yield partial(batch_of, pictures, rows, outputs, distribution.shares(strategy, len(rows)), moves)
 
@@ -305,7 +305,7 @@ def optimizer_of(recipe: Recipe, steps: int) -> keras.Optimizer:
 
 
 def count_right(targets: tf.Tensor, probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Count, as a float32 scalar, the pictures whose label is the likelier one, each by its weight, float32 (B,).
+    """Count, as a float32 scalar, the images whose label is the likelier one, each by its weight, float32 (B,).
 
     `targets` and `probabilities` are float32 (B, 1) or (B, 2).
     """
@@ -328,15 +328,15 @@ def mean_over(batches: Iterator[Batch], function: Callable[[Batch], tuple[float,
 
 
 def batch_of(
-    pictures: Pictures,
+    pictures: LabelledImages,
     rows: Rows,
     outputs: int,
     shares: Sequence[slice],
     moves: npt.NDArray[np.float64] | None = None,
 ) -> Batch:
-    """Read the pictures of `rows`, (B,), of which each replica here gets a share, moved by its part of `moves`, (B, 7).
+    """Read the images of `rows`, (B,), of which each replica here gets a share, moved by its part of `moves`, (B, 7).
 
-    They are read from disk where `pictures.images` is memory-mapped, and the map holds nothing of them afterwards.
+    They are read from disk where `images.images` is memory-mapped, and the map holds nothing of them afterwards.
     """
     images, targets, weights = [], [], []
     for share in shares:

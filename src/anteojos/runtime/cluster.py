@@ -21,8 +21,8 @@ from anteojos.runtime.errors import InputError
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
-# What a batch holds at most. One of a single picture may have more bytes.
-MOST_PICTURES, MOST_BYTES = 32, 4 * 2**20
+# What a batch holds at most. One of a single image may have more bytes.
+MOST_IMAGES, MOST_BYTES = 32, 4 * 2**20
 # Batches under way for each thread of the cluster: one that it works on, one that waits for it.
 _BATCHES_PER_THREAD = 2
 _EVERY = 1.0  # seconds between two looks at the cluster
@@ -50,12 +50,12 @@ def in_order(address: str, work: Callable[[Given], Result], given: Iterable[Give
 
 
 def batches(given: Iterable[object]) -> Iterator[list[bytes]]:
-    """Pickle each one of `given` and put them together, MOST_PICTURES and MOST_BYTES at most."""
+    """Pickle each one of `given` and put them together, MOST_IMAGES and MOST_BYTES at most."""
     batch: list[bytes] = []
     size = 0
     for one in given:
         packed = pickle.dumps(one, protocol=pickle.HIGHEST_PROTOCOL)
-        if batch and (len(batch) == MOST_PICTURES or size + len(packed) > MOST_BYTES):
+        if batch and (len(batch) == MOST_IMAGES or size + len(packed) > MOST_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(packed)
@@ -294,5 +294,5 @@ def _packed(work: Callable[..., Any]) -> bytes:
 @lru_cache(maxsize=8)
 def _unpacked(work: bytes) -> Callable[[Any], Any]:
     """Unpickle a function once for all batches: a model is then loaded once by each thread of a worker."""
-    function: Callable[[Any], Any] = pickle.loads(work)  # noqa: S301, as the batch's pictures
+    function: Callable[[Any], Any] = pickle.loads(work)  # noqa: S301, as the batch's images
     return function

@@ -1,4 +1,4 @@
-"""The same work on many pictures, in order and in bounded memory: by one process a core here, or on a cluster."""
+"""The same work on many images, in order and in bounded memory: by one process a core here, or on a cluster."""
 
 import gc
 import mmap
@@ -20,9 +20,9 @@ Result = TypeVar("Result")
 SCHEDULER = "ANTEOJOS_SCHEDULER"
 
 
-# Handing work to a process and taking back what it gives costs as much as a small picture: so many go at once.
+# Handing work to a process and taking back what it gives costs as much as a small image: so many go at once.
 _BATCH = 16
-_SLOT = 64 * 2**20  # bytes for the arrays that come of a batch: 16 pictures of 1024 × 1024 px have 48 MiB
+_SLOT = 64 * 2**20  # bytes for the arrays that come of a batch: 16 images of 1024 × 1024 px have 48 MiB
 # In a process that works: what it does with each item, and where it puts the arrays that come of it.
 _function: Callable[[Any], Any]
 _slots: list[mmap.mmap]
@@ -38,7 +38,7 @@ def spread(
 ) -> Iterator[Result]:
     """Yield `work(read(item))` for each item, in the order of `items`, worked out where SCHEDULER says.
 
-    Without it that is here, by one process a core: a picture of a face takes a few tenths of a millisecond in twenty
+    Without it that is here, by one process a core: an image of a face takes a few tenths of a millisecond in twenty
     steps, and threads would spend as long waiting for Python's lock between them. What `read` is given and what `work`
     gives have to be picklable. With it, `read` is called here, and what it gives travels to the cluster, where `work`
     is called: both `work` and what it takes and gives have to be picklable, and it should be a function of a module, a
@@ -66,13 +66,13 @@ def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> 
     """Yield `function(item)` for each item, in their order, worked out by one process a core."""
     workers = threads.cores()
     under_way = 2 * workers
-    # Pages that processes share: through a pipe, a picture would take half as long as all that is done to it. One slot
+    # Pages that processes share: through a pipe, an image would take half as long as all that is done to it. One slot
     # for each batch under way and the one that is being taken over; what is not written to takes no memory.
     slots = [mmap.mmap(-1, _SLOT) for _ in range(under_way + 1)]
     items = iter(items)
     batches = iter(lambda: list(islice(items, _BATCH)), [])
     # Forked, they have the function and all that is imported: to start afresh would take them longer than a thousand
-    # pictures. Nothing here has started a thread that they would miss.
+    # images. Nothing here has started a thread that they would miss.
     with forked(workers, partial(_become_worker, function, slots)) as executor:
         given = zip(cycle(range(len(slots))), batches)
         for slot, packed, ends in threads.in_turn(executor, _work_through, given, under_way):

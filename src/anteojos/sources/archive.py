@@ -1,4 +1,4 @@
-"""Pictures out of a zip or a folder, from disk or from a web server, without trusting either."""
+"""Images out of a zip or a folder, from disk or from a web server, without trusting either."""
 
 import hashlib
 import http.client
@@ -415,7 +415,7 @@ def _find_root(where: str, files: list[Entry], folders: list[tuple[str, ...]]) -
         raise InputError(
             f"{where}: no folder in it holds train/ and validate/",
             [
-                "expected train/ and validate/, each with a folder of pictures for each of dataset.classes, "
+                "expected train/ and validate/, each with a folder of images for each of dataset.classes, "
                 "beside one another, at any depth",
                 *capped([f"found {shown_name(name)}" for name in top] or ["found nothing"]),
             ],

@@ -1,6 +1,6 @@
 """Faces with and without glasses, drawn with Pillow from a seed: the default data, and the tests' data.
 
-The pictures have the layout of the Kaggle archive and its flaws: each is a cell cut out of a contact sheet, with its
+The images have the layout of the Kaggle archive and its flaws: each is a cell cut out of a contact sheet, with its
 label printed above the face, and the cut runs away from the sheet, so that face and label drift from row to row.
 
 A head has its own coordinates: x to the right, y down, z towards the camera; the origin is between the eyes, in the
@@ -30,7 +30,7 @@ Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
 SUPERSAMPLING = 4  # a side: a pixel of a mask is the mean of 16 samples
 COLUMNS = 12  # of the contact sheet
 CLASS_ROWS = 7  # rows of one class on a contact sheet; with more, the drift begins anew
-JPEG_QUALITY = 86  # about 6 kB a picture
+JPEG_QUALITY = 86  # about 6 kB an image
 DISC = np.stack([np.cos(np.linspace(0, 2 * math.pi, 49)), np.sin(np.linspace(0, 2 * math.pi, 49))], axis=1)
 
 # fmt: off
@@ -270,7 +270,7 @@ class Camera:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Camera":
-        """Draw a camera: most are good, and the pictures of most are sharpened."""
+        """Draw a camera: most are good, and the images of most are sharpened."""
 
         def uniform(low: float, high: float) -> float:
             return float(rng.uniform(low, high))
@@ -1053,7 +1053,7 @@ def draw_glasses(canvas: Canvas, face: Face, glasses: Glasses) -> None:
 
 
 def bent(canvas: Canvas, lens: Array, power: float) -> Image.Image:
-    """Return the picture as a lens shows it: smaller by `power` about its middle."""
+    """Return the image as a lens shows it: smaller by `power` about its middle."""
     x, y = (canvas.pose.project(lens).mean(0) * canvas.size).tolist()
     scale = 1 / (1 - power)
     coefficients = (scale, 0.0, x * (1 - scale), 0.0, scale, y * (1 - scale))

@@ -1,4 +1,4 @@
-"""Pictures from Kaggle, by its own client."""
+"""Images from Kaggle, by its own client."""
 
 import contextlib
 import http.client
@@ -17,7 +17,7 @@ from anteojos.runtime.errors import InputError
 ATTEMPTS = 3  # at a download whose connection breaks off; the client goes on where the last one ended
 CREDENTIALS = "KAGGLE_USERNAME and KAGGLE_KEY, KAGGLE_API_TOKEN, or a file in ~/.kaggle"
 WITHOUT_KAGGLE = (
-    "Or do without Kaggle: `dataset.source: sample` in params.yaml draws pictures, `dvc pull` gets stored ones."
+    "Or do without Kaggle: `dataset.source: sample` in params.yaml draws images, `dvc pull` gets stored ones."
 )
 # Where browsers and people put the file that Kaggle gives, and its client does not look.
 MISPLACED = (Path("~/Downloads/kaggle.json"), Path("~/kaggle.json"), Path("kaggle.json"))

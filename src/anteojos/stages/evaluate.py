@@ -19,7 +19,7 @@ from anteojos.vocabulary import Pixels
 
 PROCESSED, PLOTS = Path("data/processed"), Path("metrics/plots")
 MOST_MISTAKES = 40
-# In the picture of where the network looked.
+# In the image of where the network looked.
 RIGHT_PER_CLASS, MOST_MISTAKES_LOOKED_AT = 4, 8
 
 
@@ -44,12 +44,12 @@ def main() -> None:
 
 
 def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFrame:
-    """Label a split: a row a picture with split, row, label, probability and predicted; none if labels are unknown."""
+    """Label a split: a row an image with split, row, label, probability and predicted; none if labels are unknown."""
     index = manifest.read(PROCESSED / split / "index.csv")
     if (index["label"] == "").any():
         index = index[:0]
-    pictures = np.load(PROCESSED / split / "images.npy", mmap_mode="r")[: len(index)]
-    probability = classifier.probabilities(pictures)
+    images = np.load(PROCESSED / split / "images.npy", mmap_mode="r")[: len(index)]
+    probability = classifier.probabilities(images)
     predicted = np.where(probability >= params.evaluate.threshold, *params.dataset.labels)
     columns = {"split": split, "row": index.index, "label": index["label"]}
     return pd.DataFrame({**columns, "probability": probability, "predicted": predicted})
@@ -101,7 +101,7 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
     ]
     mistakes = most_certain_mistakes(results, params)
     cells = [
-        figures.Cell(picture_of(mistake), caption_of(mistake, params))
+        figures.Cell(image_of(mistake), caption_of(mistake, params))
         for mistake in mistakes.head(MOST_MISTAKES).to_dict("records")
     ]
     note = "p is the probability of the predicted label" if cells else "All labels are correct."
@@ -122,10 +122,10 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
     answers = pd.concat([*rows, mistakes]).to_dict("records")
 
     def looked_at(answer: dict[Hashable, Any]) -> figures.Cell:
-        picture, first = picture_of(answer), answer["predicted"] == first_label
-        drops = attention.occlusion_map(classifier.probabilities, picture, first)
+        image, first = image_of(answer), answer["predicted"] == first_label
+        drops = attention.occlusion_map(classifier.probabilities, image, first)
         wrong = answer["label"] != answer["predicted"]
-        return figures.Cell(attention.colour(picture, drops), caption_of(answer, params), wrong)
+        return figures.Cell(attention.colour(image, drops), caption_of(answer, params), wrong)
 
     cells = list(threads.in_order(looked_at, answers, total=len(answers), description="attention maps"))
     title = f"Attention maps: correct labels ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
@@ -145,8 +145,8 @@ def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame
     return results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
 
 
-def picture_of(row: dict[Hashable, Any]) -> Pixels:
-    """Read the picture of a row as the network saw it: uint8 (size, size, 3)."""
+def image_of(row: dict[Hashable, Any]) -> Pixels:
+    """Read the image of a row as the network saw it: uint8 (size, size, 3)."""
     return np.asarray(np.load(PROCESSED / row["split"] / "images.npy", mmap_mode="r")[row["row"]])
 
 

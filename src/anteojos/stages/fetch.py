@@ -1,4 +1,4 @@
-"""Bring the pictures to data/raw: draw them, download them from Kaggle, or unpack an archive."""
+"""Bring the images to data/raw: draw them, download them from Kaggle, or unpack an archive."""
 
 import shutil
 import sys
@@ -38,7 +38,7 @@ def bring(dataset: Dataset, folder: Path) -> None:
                 first, second = dataset.labels
                 print(
                     f"warning: dataset.source is sample, which draws glasses for {first} and none for {second}, "
-                    "whatever they are called. For pictures of your own set dataset.source: archive.",
+                    "whatever they are called. For images of your own set dataset.source: archive.",
                     file=sys.stderr,
                 )
             draw(folder, dataset, expected)
@@ -58,7 +58,7 @@ def draw(folder: Path, dataset: Dataset, expected: dict[str, dict[str, int]]) ->
 
 
 def copy_test_labels(source: Path, target: Path) -> None:
-    """Keep the labels of the test pictures with the pictures, so that they are versioned and shared together."""
+    """Keep the labels of the test images with the images, so that they are versioned and shared together."""
     try:
         shutil.copyfile(source, target)
     except OSError as error:

@@ -27,14 +27,14 @@ def main() -> None:
     params = Params.load()
     classifier = Classifier.load(Path("models/model.tflite"))
     index = manifest.read(TEST / "index.csv")
-    pictures = np.load(TEST / "images.npy", mmap_mode="r")
+    images = np.load(TEST / "images.npy", mmap_mode="r")
     found = parallel.spread(
-        np.asarray, classifier.probability_of_prepared, pictures, total=len(pictures), description="predict"
+        np.asarray, classifier.probability_of_prepared, images, total=len(images), description="predict"
     )
-    probability = np.fromiter(found, np.float32, count=len(pictures))
+    probability = np.fromiter(found, np.float32, count=len(images))
     first = probability >= params.predict.threshold
     chosen = np.where(first, *params.dataset.labels)
-    warnings = warn(index, pictures, probability.tolist(), classifier.card, params.predict)
+    warnings = warn(index, images, probability.tolist(), classifier.card, params.predict)
     predictions = pd.DataFrame(
         {
             "file": index["file"],
@@ -50,24 +50,24 @@ def main() -> None:
     write_json(
         Path("metrics/predict.json"),
         {
-            "pictures": len(predictions),
+            "images": len(predictions),
             "predicted": {label: int((chosen == label).sum()) for label in params.dataset.labels},
             "expected": {label: params.dataset.expected["test"][label] for label in params.dataset.labels},
             "warnings": {kind: sum(kind in found for found in warnings) for kind in likeness.KINDS},
         },
     )
     with replacing(Path("metrics/plots/test.png")) as path:
-        draw_test_set(pictures, predictions, warnings, index["label"], params).save(path)
+        draw_test_set(images, predictions, warnings, index["label"], params).save(path)
 
 
 def warn(
-    index: pd.DataFrame, pictures: Pixels, probability: Sequence[float], card: Card, predict: Predict
+    index: pd.DataFrame, images: Pixels, probability: Sequence[float], card: Card, predict: Predict
 ) -> list[dict[likeness.Kind, str]]:
     """Return the warnings of each image of an index."""
     return [
         likeness.warnings(
             card.seen,
-            picture,
+            image,
             width=int(row["width"]),
             height=int(row["height"]),
             crop=card.crop,
@@ -75,12 +75,12 @@ def warn(
             probability=value,
             uncertain=predict.uncertain,
         )
-        for row, picture, value in zip(index.to_dict("records"), pictures, probability, strict=True)
+        for row, image, value in zip(index.to_dict("records"), images, probability, strict=True)
     ]
 
 
 def draw_test_set(
-    pictures: Pixels,
+    images: Pixels,
     predictions: pd.DataFrame,
     warnings: Sequence[dict[likeness.Kind, str]],
     actual: pd.Series,
@@ -89,7 +89,7 @@ def draw_test_set(
     """Draw the test images, each with its predicted label, probability and warnings; wrong labels are framed."""
     cells = [
         figures.Cell(
-            pictures[row],
+            images[row],
             (
                 params.dataset.name(prediction["label"]),
                 f"p = {prediction['probability']:.3f}",

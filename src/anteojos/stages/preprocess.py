@@ -1,4 +1,4 @@
-"""Make of each split's pictures one array of what the network sees."""
+"""Make of each split's images one array of what the network sees."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -33,16 +33,16 @@ def main() -> None:
 
 
 def write_split(rows: pd.DataFrame, folder: Path, size: int, description: str) -> None:
-    """Write the pictures of `rows` to `folder`: images.npy, uint8 (N, size, size, 3), and index.csv, in one order."""
+    """Write the images of `rows` to `folder`: images.npy, uint8 (N, size, size, 3), and index.csv, in one order."""
     shape = (len(rows), size, size, 3)
     items = list(zip(rows["file"], rows[list(manifest.FACE)].itertuples(index=False, name=None), strict=True))
-    pictures = parallel.spread(read, partial(prepared, size=size), items, total=len(items), description=description)
-    # One after the other, so that only the pictures in use are held in memory. Not into a memory map: a full disk would
+    images = parallel.spread(read, partial(prepared, size=size), items, total=len(items), description=description)
+    # One after the other, so that only the images in use are held in memory. Not into a memory map: a full disk would
     # end the process there without a word.
     with (folder / "images.npy").open("wb") as array:
         np.lib.format.write_array_header_1_0(array, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        for picture in pictures:
-            array.write(np.ascontiguousarray(picture).data)
+        for image in images:
+            array.write(np.ascontiguousarray(image).data)
     manifest.write(rows[list(manifest.INDEX)], folder / "index.csv")
 
 
@@ -59,14 +59,14 @@ def prepared(given: tuple[bytes, faces.Face | None], size: int) -> Pixels:
 
 
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:
-    """Draw the report's Figure 4, a row of training pictures for each class, with their labels."""
+    """Draw the report's Figure 4, a row of training images for each class, with their labels."""
     array, index = np.load(folder / "images.npy", mmap_mode="r"), manifest.read(folder / "index.csv")
     rows = [np.flatnonzero(index["label"] == label)[:SAMPLES_PER_CLASS] for label in dataset.labels]
     columns = min(len(row) for row in rows)
     cells = [
-        figures.Cell(array[picture], (dataset.name(label),))
+        figures.Cell(array[image], (dataset.name(label),))
         for label, row in zip(dataset.labels, rows, strict=True)
-        for picture in row[:columns]
+        for image in row[:columns]
     ]
     return figures.contact_sheet("Training images", cells, columns=max(1, columns))
 

@@ -80,12 +80,12 @@ def doubts(params: Params) -> list[str]:
     if params.dataset.labels != GLASSES:
         found.append(
             f"train.network is edge, which is made for glasses and sees only the eyes and the nose; for "
-            f"{' and '.join(params.dataset.labels)} it may not be suitable: try report or deep"
+            f"{' and '.join(params.dataset.labels)} it may not be suitable: try baseline or deep"
         )
     if params.preprocess.crop == "none":
         found.append(
             "train.network is edge, which expects aligned faces, but preprocess.crop is none; set preprocess.crop: "
-            "face, or try report or deep"
+            "face, or try baseline or deep"
         )
     return found
 
@@ -126,26 +126,28 @@ def checkpoint_key(folders: Iterable[Path], params: Train, recipe: Recipe) -> st
     return key.hexdigest()
 
 
-def load(folder: Path, first_label: str) -> training.Pictures:
-    """Map the pictures of a split, with their labels."""
+def load(folder: Path, first_label: str) -> training.LabelledImages:
+    """Map the images of a split, with their labels."""
     index = manifest.read(folder / "index.csv")
-    return training.Pictures(np.load(folder / "images.npy", mmap_mode="r"), (index["label"] == first_label).to_numpy())
+    return training.LabelledImages(
+        np.load(folder / "images.npy", mmap_mode="r"), (index["label"] == first_label).to_numpy()
+    )
 
 
-def card_of(params: Params, pictures: Pixels) -> Card:
-    """Return the card of a model that was trained on the training `pictures`, uint8 (N, size, size, 3)."""
+def card_of(params: Params, images: Pixels) -> Card:
+    """Return the card of a model that was trained on the training `images`, uint8 (N, size, size, 3)."""
     crop = params.preprocess.crop
     models, notice = (detector_models.installed(), detector_models.NOTICE) if crop == "face" else ({}, "")
-    return Card(params.dataset.labels, params.dataset.names, crop, seen(pictures), models, notice)
+    return Card(params.dataset.labels, params.dataset.names, crop, seen(images), models, notice)
 
 
-def seen(pictures: Pixels) -> Seen:
+def seen(images: Pixels) -> Seen:
     """Measure what the training images were like; of very many, a sample spread evenly over them."""
     index = manifest.read(Path("data/processed/train/index.csv"))
     width, height = index["width"], index["height"]
     aspect = width / height
-    rows = np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_MEASURED)).round().astype(int)
-    looks = [asdict(Look.of(pictures[row])) for row in rows]
+    rows = np.linspace(0, len(images) - 1, min(len(images), MOST_MEASURED)).round().astype(int)
+    looks = [asdict(Look.of(images[row])) for row in rows]
     return Seen(
         width=(int(width.min()), int(width.max())),
         height=(int(height.min()), int(height.max())),

@@ -1,4 +1,4 @@
-"""Check that data/raw is what params.yaml expects, and list its pictures in data/manifest.csv."""
+"""Check that data/raw is what params.yaml expects, and list its images in data/manifest.csv."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ def main() -> None:
     params = Params.load()
     dataset, preprocess = params.dataset, params.preprocess
     findings = checks.Findings()
-    found = checks.find_pictures(RAW, dataset.labels, findings)
+    found = checks.find_images(RAW, dataset.labels, findings)
     test_labels = RAW / TEST_LABELS
     if test_labels.exists():
         found = checks.add_test_labels(found, test_labels, dataset.labels, findings)
@@ -49,7 +49,7 @@ def main() -> None:
     write_json(
         Path("metrics/verify.json"),
         {
-            "pictures": len(found),
+            "images": len(found),
             **{split: counts[split] for split in SPLITS},
             "test_balance": checks.NOT_KNOWN if checks.NOT_KNOWN in counts["test"] else "known",
             "warnings": {kind: len(lines) for kind, lines in findings.warnings.items()},

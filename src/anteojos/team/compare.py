@@ -18,7 +18,7 @@ MARK = "<!-- written by make compare -->"
 def main() -> None:
     """Write the comparison with the commit that is named on the command line: report.md and plots."""
     base = revision(sys.argv[1])
-    # Of another comparison, pictures would be left in it.
+    # Of another comparison, images would be left in it.
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     text = report(base) if base else f"{MARK}\nA new branch: nothing was there before to compare with.\n"
@@ -59,7 +59,7 @@ def drawn(base: str) -> str:
         print(error, file=sys.stderr)
         return "No plots: DVC could not draw them; the log says why."
     if list(PLOTS.rglob("*.png")):
-        return f"Plots: `{PLOTS}/index.html`, and the pictures in `{PLOTS}/static`."
+        return f"Plots: `{PLOTS}/index.html`, and the images in `{PLOTS}/static`."
     return "No plots: their data are neither here nor in a remote."
 
 

@@ -25,16 +25,16 @@ class Difference:
     probability: float | None = None
 
 
-def between(committed: Path, reproduced: Path, pictures: list[Path]) -> Difference:
+def between(committed: Path, reproduced: Path, images: list[Path]) -> Difference:
     """Return by how much two files of the same name with different bytes differ.
 
-    The probabilities of two models are those of `pictures`, files of uint8 (N, size, size, 3).
+    The probabilities of two models are those of `images`, files of uint8 (N, size, size, 3).
     """
     match committed.suffix:
         case ".tflite":
             return _of_probabilities(
                 *(
-                    np.concatenate([Classifier.load(model).probabilities(np.load(file)) for file in pictures])
+                    np.concatenate([Classifier.load(model).probabilities(np.load(file)) for file in images])
                     for model in (committed, reproduced)
                 )
             )
@@ -57,12 +57,12 @@ def between(committed: Path, reproduced: Path, pictures: list[Path]) -> Differen
 
 def _of_probabilities(committed: Any, reproduced: Any) -> Difference:
     most = float(np.abs(committed - reproduced).max(initial=0))
-    return Difference(f"probabilities of {len(committed)} pictures differ by at most {most:.1e}", most)
+    return Difference(f"probabilities of {len(committed)} images differ by at most {most:.1e}", most)
 
 
 def _of_predictions(committed: pd.DataFrame, reproduced: pd.DataFrame) -> Difference:
     if list(committed["file"]) != list(reproduced["file"]):
-        return Difference("other pictures", probability=1.0)
+        return Difference("other images", probability=1.0)
     labels = int((committed["label"] != reproduced["label"]).sum())
     found = _of_probabilities(committed["probability"].to_numpy(), reproduced["probability"].to_numpy())
     return Difference(f"{found.text}, and {labels} labels", found.probability)
@@ -92,8 +92,8 @@ def _weights(model: Path) -> dict[str, Any]:
 def _pixels(file: Path) -> Any:
     if file.suffix == ".npy":
         return np.load(file, mmap_mode="r")
-    with Image.open(file) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def _of_pixels(committed: Any, reproduced: Any) -> Difference:

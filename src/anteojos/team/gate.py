@@ -59,9 +59,9 @@ def main() -> None:
 def fell(here: Accuracy, before: Accuracy) -> bool:
     """Return whether an accuracy is below the interval of the previous one.
 
-    The interval says where the accuracy before may well have lain with other pictures of the kind; below it, bad luck
-    is no likely reason. Both are of the same pictures as a rule, so that the new one's own interval says nothing more:
-    to wait until the two intervals part would let a fall from 0.85 to 0.60 of 40 pictures pass. Several small falls
+    The interval says where the accuracy before may well have lain with other images of the kind; below it, bad luck
+    is no likely reason. Both are of the same images as a rule, so that the new one's own interval says nothing more:
+    to wait until the two intervals part would let a fall from 0.85 to 0.60 of 40 images pass. Several small falls
     pass one by one; compared with the last release (BASE=v1.0.0) they are seen.
     """
     return here.accuracy < before.accuracy_low

@@ -26,7 +26,7 @@ METRICS, PLOTS, TEST = Path("metrics"), Path("metrics/plots"), Path("data/proces
 PREDICTIONS = Path("data/predictions.csv")
 CHARTS = ("accuracy", "loss", "confusion", "roc", "calibration")
 SHEETS = ("samples", "leak", "mistakes", "attention")
-MOST_ROWS = 200  # of the test set: each brings its picture into the page
+MOST_ROWS = 200  # of the test set: each brings its image into the page
 # Vega-Lite's version in the templates of DVC, by their $schema.
 _VEGA_LITE = "5.21"
 
@@ -131,7 +131,7 @@ def summary(network: str, validate: Mapping[str, Any], border: Mapping[str, Any]
 
 def charts() -> dict[str, str]:
     """Draw the charts of dvc.yaml as DVC fills its templates in, as data URIs of SVG by their names."""
-    with tempfile.TemporaryDirectory() as folder:  # DVC copies the pictures that it shows
+    with tempfile.TemporaryDirectory() as folder:  # DVC copies the images that it shows
         found = json.loads(dvc("plots", "show", "--json", "--out", folder))["data"]
     missing = [name for name in CHARTS if not found.get(name)]
     if missing:
@@ -160,11 +160,11 @@ def _drawn(chart: dict[str, Any]) -> str:
 
 
 def predictions(labels: tuple[str, str]) -> list[Predicted]:
-    """Read the labels of the test pictures, the first MOST_ROWS, with the pictures as the network saw them."""
+    """Read the labels of the test images, the first MOST_ROWS, with the images as the network saw them."""
     with PREDICTIONS.open(encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     actual = manifest.read(TEST / "index.csv", ("file", "label"))["label"]
-    pictures = np.load(TEST / "images.npy", mmap_mode="r")
+    images = np.load(TEST / "images.npy", mmap_mode="r")
     return [
         Predicted(
             row["file"].removeprefix("test/"),
@@ -173,7 +173,7 @@ def predictions(labels: tuple[str, str]) -> list[Predicted]:
             row["warning"],
             actual[number],
             row["label"] != actual[number] if actual[number] in labels else None,
-            _thumbnail(pictures[number]),
+            _thumbnail(images[number]),
         )
         for number, row in enumerate(rows[:MOST_ROWS])
     ]

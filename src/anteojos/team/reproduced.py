@@ -73,16 +73,16 @@ def bring_outputs(clone: Path) -> None:
 
 
 def reproduce(clone: Path, committed: Path) -> None:
-    """Run the whole pipeline in `clone`, with drawn faces drawn anew, and other pictures as they were committed."""
+    """Run the whole pipeline in `clone`, with drawn faces drawn anew, and other images as they were committed."""
     command = ["dvc", "repro", "--force", "--no-run-cache"]
     if Params.load(clone / "params.yaml").dataset.source != "sample":
-        pictures = Path("data/raw")
-        if not (committed / pictures).exists():
+        images = Path("data/raw")
+        if not (committed / images).exists():
             raise InputError(
-                "the pictures that dvc.lock names are neither in DVC's cache nor in the remote",
+                "the images that dvc.lock names are neither in DVC's cache nor in the remote",
                 advice="Bring them with `dvc pull`, or run `dvc repro`, then try again.",
             )
-        shutil.copytree(committed / pictures, clone / pictures)
+        shutil.copytree(committed / images, clone / images)
         command += ["--downstream", "verify"]
     run(*command, cwd=clone, show=True)
 
@@ -92,7 +92,7 @@ def compare(committed: Path, reproduced: Path) -> Iterator[tuple[str, difference
 
     A file that the committed side lacks is only known by its checksum.
     """
-    pictures = [reproduced / "data/processed" / split / "images.npy" for split in ("validate", "test")]
+    images = [reproduced / "data/processed" / split / "images.npy" for split in ("validate", "test")]
     locks = [
         yaml.safe_load((checkout / "dvc.lock").read_text("utf-8"))["stages"] for checkout in (committed, reproduced)
     ]
@@ -103,13 +103,13 @@ def compare(committed: Path, reproduced: Path) -> Iterator[tuple[str, difference
         elif not (committed / path).exists():
             yield path, differences.Difference("another checksum; the committed one is not here")
         elif (committed / path).is_dir():
-            yield from compare_folders(committed, reproduced, path, pictures)
+            yield from compare_folders(committed, reproduced, path, images)
         else:
-            yield path, differences.between(committed / path, reproduced / path, pictures)
+            yield path, differences.between(committed / path, reproduced / path, images)
 
 
 def compare_folders(
-    committed: Path, reproduced: Path, path: str, pictures: list[Path]
+    committed: Path, reproduced: Path, path: str, images: list[Path]
 ) -> Iterator[tuple[str, differences.Difference | None]]:
     """Yield the files of a folder with what differs in them; files that are the same are left out."""
     sides = (committed, reproduced)
@@ -119,7 +119,7 @@ def compare_folders(
         if missing:
             yield file, differences.Difference(f"not among those {missing[0]}")
         elif (committed / file).read_bytes() != (reproduced / file).read_bytes():
-            yield file, differences.between(committed / file, reproduced / file, pictures)
+            yield file, differences.between(committed / file, reproduced / file, images)
 
 
 def report(found: dict[str, differences.Difference | None]) -> int:

@@ -1,0 +1,361 @@
+"""The audit finds the label where it was put, and nowhere else."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from anteojos.evaluation import leak
+from anteojos.images import class_folders
+from anteojos.runtime.errors import InputError
+from anteojos.sources import archive, drawing
+
+COUNTS = {split: {"glasses": n, "noglasses": n} for split, n in (("train", 52), ("validate", 20))}
+Images = npt.NDArray[np.uint8]
+
+
+def noise(n: int, size: int = 32, seed: int = 0) -> Images:
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+
+
+def labels_of(n: int, first: int | None = None) -> npt.NDArray[np.str_]:
+    """Labels in no order, `first` of them "a"; half, unless told otherwise."""
+    first = n // 2 if first is None else first
+    return np.random.default_rng(9).permutation(["a"] * first + ["b"] * (n - first))
+
+
+def planted(images: Images, labels: npt.NDArray[np.str_], rows: slice, columns: slice) -> Images:
+    images = images.copy()
+    for image, label in zip(images, labels, strict=True):
+        if label == "a":
+            image[rows, columns] //= 4
+    return images
+
+
+def refitted(features: Any, labels: Any, penalty: float) -> npt.NDArray[np.float64]:
+    """What a ridge regression with an intercept, fitted anew to all images but one, foretells of that one."""
+    foretold = []
+    for left_out in range(len(features)):
+        others = np.arange(len(features)) != left_out
+        x, y = features[others], labels[others]
+        centred = x - x.mean(axis=0)
+        weights = np.linalg.solve(centred.T @ centred + penalty * np.eye(x.shape[1]), centred.T @ (y - y.mean(axis=0)))
+        foretold.append(y.mean(axis=0) + (features[left_out] - x.mean(axis=0)) @ weights)
+    return np.array(foretold)
+
+
+@pytest.mark.parametrize("columns", [3, 12, 30])
+@pytest.mark.parametrize("penalty", [1e-2, 1.0, 300.0])
+def test_leaving_one_out_in_closed_form_is_refitting_without_it(columns: int, penalty: float) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(5, 1, (12, columns)) * rng.uniform(0.1, 3, columns)
+    labels = np.where(labels_of(12, first=4) == "a", 1.0, -1.0)[:, np.newaxis]
+    found = leak._left_out(*leak._factorised(features), labels, penalty)
+    np.testing.assert_allclose(found, refitted(features, labels, penalty), atol=1e-8)
+
+
+def test_the_penalty_is_the_one_that_foretells_best() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.where(labels_of(20) == "a", 1.0, -1.0)[:, np.newaxis]
+    features = rng.normal(size=(20, 6)) + 0.6 * labels
+    mean_square = ((features - features.mean(axis=0)) ** 2).sum() / 20
+    tried = [refitted(features, labels, penalty * mean_square) for penalty in np.logspace(-3, 3, 7)]
+    best = min(tried, key=lambda foretold: float(((labels - foretold) ** 2).mean()))
+    others = (labels.sum() - labels) / 19
+    np.testing.assert_allclose(leak.scores(features, labels), best - others, atol=1e-8)
+
+
+def test_features_that_are_no_help_score_nothing() -> None:
+    labels = np.where(labels_of(20) == "a", 1.0, -1.0)[:, np.newaxis]
+    for features in (np.ones((20, 3)), np.zeros((20, 1)), np.random.default_rng(0).normal(size=(20, 3))):
+        assert not leak.scores(features, labels).any()
+
+
+def test_each_labelling_is_scored_as_if_it_were_alone() -> None:
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(16, 5))
+    labels = np.stack([np.where(rng.permutation(16) < 6, 1.0, -1.0) for _ in range(8)], axis=1)
+    alone = [leak.scores(features, column[:, np.newaxis]) for column in labels.T]
+    assert len({column.any() for column in alone}) == 2
+    np.testing.assert_allclose(leak.scores(features, labels), np.concatenate(alone, axis=1), atol=1e-12)
+
+
+def test_scores_follow_neither_the_origin_nor_the_scale_nor_the_axes_of_the_features() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.where(labels_of(24) == "a", 1.0, -1.0)[:, np.newaxis]
+    features = rng.normal(size=(24, 6)) + labels / 2
+    turned, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    expected = leak.scores(features, labels)
+    assert expected.any()
+    for same in (features + 7, features * 100, features @ turned):
+        np.testing.assert_allclose(leak.scores(same, labels), expected, atol=1e-8)
+
+
+def test_the_names_and_the_order_of_the_classes_do_not_matter() -> None:
+    labels = labels_of(40)
+    images = planted(noise(40), labels, slice(0, 3), slice(10, 20))
+    probe = leak.border_probe(images, labels)
+    assert leak.border_probe(images, labels == "a") == probe
+    assert leak.border_probe(images, np.where(labels == "a", 7, 3)) == probe
+    assert probe.verdict == "leak"
+
+
+def test_what_is_planted_in_the_border_is_found() -> None:
+    labels = labels_of(60)
+    probe = leak.border_probe(planted(noise(60, 64), labels, slice(0, 6), slice(20, 40)), labels)
+    assert probe == leak.Probe(accuracy=1.0, chance=0.5, p_value=1 / 1001, n=60, verdict="leak")
+
+
+@pytest.mark.parametrize("size", [32, 48, 160, 167])
+@pytest.mark.parametrize("border", [4, 10, 22, 23, 40, 66, 72])
+def test_what_is_planted_in_the_middle_is_not_looked_at(size: int, border: int) -> None:
+    images = noise(4, size)
+    # One pixel that is partly in the border may be seen.
+    inside = slice(-(-size * border // 160), size - -(-size * border // 160))
+    changed = images.copy()
+    changed[:, inside, inside] = 255 - images[:, inside, inside]
+    np.testing.assert_array_equal(leak.border_values(changed, border), leak.border_values(images, border))
+    for name in ("position_rows", "position_columns", "corners"):
+        one, other = (
+            leak.probes(i, ["a", "a", "b", "b"], {}, border=border, permutations=9) for i in (images, changed)
+        )
+        assert one[name] == other[name]
+
+
+@pytest.mark.parametrize("border", [4, 22, 30, 72])
+def test_all_sides_of_the_border_are_looked_at(border: int) -> None:
+    images = np.zeros((5, 160, 160, 3), np.uint8)
+    at = border // 2
+    for image, place in zip(images, ((at, 80), (159 - at, 80), (80, at), (80, 159 - at)), strict=False):
+        image[place[0] - 1 : place[0] + 2, place[1] - 1 : place[1] + 2] = 255
+    values = leak.border_values(images, border)
+    assert (values.max(axis=1)[:4] > 0).all()
+    assert values[4].max() == 0
+
+
+def test_luck_is_never_called_rarer_than_it_was_counted() -> None:
+    labels = labels_of(40)
+    images = planted(noise(40), labels, slice(0, 3), slice(10, 20))
+    assert leak.border_probe(images, labels, permutations=19).p_value == 1 / 20
+    assert leak.border_probe(images, labels, permutations=19).verdict == "none"
+    assert leak.border_probe(images, labels, permutations=199).verdict == "leak"
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict"),
+    [({}, "leak"), ({"accuracy": 1.0}, "none"), ({"p_value": 1 / 1001}, "none"), ({"p_value": 0.001}, "leak")],
+)
+def test_a_leak_is_above_one_limit_and_below_the_other(limits: dict[str, float], verdict: str) -> None:
+    labels = labels_of(40)
+    images = planted(noise(40), labels, slice(0, 3), slice(10, 20))
+    assert leak.border_probe(images, labels, **limits).verdict == verdict
+
+
+def test_random_labels_are_called_a_leak_in_at_most_5_of_100_seeds() -> None:
+    probes = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        # Blotches, not single pixels: neighbours in an image are alike.
+        images = rng.integers(0, 256, (24, 8, 8, 3), dtype=np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+        labels = rng.permutation(["a"] * 12 + ["b"] * 12)
+        probes.append(leak.border_probe(images, labels, permutations=300))
+    assert sum(probe.verdict == "leak" for probe in probes) <= 5
+    # The p-value means what it says: 5 of 100 by luck at 0.05, and rarely more than 10.
+    assert sum(probe.p_value < 0.05 for probe in probes) <= 10
+
+
+def test_of_very_many_images_a_sample_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leak, "MOST_IMAGES", 40)
+    labels = labels_of(200)
+    images = planted(noise(200), labels, slice(0, 3), slice(10, 20))
+    chosen = leak.sample(200)
+    assert len(set(chosen)) == 40
+    assert list(chosen) == sorted(chosen)
+    probe = leak.border_probe(images, labels)
+    assert (probe.n, probe.verdict) == (40, "leak")
+    assert probe == leak.border_probe(images[chosen], labels[chosen])
+    assert list(leak.sample(40)) == list(range(40))
+
+
+def test_views_of_a_memory_map_are_as_good_as_an_array(tmp_path: Path) -> None:
+    labels = labels_of(20)
+    np.save(tmp_path / "images.npy", noise(20))
+    views = list(np.load(tmp_path / "images.npy", mmap_mode="r"))
+    assert leak.probes(views, labels, {}, permutations=50) == leak.probes(noise(20), labels, {}, permutations=50)
+
+
+def test_a_class_of_few_is_no_leak_by_being_few_and_found_where_it_leaks() -> None:
+    labels = labels_of(100, first=12)
+    probe = leak.border_probe(noise(100), labels)
+    assert (probe.accuracy < 0.6, probe.verdict) == (True, "none")
+    probe = leak.border_probe(planted(noise(100), labels, slice(0, 3), slice(10, 20)), labels)
+    assert (probe.accuracy > 0.95, probe.verdict) == (True, "leak")
+
+
+@pytest.mark.parametrize("labels", [["a"] * 6, ["a"] * 5 + ["b"], ["a", "a", "b", "b", "c", "c"], []])
+def test_it_takes_two_classes_of_two(labels: list[str]) -> None:
+    with pytest.raises(InputError, match="takes two images or more of each; found "):
+        leak.border_probe(noise(len(labels)), labels)
+
+
+N = 48
+LABELS = labels_of(N)
+FIRST = LABELS == "a"
+RNG = np.random.default_rng(4)
+HARMLESS: dict[str, Any] = {
+    "width": RNG.integers(158, 163, N),
+    "height": np.full(N, 155),
+    "bytes": RNG.integers(5000, 9000, N),
+    "quantisation": RNG.choice(["JPEG 75", "JPEG 90"], N),
+}
+TELLING: dict[str, Any] = {
+    "width": np.where(FIRST, 160, 161),
+    # Between two parts of the other class: no straight line tells them apart.
+    "height": np.where(FIRST, 155, RNG.choice([154, 156], N)),
+    "bytes": np.where(FIRST, RNG.integers(8000, 8100, N), RNG.choice([5000, 9000], N) + RNG.integers(0, 900, N)),
+    "quantisation": np.where(FIRST, "JPEG 75", RNG.choice([f"JPEG {quality}" for quality in range(80, 90)], N)),
+}
+
+
+@pytest.mark.parametrize("telling", [None, *TELLING])
+def test_what_the_files_give_away_is_named_and_nothing_else(telling: str | None) -> None:
+    files = {**HARMLESS, **({telling: TELLING[telling]} if telling else {})}
+    found = leak.probes(noise(N), LABELS, files)
+    assert list(found) == ["border", "position_rows", "position_columns", "corners", *HARMLESS]
+    assert [name for name, probe in found.items() if probe.verdict == "leak"] == ([telling] if telling else [])
+    assert {probe.n for probe in found.values()} == {N}
+    if telling != "height":
+        # The same for all: half are guessed rightly, as any luck does.
+        assert (found["height"].accuracy, found["height"].p_value) == (0.5, 1.0)
+
+
+def test_a_thing_of_many_values_is_no_label() -> None:
+    files = {"bytes": np.arange(N), "quantisation": [f"JPEG {n}" for n in range(N)], "ratio": np.linspace(0, 1, N)}
+    assert {probe.verdict for probe in leak.probes(noise(N), LABELS, files).values()} == {"none"}
+
+
+def test_where_a_face_stands_on_its_canvas_is_found_in_the_rows_or_in_the_columns() -> None:
+    canvas = np.full((N, 64, 64, 3), 255, np.uint8)
+    for image, first, face in zip(canvas, FIRST, noise(N, 50), strict=True):
+        image[(4 if first else 7) :, 5:55][:50] = face
+    found = leak.probes(canvas, LABELS, {})
+    assert found["position_rows"].verdict == found["border"].verdict == "leak"
+    turned = leak.probes(canvas.transpose(0, 2, 1, 3), LABELS, {})
+    assert turned["position_columns"] == found["position_rows"]
+
+
+@pytest.mark.parametrize("rows", [slice(4), slice(-4, None)])
+@pytest.mark.parametrize("columns", [slice(4), slice(-4, None)])
+def test_the_colour_of_a_corner_is_seen_where_grey_does_not_tell(rows: slice, columns: slice) -> None:
+    images = noise(N, 32) // 4 + 90
+    images[FIRST, rows, columns] = (200, 90, 90)
+    images[~FIRST, rows, columns] = (123, 130, 88)  # as grey as the other
+    found = leak.probes(images, LABELS, {}, border=20)
+    assert [name for name, probe in found.items() if probe.verdict == "leak"] == ["corners"]
+
+
+def test_several_probes_are_judged_by_the_luck_of_the_best() -> None:
+    # Of 30 things that mean nothing one alone looks telling now and then; together they know that they are many.
+    rng = np.random.default_rng(5)
+    files = {f"thing {number}": rng.integers(0, 4, N) for number in range(30)}
+    alone = [leak.probes(noise(N), LABELS, {name: values})[name].p_value for name, values in files.items()]
+    together = leak.probes(noise(N), LABELS, files)
+    assert min(alone) < 0.1
+    assert min(together[name].p_value for name in files) > 0.3
+
+
+def leaking(*names: str, accuracy: float = 0.987) -> dict[str, leak.Probe]:
+    every = ("border", "position_rows", "position_columns", "corners", "width", "height", "bytes", "quantisation")
+    told, untold = leak.Probe(accuracy, 0.5, 0.000999, 144, "leak"), leak.Probe(0.5, 0.5, 1.0, 144, "none")
+    return {name: told if name in names else untold for name in every}
+
+
+def test_what_was_found_is_said_in_a_paragraph() -> None:
+    names = ("con lentes", "sin lentes")
+    assert leak.explain(leaking(), names, 22, "none", faces=True) == ()
+    (paragraph,) = leak.explain(leaking("border", "position_rows"), names, 22, "none", faces=True)
+    for words in (
+        "from the outer 22 of 160 px alone, con lentes and sin lentes are classified with an accuracy of 0.987 "
+        "(chance 0.5, p = 0.001, n = 144)",
+        "Then an accuracy of about 0.99 on images of this dataset, including validate and test, does not show",
+        "Set `preprocess.crop: face` in params.yaml",
+    ):
+        assert words in paragraph
+    drawn = leak.explain(leaking("border"), names, 22, "none", faces=True, image="leak.png")[0]
+    assert "n = 144); leak.png shows how. A" in drawn
+
+
+@pytest.mark.parametrize(
+    ("crop", "faces", "advice"),
+    [
+        ("none", True, "Set `preprocess.crop: face` in params.yaml"),
+        ("none", False, "Find out what it is, and crop the images to their subject"),
+        ("face", True, "`preprocess.crop: face` did not remove it"),
+        ("face", False, "`preprocess.crop: face` did not remove it"),
+    ],
+)
+def test_the_advice_fits_the_images(crop: Any, faces: bool, advice: str) -> None:
+    (paragraph,) = leak.explain(leaking("border"), ("cats", "dogs"), 22, crop, faces)
+    assert advice in paragraph
+    assert ("Set `preprocess.crop: face`" in paragraph) == (crop == "none" and faces)
+    assert "panel" not in paragraph
+
+
+def test_what_the_network_sees_is_told_from_what_only_the_files_show() -> None:
+    names = ("con lentes", "sin lentes")
+    (paragraph,) = leak.explain(leaking("position_columns"), names, 22, "face", faces=True)
+    assert paragraph.startswith("position_columns predicts the label with an accuracy of 0.987")
+    assert "A network can see it" in paragraph
+    border, files = leak.explain(leaking("border", "corners", "width", "bytes"), names, 22, "none", faces=True)
+    assert "without the face" in border
+    assert files.startswith("width predicts the label with")
+    assert "; bytes predicts the label with" in files
+    assert "corners" not in files
+    assert "A network does not see this" in files
+
+
+def probed(folder: Path, crop: Any, size: int = 160, **limits: Any) -> dict[str, leak.Probe]:
+    files, labels = class_folders.find(folder)
+    images, facts = class_folders.read(files, size, crop)
+    return leak.probes(images, labels, facts, **limits)
+
+
+@pytest.fixture(scope="session", params=[2024, 7, 11])
+def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    drawing.draw_dataset(folder, request.param, COUNTS)
+    return folder
+
+
+def test_the_printed_label_of_drawn_faces_is_found_and_gone_from_aligned_faces(drawn: Path) -> None:
+    whole = probed(drawn, "none")
+    assert (whole["border"].accuracy >= 0.9, whole["border"].verdict, whole["border"].n) == (True, "leak", 144)
+    assert {whole[name].verdict for name in ("width", "height", "bytes", "quantisation")} == {"none"}
+    aligned = probed(drawn, "face")
+    assert {probe.verdict for probe in aligned.values()} == {"none"}
+    assert aligned["border"].accuracy <= 0.65
+
+
+def test_small_images_of_drawn_faces_are_probed_as_well(drawn: Path) -> None:
+    assert probed(drawn, "none", 48)["border"].verdict == "leak"
+    assert {probe.verdict for probe in probed(drawn, "face", 48).values()} == {"none"}
+
+
+@pytest.mark.shared
+def test_the_printed_label_of_the_real_images_is_found_and_gone_from_aligned_faces(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    archive.import_dataset(str(shared_data / "glasses-noglasses.zip"), tmp_path, sha256=None, max_bytes=10**8)
+    whole = probed(tmp_path, "none")
+    assert whole["border"].accuracy >= 0.9
+    assert [name for name, probe in whole.items() if probe.verdict == "leak"] == [
+        "border",
+        "position_rows",
+        "position_columns",
+        "corners",
+    ]
+    aligned = probed(tmp_path, "face")
+    assert aligned["border"].accuracy <= 0.65
+    assert {probe.verdict for probe in aligned.values()} == {"none"}

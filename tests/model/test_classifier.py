@@ -1,0 +1,398 @@
+"""The model as people use it."""
+
+import doctest
+import inspect
+import io
+import json
+import pickle
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anteojos.images import detector_models, faces
+from anteojos.images.decoding import ImageError
+from anteojos.model import classifier as classifier_module
+from anteojos.model.classifier import Classifier, NoFaceError, Prediction
+from anteojos.model.metadata import Card
+from anteojos.model.statistics import Seen
+from anteojos.params import Params
+from anteojos.runtime.errors import InputError
+from tests.conftest import ROOT, SEEN, Photographs, drawn_eyes, drawn_face, face_card, without_card
+
+
+@pytest.fixture(scope="module")
+def classifier(face_model: Path) -> Classifier:
+    """A classifier of faces."""
+    return Classifier.load(face_model)
+
+
+def test_a_classifier_tells_the_classes_apart(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    classifier = Classifier.load(model)
+    assert classifier.size == 48
+    assert classifier.card == Card(("bright", "dark"), ("hell", "dunkel"), "none", SEEN, {})
+    bright, dark = (classifier(path) for path in bright_and_dark)
+    assert (bright.label, bright.name, bright.face) == ("bright", "hell", None)
+    assert (dark.label, dark.name, dark.face) == ("dark", "dunkel", None)
+    assert dark.first_class_probability < 0.5 < bright.first_class_probability
+
+
+def test_the_probability_is_that_of_the_label(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    classifier = Classifier.load(model)
+    bright, dark = (classifier(path) for path in bright_and_dark)
+    assert bright.probability == bright.first_class_probability
+    assert dark.probability == 1 - dark.first_class_probability
+    # With another threshold, the probability of the label may be below one half.
+    other = classifier(bright_and_dark[1], threshold=0.0)
+    assert (other.label, other.probability) == ("bright", dark.first_class_probability)
+
+
+def test_a_prediction_has_a_warning_if_it_is_uncertain(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    classifier = Classifier.load(model)
+    for path, label, name in zip(bright_and_dark, ("bright", "dark"), ("hell", "dunkel"), strict=True):
+        data = path.read_bytes()
+        first = classifier(data).first_class_probability
+        sure = first if label == "bright" else 1 - first
+        assert classifier(data, uncertain=(0.5, 0.5)) == Prediction(label, name, sure, first, "", None)
+        assert classifier(data, uncertain=(0, 1)) == Prediction(label, name, sure, first, "uncertain", None)
+    assert classifier(data, threshold=first).label == "bright"
+
+
+# --- faces
+
+
+def test_the_faces_of_a_photograph_are_labelled_from_left_to_right(
+    classifier: Classifier, photographs: Photographs
+) -> None:
+    dark, bright = classifier.faces(photographs.two)
+    assert (dark.label, bright.label) == ("dark", "bright")
+    for found, seed, size, corner in ((dark, 3, 200, (40, 60)), (bright, 4, 280, (340, 20))):
+        assert found.face is not None
+        eyes = drawn_eyes(seed, size) + corner
+        assert np.abs(np.array(found.face.eyes) - eyes).max() < 0.12 * np.linalg.norm(eyes[1] - eyes[0])
+        with Image.open(photographs.two) as image:
+            seen = faces.prepare(image.convert("RGB"), 48, found.face)
+        assert found.first_class_probability == classifier.probabilities(seen[np.newaxis])[0]
+    assert classifier.faces(photographs.none) == []
+
+
+def test_a_call_labels_the_largest_face(classifier: Classifier, photographs: Photographs) -> None:
+    assert classifier(photographs.two) == classifier.faces(photographs.two)[1]
+    assert classifier([photographs.two, photographs.small]) == [
+        classifier(photographs.two),
+        classifier(photographs.small),
+    ]
+
+
+def test_an_image_without_a_face_is_an_error_that_names_it(classifier: Classifier, photographs: Photographs) -> None:
+    with pytest.raises(NoFaceError, match=r"none\.png: no face found"):
+        classifier(photographs.none)
+    with pytest.raises(NoFaceError, match=r"^no face found"):
+        classifier(photographs.none.read_bytes())
+    with pytest.raises(ImageError):
+        classifier([photographs.two, photographs.none])
+
+
+def test_the_whole_image_is_labelled_where_asked_for(classifier: Classifier, photographs: Photographs) -> None:
+    whole = classifier(photographs.none, whole=True)
+    with Image.open(photographs.none) as image:
+        seen = np.asarray(image.resize((48, 48), Image.Resampling.BILINEAR))
+    assert whole.face is None
+    assert whole.first_class_probability == classifier.probabilities(seen[np.newaxis])[0]
+    assert classifier(photographs.two, whole=True).face is None
+
+
+def test_a_face_that_is_cut_out_already_is_labelled_as_a_whole(
+    classifier: Classifier, photographs: Photographs
+) -> None:
+    with Image.open(photographs.two) as image:
+        cut = faces.cut_face(image, classifier.faces(photographs.two)[0].face.box, margin=0.2)
+    assert classifier(cut, whole=True).label == "dark"
+
+
+def test_a_model_of_whole_images_finds_no_faces(model: Path, photographs: Photographs) -> None:
+    classifier = Classifier.load(model)
+    assert classifier(photographs.two).face is None
+    with pytest.raises(InputError, match=r"trained on whole images.*\n.*classifier\(image\)"):
+        classifier.faces(photographs.two)
+
+
+def test_a_model_of_whole_images_needs_no_detector(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier_module, "Detector", None)
+    assert Classifier.load(model)(Image.new("RGB", (80, 60))).label == "dark"
+
+
+def test_faces_are_found_with_the_detector_of_the_model_s_file(
+    face_model: Path, photographs: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector_models, "find_spec", lambda name: None)
+    detector_models.installed.cache_clear()
+    assert len(Classifier.load(face_model).faces(photographs.two)) == 2
+
+
+def test_a_photograph_s_faces_are_the_same_in_whatever_form_it_comes(
+    classifier: Classifier, photographs: Photographs
+) -> None:
+    with Image.open(photographs.two) as image:
+        image.load()
+    given: list[Any] = [str(photographs.two), photographs.two.read_bytes(), image, np.asarray(image)]
+    expected = classifier.faces(photographs.two)
+    assert [classifier.faces(each) for each in given] == [expected] * 4
+
+
+def test_a_face_of_a_turned_photograph_is_found(classifier: Classifier, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    drawn_face(3, 300).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    (found,) = classifier.faces(tmp_path / "turned.png")
+    assert found.face == classifier(drawn_face(3, 300)).face
+
+
+def test_a_small_face_has_a_warning(classifier: Classifier, photographs: Photographs) -> None:
+    (found,) = classifier.faces(photographs.small, uncertain=(0.5, 0.5))
+    assert found.face is not None
+    assert found.warning == f"small face ({found.face.width:.0f} px)"
+    assert [each.warning for each in classifier.faces(photographs.two, uncertain=(0.5, 0.5))] == ["", ""]
+    assert [each.warning for each in classifier.faces(photographs.two, uncertain=(0, 1))] == ["uncertain"] * 2
+
+
+def test_a_face_unlike_those_of_the_training_has_a_warning(face_model: Path, photographs: Photographs) -> None:
+    seen = Seen(SEEN.width, SEEN.height, SEEN.aspect, (0.9, 0.95), SEEN.contrast, SEEN.sharpness)
+    classifier = Classifier(face_model.read_bytes(), face_card(seen))
+    assert {each.warning for each in classifier.faces(photographs.two, uncertain=(0.5, 0.5))} == {
+        "darker than the training images"
+    }
+
+
+def test_threads_may_share_a_classifier_of_faces(classifier: Classifier, photographs: Photographs) -> None:
+    expected = classifier.faces(photographs.two)
+    with ThreadPoolExecutor(4) as executor:
+        assert list(executor.map(classifier.faces, [photographs.two] * 12)) == [expected] * 12
+
+
+def test_a_pickled_classifier_finds_the_same(classifier: Classifier, photographs: Photographs) -> None:
+    copy = pickle.loads(pickle.dumps(classifier))
+    assert copy.card == classifier.card
+    assert copy.faces(photographs.two) == classifier.faces(photographs.two)
+
+
+# --- all models
+
+
+def test_a_whole_image_of_another_size_has_a_warning(model: Path) -> None:
+    card = Card(
+        ("bright", "dark"),
+        ("hell", "dunkel"),
+        "none",
+        Seen((155, 160), (155, 156), (1.0, 160 / 155), SEEN.brightness, SEEN.contrast, SEEN.sharpness),
+        {},
+    )
+    classifier = Classifier(without_card(model), card)
+    assert classifier(Image.new("RGB", (160, 155), "white")).warning == ""
+    size = "640 × 480 px, trained on 155 to 160 × 155 to 156 px"
+    assert classifier(Image.new("RGB", (640, 480), "white"), uncertain=(0.5, 0.5)).warning == size
+
+
+def test_what_is_uncertain_by_default_is_so_everywhere() -> None:
+    assert inspect.signature(Classifier.__call__).parameters["uncertain"].default == (0.2, 0.8)
+    assert Params.load(ROOT / "params.yaml").predict.uncertain == (0.2, 0.8)
+
+
+def test_an_images_probability_does_not_depend_on_the_others(model: Path) -> None:
+    classifier = Classifier.load(model)
+    images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8)
+    together = classifier.probabilities(images)
+    assert together.shape == (5,)
+    assert [classifier.probabilities(image[np.newaxis])[0] for image in images] == together.tolist()
+    assert classifier.probabilities(images[:0]).shape == (0,)
+
+
+def test_an_image_that_cannot_be_read_is_an_error_of_its_own(model: Path) -> None:
+    with pytest.raises(ImageError, match=r"not an image \(4 bytes\)"):
+        Classifier.load(model)(b"text")
+
+
+def test_a_missing_model_says_where_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none.tflite: No such file or directory\nTrain a model with `dvc repro`"):
+        Classifier.load(tmp_path / "none.tflite")
+
+
+@pytest.mark.parametrize("cut", ["no card", "no model", "not at all", "empty"])
+def test_a_file_that_is_no_model_of_ours_is_refused(model: Path, tmp_path: Path, cut: str) -> None:
+    path = tmp_path / "model.tflite"
+    whole = model.read_bytes()
+    path.write_bytes(
+        {"no card": whole[: whole.index(b"PK\x03\x04")], "no model": b"", "not at all": b"\x00" * 1000, "empty": b""}[
+            cut
+        ]
+    )
+    if cut == "no model":
+        Card(("a", "b"), ("a", "b"), "none", SEEN, {}).attach(path)
+    with pytest.raises(InputError, match=r"model.tflite: not a model of anteojos"):
+        Classifier.load(path)
+
+
+@pytest.mark.parametrize(
+    ("detector", "notice"), [({}, ""), ({"a.tflite": bytes(range(256)) * 9, "b": b""}, "© Autores\nLicencia")]
+)
+def test_the_card_survives_and_costs_the_model_nothing(
+    model: Path, tmp_path: Path, detector: dict[str, bytes], notice: str
+) -> None:
+    card = Card(
+        ("mask", "no mask"),
+        ("mit Maske", "ohne — Maske ✓"),
+        "face" if detector else "none",
+        Seen((155, 160), (9, 9), (0.1 + 0.2, 17.5), (0.0, 1.0), (1 / 3, 0.5), (0.0, 2.5)),
+        detector,
+        notice,
+    )
+    copy = tmp_path / "model.tflite"
+    copy.write_bytes(without_card(model))
+    card.attach(copy)
+    assert Card.read(copy) == card
+    image = np.full((1, 48, 48, 3), 100, np.uint8)
+    whole = Classifier(without_card(copy), card)
+    assert Classifier.load(copy).probabilities(image) == whole.probabilities(image)
+    assert Classifier.load(copy).probabilities(image) == Classifier.load(model).probabilities(image)
+
+
+def test_the_model_s_file_has_the_detector_unchanged_and_its_licence_notice(face_model: Path) -> None:
+    with zipfile.ZipFile(face_model) as attached:
+        files = {name: attached.read(name) for name in attached.namelist()}
+    assert files.pop("anteojos.json")
+    assert files.pop("face_detection/NOTICE").decode() == detector_models.NOTICE + "\n"
+    assert files == {f"face_detection/{name}": data for name, data in detector_models.installed().items()}
+
+
+def test_the_same_card_makes_the_same_bytes(model: Path, face_model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "model.tflite"
+    copy.write_bytes(without_card(model))
+    face_card().attach(copy)
+    assert copy.read_bytes() == face_model.read_bytes()
+
+
+def test_a_model_with_an_older_card_must_be_trained_again(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(without_card(model))
+    with zipfile.ZipFile(path, "a") as attached:
+        attached.writestr("anteojos.json", json.dumps({"labels": ["a", "b"], "names": ["a", "b"], "crop": "none"}))
+    with pytest.raises(InputError, match=r"of another version of anteojos: 'seen'.*\n.*must be trained again"):
+        Classifier.load(path)
+
+
+@pytest.fixture
+def forms(tmp_path: Path) -> dict[str, Any]:
+    """One image in all the forms that a classifier takes."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 60, (60, 80, 3), dtype=np.uint8))
+    path = tmp_path / "one.png"
+    image.save(path)
+    return {
+        "path": path,
+        "name": str(path),
+        "bytes": path.read_bytes(),
+        "Pillow": image,
+        "Pillow, not loaded": Image.open(path),
+        "array": np.asarray(image),
+    }
+
+
+def test_an_image_is_labelled_the_same_in_whatever_form_it_comes(model: Path, forms: dict[str, Any]) -> None:
+    classifier = Classifier.load(model)
+    expected = classifier(forms["bytes"])
+    assert expected.label == "dark"
+    assert "px" not in expected.warning
+    assert {name: classifier(image) for name, image in forms.items()} == dict.fromkeys(forms, expected)
+    many = list(forms.values())
+    assert classifier(many) == classifier(tuple(many)) == [expected] * len(forms)
+    assert classifier([]) == []
+
+
+def test_the_predictions_of_many_are_in_their_order(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    found = Classifier.load(model)([*bright_and_dark, *reversed(bright_and_dark)], threshold=0.5, uncertain=(0, 1))
+    assert [(each.label, each.warning) for each in found] == [
+        (label, "uncertain") for label in ("bright", "dark", "dark", "bright")
+    ]
+
+
+def test_an_image_of_pillow_s_is_turned_upright_and_put_on_white(model: Path) -> None:
+    classifier = Classifier.load(model)
+    on_the_side = Image.new("RGB", (60, 80), (40, 40, 40))
+    on_the_side.getexif()[0x0112] = 6
+    assert "px" not in classifier(on_the_side).warning  # 80 × 60 px, as the training images are
+    assert classifier(Image.new("RGBA", (80, 60), (0, 0, 0, 0))) == classifier(Image.new("RGB", (80, 60), "white"))
+
+
+def test_a_large_photograph_is_told_by_its_own_size(model: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (1600, 1200), (220, 220, 220)).save(file, "JPEG")
+    found = Classifier.load(model)(file.getvalue())
+    assert (found.label, found.warning) == ("bright", "1600 × 1200 px, trained on 64 to 80 × 60 px")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((60, 80, 3)), r"array of float64 \(60, 80, 3\); expected uint8 \(H, W, 3\)"),
+        (np.zeros((60, 80), np.uint8), r"array of uint8 \(60, 80\); expected"),
+        (np.zeros((1, 60, 80, 3), np.uint8), r"array of uint8 \(1, 60, 80, 3\); expected"),
+        (np.zeros((0, 80, 3), np.uint8), r"array of uint8 \(0, 80, 3\); expected"),
+        ([b"text"], r"not an image \(4 bytes\)"),
+    ],
+)
+def test_what_is_no_image_is_refused(model: Path, image: Any, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        Classifier.load(model)(image)
+
+
+def test_a_file_that_holds_no_whole_image_is_named(model: Path, forms: dict[str, Any], tmp_path: Path) -> None:
+    classifier = Classifier.load(model)
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(forms["bytes"][:5000])
+    with pytest.raises(ImageError, match=r"cut.png: truncated image"):
+        classifier(cut)
+    with Image.open(cut) as lazy, pytest.raises(ImageError, match="damaged image"):
+        classifier(lazy)
+    with pytest.raises(FileNotFoundError):
+        classifier(tmp_path / "none.png")
+    with pytest.raises(TypeError, match="int; expected a path, bytes, a Pillow image or an array"):
+        classifier(5)  # type: ignore[call-overload]
+
+
+def test_many_threads_get_the_same_as_one(model: Path) -> None:
+    classifier = Classifier.load(model)
+    images = list(np.random.default_rng(0).integers(0, 256, (40, 60, 80, 3), dtype=np.uint8))
+    alone = [classifier(image) for image in images]
+    assert len({found.probability for found in alone}) > 30
+    with ThreadPoolExecutor(8) as executor:
+        together = list(executor.map(classifier, images * 20))
+    assert together == alone * 20
+
+
+def test_the_example_in_the_docstring_works(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    copy = Path("models/model.tflite")
+    copy.parent.mkdir()
+    copy.write_bytes(without_card(model))
+    card = replace(face_card(), labels=("glasses", "noglasses"), names=("con lentes", "sin lentes"))
+    card.attach(copy)
+    drawn_face(4, 280).point(lambda value: int(min(255, value * 1.6))).save("photo.jpg")
+    (example,) = doctest.DocTestFinder(recurse=False).find(classifier_module.Classifier, globs=vars(classifier_module))
+    assert doctest.DocTestRunner().run(example) == (0, 7)
+
+
+def test_labelling_needs_no_tensorflow() -> None:
+    # Nor what else takes long to import: an image's label is wanted at once.
+    code = (
+        "import sys; from anteojos import cli; from anteojos.evaluation import annotation; "
+        "from anteojos.labelling import labelling; "
+        "from anteojos.model import classifier; from anteojos.runtime import parallel; "
+        "print([m for m in ('tensorflow', 'keras', 'pandas', 'pydantic', 'requests') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,263 @@
+"""What every stage does with errors, and what fetch does with each source."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from dvclive import Live
+from PIL import Image
+
+from anteojos.model.recipes import RECIPES, Recipe
+from anteojos.model.training import Epoch, Scores
+from anteojos.params import Params
+from anteojos.runtime import environment
+from anteojos.stages import train
+from anteojos.vocabulary import SPLITS
+from tests.conftest import ROOT
+from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
+from tests.pages import undocumented
+
+
+def run_stage(stage: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+    return subprocess.run(
+        [sys.executable, "-m", f"anteojos.stages.{stage}"],
+        cwd=folder,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def params(folder: Path, **dataset: object) -> None:
+    """Write a params.yaml for one image of each class a split."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    one_each = {"glasses": 1, "noglasses": 1}
+    values["dataset"] |= {
+        "expected": dict.fromkeys(("train", "validate", "test"), one_each),
+        "drawn": None,
+        "size": 96,
+        **dataset,
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def images(folder: Path) -> Path:
+    """Make a folder of one image of each class a split, with labels for the test split."""
+    for number, file in enumerate(
+        f"{split}/{label}.png"
+        for split in ("train/glasses", "train/noglasses", "validate/glasses", "validate/noglasses", "test")
+        for label in (("a", "b") if split == "test" else ("a",))
+    ):
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((40, 40), 50 + 10 * number).save(path)
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_fetch_draws_the_sample(tmp_path: Path) -> None:
+    params(tmp_path)
+    assert run_stage("fetch", tmp_path).returncode == 0
+    found = files(tmp_path / "data/raw")
+    assert len(found) == 7
+    assert found["test_labels.csv"].startswith(b"file,label\n")
+    assert run_stage("verify", tmp_path).returncode == 0
+    assert json.loads((tmp_path / "metrics/verify.json").read_text())["test_balance"] == "known"
+
+
+def test_fetch_brings_an_archive_and_the_labels_beside_it(tmp_path: Path) -> None:
+    source = images(tmp_path / "source")
+    (tmp_path / "labels.csv").write_text("file,label\na.png,glasses\nb.png,noglasses\n")
+    params(tmp_path, source="archive", archive="source", test_labels="labels.csv")
+    assert run_stage("fetch", tmp_path).returncode == 0
+    labels = (tmp_path / "labels.csv").read_bytes()
+    assert files(tmp_path / "data/raw") == {**files(source), "test_labels.csv": labels}
+
+
+def test_fetch_brings_what_kaggle_has_and_keeps_it_when_kaggle_is_gone(tmp_path: Path) -> None:
+    params(tmp_path, source="kaggle", kaggle=HANDLE)
+    variables = {"KAGGLE_API_ENVIRONMENT": "TEST", "KAGGLEHUB_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    with kaggle_server():
+        done = run_stage("fetch", tmp_path, **variables)
+        assert done.returncode == 0, done.stderr
+        assert files(tmp_path / "data/raw") == dataset_files()
+        params(tmp_path, source="kaggle", kaggle="someone/else/versions/1")
+        failed = run_stage("fetch", tmp_path, **variables)
+    assert failed.returncode == 1
+    assert "Kaggle dataset someone/else/versions/1: there is no such dataset or version" in failed.stderr
+    assert files(tmp_path / "data/raw") == dataset_files()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"archive": "nowhere.zip"}, "nowhere.zip"),
+        ({"archive": "source", "test_labels": "none.csv"}, "dataset.test_labels: none.csv: No such file or directory"),
+        ({"archive": "source", "sha256": "0" * 64}, "a folder has no sha256"),
+        ({"archive": "source", "max_bytes": 100}, "dataset.max_bytes"),
+    ],
+)
+def test_a_fetch_that_fails_says_so_plainly_and_leaves_data_raw(
+    tmp_path: Path, setting: dict[str, object], message: str
+) -> None:
+    images(tmp_path / "source")
+    params(tmp_path, source="archive", archive="source")
+    assert run_stage("fetch", tmp_path).returncode == 0
+    before = files(tmp_path / "data")
+    params(tmp_path, source="archive", **setting)
+    failed = run_stage("fetch", tmp_path)
+    assert failed.returncode == 1
+    assert message in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert files(tmp_path / "data") == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    params(tmp_path)
+    (tmp_path / "data").write_text("a file where the folder should be")
+    failed = run_stage("fetch", tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr == "data: File exists\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [
+        ("raise OSError(errno.ENOSPC, 'No space left on device', 'x.csv')", "x.csv: No space left on device"),
+        ("raise PermissionError(errno.EACCES, 'Permission denied', 'x.csv')", "x.csv: Permission denied"),
+        ("open('x.csv')", "FileNotFoundError: [Errno 2] No such file or directory: 'x.csv'"),
+        ("raise TimeoutError(errno.ETIMEDOUT, 'timed out')", "TimeoutError: [Errno 110] timed out"),
+    ],
+)
+def test_only_errors_of_the_machine_have_no_traceback(tmp_path: Path, code: str, last: str) -> None:
+    program = f"import errno; from anteojos.runtime.runner import run\ndef main(): {code}\nrun(main)"
+    failed = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == last
+    assert ("Traceback" in failed.stderr) == (last.split(":")[0] in ("FileNotFoundError", "TimeoutError"))
+
+
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
+def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    with (tmp_path / "params.yaml").open("a") as file:
+        file.write("  treshold: 0.4\n")
+    failed = run_stage(stage, tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-3:] == [
+        "params.yaml is wrong in 1 place",
+        "  predict.treshold: is no parameter; found 0.4; did you mean predict.threshold?",
+        "Correct params.yaml and run `dvc repro` again.",
+    ]
+
+
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
+def test_every_stage_run_in_another_folder_says_where_to_run_it(tmp_path: Path, stage: str) -> None:
+    failed = run_stage(stage, tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-2:] == [
+        "params.yaml: No such file or directory",
+        "Run it in the checkout of anteojos, the folder that holds dvc.yaml: `cd` there first.",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_drawn_faces_under_other_names_are_warned_of(tmp_path: Path) -> None:
+    classes = [{"folder": name, "name": name} for name in ("mask", "nomask")]
+    params(tmp_path, classes=classes, expected={split: {"mask": 1, "nomask": 1} for split in SPLITS})
+    said = run_stage("fetch", tmp_path).stderr
+    assert undocumented("Classes of your own, and faces that are drawn", said) == []
+    params(tmp_path)
+    assert run_stage("fetch", tmp_path).stderr == ""
+
+
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "evaluate", "predict"])
+def test_only_train_imports_tensorflow(stage: str) -> None:
+    code = f"import sys, anteojos.stages.{stage}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_tensorflow_greets_nobody() -> None:
+    code = "import anteojos.model.training; import tensorflow; print(tensorflow.constant(1).numpy())"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize(("epochs", "lines"), [(3, [1, 2, 3]), (20, [*range(1, 21)]), (90, [1, *range(5, 91, 5)])])
+def test_train_prints_about_20_epochs(
+    epochs: int, lines: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, scores = Recipe(epochs=epochs), Scores(0.5, 0.75)
+    with Live(str(tmp_path), dvcyaml=None, report=None, save_dvc_exp=False) as live:
+        for number in range(1, epochs + 1):
+            train.log(Epoch(number, scores, scores), recipe, live)
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [int(line.split()[1].partition("/")[0]) for line in printed] == lines
+    history = (tmp_path / "plots/metrics/train/loss.tsv").read_text().splitlines()
+    assert len(history) == 1 + epochs
+
+
+def test_a_checkpoint_is_of_one_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("images.npy", "index.csv"):
+        (tmp_path / name).write_text(name)
+    told = Params.load(ROOT / "params.yaml").train
+    recipe = RECIPES[told.network]
+    keys = {
+        "here": train.checkpoint_key([tmp_path], told, recipe),
+        "another seed": train.checkpoint_key([tmp_path], replace(told, seed=2), recipe),
+        "another recipe": train.checkpoint_key([tmp_path], told, replace(recipe, label_smoothing=0.1)),
+        "other images": train.checkpoint_key([tmp_path, tmp_path], told, recipe),
+    }
+    assert train.checkpoint_key([tmp_path], told, recipe) == keys["here"]
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "describe", lambda: {"keras": "another"})
+        keys["another version"] = train.checkpoint_key([tmp_path], told, recipe)
+    with monkeypatch.context() as patch:
+        code = tmp_path / "networks.py"
+        code.write_text("# other code")
+        patch.setattr(sys.modules["anteojos.model.networks"], "__file__", str(code))
+        keys["other code"] = train.checkpoint_key([tmp_path], told, recipe)
+    (tmp_path / "index.csv").write_text("other labels")
+    keys["other labels"] = train.checkpoint_key([tmp_path], told, recipe)
+    assert len(set(keys.values())) == len(keys) == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="draws in one process elsewhere")
+def test_the_processes_that_draw_end_with_a_fetch_that_is_killed(tmp_path: Path) -> None:
+    many = {"glasses": 5000, "noglasses": 5000}
+    params(tmp_path, expected=dict.fromkeys(("train", "validate", "test"), many))
+    fetch = subprocess.Popen([sys.executable, "-m", "anteojos.stages.fetch"], cwd=tmp_path)
+    watched = psutil.Process(fetch.pid)
+    while not (drawing := watched.children()) and fetch.poll() is None:
+        time.sleep(0.02)
+    fetch.kill()
+    fetch.wait()
+    assert drawing
+    _, alive = psutil.wait_procs(drawing, timeout=20)
+    assert alive == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="draws in one process elsewhere")
+def test_drawing_keeps_to_the_cores_that_it_may_use(tmp_path: Path) -> None:
+    few = {"glasses": 10, "noglasses": 10}
+    params(tmp_path, expected=dict.fromkeys(("train", "validate", "test"), few))
+    one_core = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
+    fetch = subprocess.Popen([*one_core, sys.executable, "-m", "anteojos.stages.fetch"], cwd=tmp_path)
+    most = 0
+    while fetch.poll() is None:
+        most = max(most, len(psutil.Process(fetch.pid).children()))
+        time.sleep(0.01)
+    assert (fetch.returncode, most) == (0, 1)

@@ -1,0 +1,128 @@
+"""A team that shares its data through each kind of storage, and a count of what was tried."""
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.project import Project, clone, commit
+from tests.team.remote.servers import S3, Folder
+
+TRIED: Counter[str] = Counter()
+SEEN: dict[tuple[str, str, str], int] = {}  # bytes of each object, by storage, place and name
+
+
+@dataclass(frozen=True)
+class Team:
+    """People who share data at `place` in `storage`; `first` has pushed its branch main. Tests copy it or clone it."""
+
+    storage: Folder
+    place: str
+    first: Project
+
+    def clone(self, path: Path) -> Project:
+        """Clone what `first` has committed, without any data."""
+        return clone(self.first.path, path, **self.storage.environment)
+
+    def whole(self) -> set[str]:
+        """The names of all objects at `place`, each of which is what its name says."""
+        return whole(self.storage, self.place)
+
+
+def push(project: Project, *arguments: str) -> str:
+    """Push, which has to succeed."""
+    TRIED["pushes"] += 1
+    return project.must("dvc", "push", *arguments)
+
+
+def pull(project: Project, *arguments: str) -> str:
+    """Pull, which has to succeed."""
+    TRIED["pulls"] += 1
+    return project.must("dvc", "pull", *arguments)
+
+
+def whole(storage: Folder, place: str) -> set[str]:
+    """The names of the objects at a place, each of which is what its name says."""
+    objects = {name: storage.read(place, name) for name in storage.names(place)}
+    SEEN.update({(storage.name, place, name): len(content) for name, content in objects.items()})
+    assert [name for name, content in objects.items() if md5(content) != name.removesuffix(".dir")] == []
+    return set(objects)
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+def share(project: Project, storage: Folder, place: str) -> Project:
+    """Set a checkout's remote up, and commit that; give the checkout as somebody who may use the storage has it."""
+    project = Project(project.path, storage.environment)
+    endpoint = ["--endpoint", storage.endpoint] if isinstance(storage, S3) else []
+    project.must("python", "-m", "anteojos.team.remote", storage.url(place), *endpoint, PYTHONPATH="src")
+    commit(project, "Share data through team")
+    return project
+
+
+def outputs(project: Project) -> dict[str, str]:
+    """The checksum of each file that dvc.lock names, or that lies in a folder which it names."""
+    lock = yaml.safe_load((project.path / "dvc.lock").read_text())
+    paths = [project.path / out["path"] for stage in lock["stages"].values() for out in stage["outs"]]
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return {str(file.relative_to(project.path)): md5(file.read_bytes()) for file in sorted(files)}
+
+
+@pytest.fixture(scope="session", params=["s3", "ssh", "folder"])
+def storage(request: pytest.FixtureRequest) -> Folder:
+    """Each kind of storage in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def with_branches(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project, and two branches that have run with other parameters. Tests copy it."""
+    project = small_project.copy_to(tmp_path_factory.mktemp("branches") / "a project")
+    changes = {"longer": {"train.epochs": 2}, "stricter": {"evaluate.threshold": 0.9, "predict.threshold": 0.9}}
+    for branch, parameters in changes.items():
+        project.must("git", "checkout", "--quiet", "-b", branch, "main")
+        project.must("dvc", "checkout")
+        for key, value in parameters.items():
+            project.set(key, value)
+        project.repro()
+        commit(project, branch)
+    project.must("git", "checkout", "--quiet", "main")
+    project.must("dvc", "checkout")
+    return project
+
+
+@pytest.fixture(scope="session")
+def team(storage: Folder, with_branches: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """A team whose first member has pushed main, and has two branches that are not pushed."""
+    first = share(with_branches.copy_to(tmp_path_factory.mktemp("a team") / "first"), storage, "team")
+    for branch in ("longer", "stricter"):
+        first.must("git", "checkout", "--quiet", branch)
+        first.must("git", "merge", "--quiet", "--message", "The remote", "main")
+    first.must("git", "checkout", "--quiet", "main")
+    push(first)
+    yield Team(storage, "team", first)
+    shutil.rmtree(first.path)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> str:
+    """A place in a storage that no other test uses."""
+    return md5(request.node.nodeid.encode())[:8]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much was tried, for README."""
+    if TRIED:
+        storages = ", ".join(sorted({storage for storage, _, _ in SEEN}))
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(TRIED.items()))
+        megabytes = sum(SEEN.values()) / 1e6
+        terminalreporter.write_line(
+            f"remote: {storages}: {counts}; {len(SEEN)} objects ({megabytes:.0f} MB) compared with their checksums"
+        )

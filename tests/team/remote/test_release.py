@@ -1,0 +1,76 @@
+"""A version of the model is registered, listed, and comes to the byte from its number alone."""
+
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project, commit
+from tests.team.remote.conftest import TRIED, share
+from tests.team.remote.servers import S3
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
+
+MAKE = ("make", "--old-file", ".venv/installed", "release")
+
+
+def test_a_version_brings_exactly_the_bytes_that_were_released(
+    s3: S3, project: Project, tmp_path: Path, place: str
+) -> None:
+    (project.path / ".venv").symlink_to(sys.prefix)
+    project = share(project, s3, place)
+    released = {}
+    for version, epochs in (("v1.0.0", 1), ("v1.1.0", 2)):
+        project.set("train.epochs", epochs)
+        project.repro()
+        if epochs > 1:
+            commit(project, "Longer")
+        output = project.must(*MAKE, f"VERSION={version}")
+        TRIED["pushes"] += 1
+        assert f"git push origin HEAD classifier@{version}" in output
+        released[version] = (project.path / "models/model.tflite").read_bytes()
+    assert released["v1.0.0"] != released["v1.1.0"]
+    shown = project.must("gto", "show", "classifier", "--json")
+    assert shown.index('"v1.1.0"') < shown.index('"v1.0.0"')
+
+    # As the repository is reached by those who have no clone of it: its branch, its tags and the remote.
+    origin = tmp_path / "origin.git"
+    project.must("git", "clone", "--quiet", "--bare", str(project.path), str(origin))
+    empty = Project(tmp_path / "empty", s3.environment)
+    empty.path.mkdir()
+    for version, model in released.items():
+        empty.must("dvc", "artifacts", "get", str(origin), "classifier", "--rev", version, "--out", f"{version}.tflite")
+        TRIED["pulls"] += 1
+        assert sha256((empty.path / f"{version}.tflite").read_bytes()).digest() == sha256(model).digest()
+    empty.must("dvc", "get", str(origin), "models/README.md", "--rev", "classifier@v1.0.0")
+    card = (empty.path / "README.md").read_text()
+    assert "| train | 6 | 6 |" in card
+    assert "1 epochs, seed 1" in card
+    assert "95 % interval" in card
+    failed = empty.run("dvc", "artifacts", "get", str(origin), "classifier", "--rev", "v9.0.0")
+    assert failed.returncode != 0
+    assert "Unable to find artifact 'classifier @ v9.0.0'" in failed.stderr
+
+
+def test_what_keeps_a_model_from_being_released_is_said_all_at_once(project: Project) -> None:
+    (project.path / ".venv").symlink_to(sys.prefix)
+    project.set("predict.threshold", 0.9)
+    failed = project.run(*MAKE, "VERSION=1.0")
+    assert failed.returncode != 0
+    for problem in (
+        "VERSION: found '1.0', expected one as v1.0.0",
+        "params.yaml: not committed",
+        "run `dvc repro`, commit",
+        "there is no default remote",
+    ):
+        assert problem in failed.stderr
+    assert project.must("git", "tag").strip() == ""
+
+
+def test_a_version_is_given_once(project: Project) -> None:
+    (project.path / ".venv").symlink_to(sys.prefix)
+    project.must("git", "tag", "classifier@v1.0.0")
+    failed = project.run(*MAKE, "VERSION=v1.0.0")
+    assert failed.returncode != 0
+    assert "classifier@v1.0.0 is there already" in failed.stderr

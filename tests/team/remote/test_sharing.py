@@ -1,0 +1,81 @@
+"""What one member of a team pushes, the others get to the byte, and need not run again."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+from tests.team.remote.conftest import TRIED, Team, outputs, pull
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
+
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict", "describe")
+
+
+def stages(word: str, **others: str) -> dict[str, str]:
+    return {**dict.fromkeys(STAGES, word), **others}
+
+
+def on(branch: str, project: Project) -> Project:
+    project.must("git", "checkout", "--quiet", branch)
+    project.must("dvc", "checkout")
+    return project
+
+
+def test_a_clone_pulls_what_was_pushed_and_has_nothing_to_run(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "a clone")
+    pull(clone)
+    assert outputs(clone) == outputs(team.first)
+    assert len(outputs(clone)) > 40
+    assert clone.repro() == stages("unchanged")
+    assert clone.must("git", "status", "--porcelain") == ""
+    assert team.whole()
+
+
+def test_two_branches_pushed_at_once_are_both_pulled_whole(team: Team, tmp_path: Path) -> None:
+    members = {branch: on(branch, team.first.copy_to(tmp_path / branch)) for branch in ("longer", "stricter")}
+    pushing = [member.started("dvc", "push") for member in members.values()]
+    for command in pushing:
+        _, stderr = command.communicate(timeout=120)
+        assert command.returncode == 0, stderr
+        TRIED["pushes"] += 1
+    team.whole()
+    third = team.clone(tmp_path / "third")
+    for branch, member in members.items():
+        third.must("git", "checkout", "--quiet", branch)
+        pull(third)
+        assert outputs(third) == outputs(member)
+        assert third.repro() == stages("unchanged")
+    assert outputs(members["longer"]) != outputs(members["stricter"])
+
+
+def test_a_clone_without_data_runs_only_what_changed(team: Team, tmp_path: Path) -> None:
+    clone = team.clone(tmp_path / "a clone")
+    clone.set("predict.threshold", 0.9)
+    TRIED["pulls"] += 1
+    assert clone.repro("--pull", "--allow-missing") == stages("unchanged", predict="ran")
+    there = outputs(clone)
+    expected = outputs(on("stricter", team.first.copy_to(tmp_path / "the same")))
+    assert {file: checksum for file, checksum in there.items() if expected[file] != checksum} == {}
+    assert {"data/predictions.csv", "models/model.tflite"} <= there.keys()
+    # What predict does not need was not fetched.
+    assert not [file for file in there if file.startswith(("data/raw/", "data/processed/train/"))]
+
+
+def test_what_a_colleague_has_trained_is_not_trained_again(team: Team, tmp_path: Path) -> None:
+    trained = on("longer", team.first.copy_to(tmp_path / "trained"))
+    (trained.path / ".venv").symlink_to(sys.prefix)
+    TRIED["pushes"] += 1
+    trained.must("make", "--old-file", ".venv/installed", "push")
+    for lock in ("of other parameters", "gone"):
+        clone = team.clone(tmp_path / lock)
+        clone.set("train.epochs", 2)
+        if lock == "gone":
+            (clone.path / "dvc.lock").unlink()
+        TRIED["pulls"] += 1
+        ran = clone.repro("--pull")
+        assert "ran" not in ran.values()
+        assert ran["train"] == "restored"
+        assert outputs(clone) == outputs(trained)
+        assert (clone.path / "dvc.lock").read_bytes() == (trained.path / "dvc.lock").read_bytes()

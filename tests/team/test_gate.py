@@ -1,0 +1,150 @@
+"""The quality gate, on metrics that are written by hand."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anteojos.evaluation.scores import wilson_interval
+from anteojos.runtime.errors import InputError
+from anteojos.team import gate
+from anteojos.team.gate import Accuracy
+
+NONE = {"accuracy": 0.5, "chance": 0.5, "p_value": 1.0, "n": 144, "verdict": "none"}
+LEAK = {"accuracy": 0.993, "chance": 0.5, "p_value": 0.001, "n": 144, "verdict": "leak"}
+
+
+def accuracy(right: int, n: int) -> Accuracy:
+    return Accuracy(n, right / n, wilson_interval(right, n)[0])
+
+
+@pytest.mark.parametrize(
+    ("right", "before", "fell"),
+    [
+        pytest.param(24, 24, False, id="the same"),
+        pytest.param(30, 24, False, id="better"),
+        pytest.param(18, 24, False, id="0.450, within the interval from 0.446"),
+        pytest.param(17, 24, True, id="0.425, below it"),
+        pytest.param(24, 34, True, id="0.600 after 0.850, though the two intervals overlap"),
+        pytest.param(36, 40, True, id="0.900 after 1, whose interval begins at 0.912"),
+        pytest.param(37, 40, False, id="0.925, within it"),
+    ],
+)
+def test_a_fall_by_more_than_the_interval_is_one(right: int, before: int, fell: bool) -> None:
+    assert gate.fell(accuracy(right, 40), accuracy(before, 40)) is fell
+
+
+def test_an_accuracy_just_at_the_end_of_the_interval_is_within_it() -> None:
+    assert not gate.fell(Accuracy(40, 0.446, 0.3), Accuracy(40, 0.6, 0.446))
+    assert gate.fell(Accuracy(40, 0.445999, 0.3), Accuracy(40, 0.6, 0.446))
+
+
+def test_the_border_s_verdict_is_the_leak_and_the_others_are_told() -> None:
+    assert gate.leaks({"border": NONE, "width": NONE}) == ("", {})
+    assert gate.leaks({"border": LEAK, "width": NONE}) == ("accuracy 0.993 (p = 0.001)", {})
+    assert gate.leaks({"border": NONE, "width": LEAK}) == ("", {"width": "accuracy 0.993 (p = 0.001)"})
+
+
+@pytest.mark.parametrize("audit", [{}, {"width": NONE}, {"border": {}}, {"border": None}])
+def test_an_audit_without_a_verdict_on_the_border_does_not_pass(audit: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"metrics/audit.json: no verdict"):
+        gate.leaks(audit)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository, in a folder of which the project is; the gate is asked to compare with `before`."""
+    for command in ("init --quiet", "config user.name Someone", "config user.email someone@example.invalid"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
+    (tmp_path / "project/metrics").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr("sys.argv", ["gate", "before"])
+    write("audit", {"border": NONE})
+    return tmp_path / "project"
+
+
+def write(name: str, metrics: object) -> None:
+    Path(f"metrics/{name}.json").write_text(metrics if isinstance(metrics, str) else json.dumps(metrics))
+
+
+def validate(right: int, n: int) -> dict[str, Any]:
+    low, high = wilson_interval(right, n)
+    return {"validate": {"n": n, "accuracy": right / n, "accuracy_low": low, "accuracy_high": high}}
+
+
+def commit(metrics: object) -> None:
+    if metrics is None:
+        Path("metrics/evaluate.json").unlink(missing_ok=True)
+    else:
+        write("evaluate", metrics)
+    subprocess.run(["git", "add", "--all"], check=True)
+    subprocess.run(["git", "commit", "--quiet", "--message", "Before"], check=True)
+    subprocess.run(["git", "tag", "before"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        pytest.param(None, "in before: none yet", id="no file"),
+        pytest.param({"test": {"n": 20}}, "in before: none yet", id="another split"),
+        pytest.param(validate(24, 40), "in before: 0.600 of 40 images", id="as good"),
+        pytest.param(validate(50, 80), "The numbers of images differ", id="other images"),
+    ],
+)
+def test_it_passes_and_says_what_it_compared(
+    checkout: Path, capsys: pytest.CaptureFixture[str], before: object, said: str
+) -> None:
+    commit(before)
+    write("evaluate", validate(24, 40))
+    gate.main()
+    output = capsys.readouterr().out
+    assert said in output
+    assert "validate: accuracy 0.600 of 40 images, its 95 % interval from 0.446" in output
+    assert "The model passes." in output
+
+
+def test_it_names_all_that_is_wrong_at_once(checkout: Path) -> None:
+    commit(validate(40, 40))
+    write("evaluate", validate(24, 40))
+    write("audit", {"border": LEAK})
+    with pytest.raises(InputError) as refused:
+        gate.main()
+    assert refused.value.problems == (
+        "validate: accuracy 0.600 is below the interval of before, 0.912 and up",
+        "metrics/audit.json: the border predicts the label: accuracy 0.993 (p = 0.001); expected no leak",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "here", "named"),
+    [
+        ("no JSON", validate(24, 40), r"metrics/evaluate\.json in before: not JSON"),
+        ("[]", validate(24, 40), r"metrics/evaluate\.json in before: no metrics in it"),
+        (
+            {"validate": {"n": 40}},
+            validate(24, 40),
+            r"evaluate\.json in before: no accuracy of validate with its interval",
+        ),
+        (
+            validate(24, 40),
+            {"validate": {"n": 40, "accuracy": None}},
+            r"^metrics/evaluate\.json: no accuracy of validate",
+        ),
+        (validate(24, 40), {"test": {}}, r"^metrics/evaluate\.json: no accuracy of validate"),
+        (validate(24, 40), "{", r"^metrics/evaluate\.json: not JSON"),
+    ],
+)
+def test_metrics_that_cannot_be_read_are_named(checkout: Path, before: object, here: object, named: str) -> None:
+    commit(before)
+    write("evaluate", here)
+    with pytest.raises(InputError, match=named):
+        gate.main()
+
+
+def test_metrics_that_are_not_there_are_asked_for(checkout: Path) -> None:
+    commit(validate(24, 40))
+    Path("metrics/evaluate.json").unlink()
+    with pytest.raises(InputError, match=r"metrics/evaluate\.json: not there\nRun `make repro`"):
+        gate.main()
