@@ -32,7 +32,7 @@ WHOLE = ("preprocess", "train")
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_name_exactly_the_source_files_that_the_stage_imports(stage: str) -> None:
+def test_deps_are_the_imported_source_files(stage: str) -> None:
     listed = [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
     assert listed == sorted(imported_files(f"anteojos.stages.{stage}"))
 
@@ -42,13 +42,13 @@ CHANGE_NO_OUTPUT = {"train.timeout"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_dvc_watches_exactly_the_parameters_that_the_stage_reads(stage: str) -> None:
+def test_params_are_the_parameters_read(stage: str) -> None:
     files = imported_files(f"anteojos.stages.{stage}") - {"src/anteojos/params.py"}
     read = set().union(*(parameters_read(ROOT / file) for file in files))
     assert set(STAGES[stage]["params"]) == read - CHANGE_NO_OUTPUT
 
 
-def test_no_stage_reads_a_parameter_that_dvc_does_not_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_stage_reads_an_unlisted_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Unlike parameters_read, it also sees what is read through another name.
     monkeypatch.chdir(tmp_path)
     counts = {"train": 4, "validate": 2, "test": 1}
@@ -87,14 +87,14 @@ def recording(section: str, read: set[str]) -> Callable[[object, str], object]:
     return get
 
 
-def test_no_section_of_parameters_is_watched_whole() -> None:
+def test_no_section_is_listed_whole() -> None:
     # See dvc.yaml: the run cache would overlook a change of `size` in it.
     sections = {name for name, value in PARAMS.items() if isinstance(value, dict)}
     assert not [param for stage in STAGES.values() for param in stage["params"] if param in sections]
 
 
 @pytest.mark.parametrize("kind", ["outs", "plots"])
-def test_every_output_but_the_metrics_is_cached(kind: str) -> None:
+def test_all_outputs_except_metrics_are_cached(kind: str) -> None:
     # See dvc.yaml: else DVC would never restore the stage from its run cache.
     assert all(isinstance(out, str) for stage in STAGES.values() for out in stage.get(kind, []))
     metrics = [metric for stage in STAGES.values() for metric in stage.get("metrics", [])]
@@ -123,7 +123,7 @@ def parameters_read(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_committed_lock_is_of_the_code_and_the_parameters_as_they_are(stage: str) -> None:
+def test_committed_lock_matches_code_and_params(stage: str) -> None:
     # Else the first `make repro` of a clone would change it: run `make repro` and commit dvc.lock.
     locked = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
     code = {dep["path"]: dep["md5"] for dep in locked["deps"] if dep["path"].startswith("src/")}
@@ -136,7 +136,7 @@ def parameter(key: str) -> Any:
     return PARAMS[section][name]
 
 
-def test_the_import_graph_follows_packages_and_indirect_imports() -> None:
+def test_import_graph_follows_packages() -> None:
     files = imported_files("anteojos.stages.verify")
     assert {
         "src/anteojos/__init__.py",

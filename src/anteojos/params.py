@@ -1,8 +1,8 @@
 """params.yaml as frozen dataclasses; a wrong or unknown key is an error that names it."""
 
 import difflib
-import json
 import re
+import reprlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,21 +14,24 @@ from pydantic.dataclasses import dataclass
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import SPLITS, Crop, Network, Precision, Split
 
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-Size = Annotated[int, Field(ge=32, le=1024)]
-Probability = Annotated[float, Field(ge=0, le=1)]
+# Strict, so that "5" is no number and 1 is no bool.
+Integer = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Seed = Annotated[Integer, Field(ge=0, le=2**32 - 1)]
+Size = Annotated[Integer, Field(ge=32, le=1024)]
+Probability = Annotated[Number, Field(ge=0, le=1)]
 # Folder names become paths and column values: no separators, no hidden folders, no leading dash.
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)]
 
-# What is most often wrong where there is no params.yaml.
+# Advice if there is no params.yaml.
 ELSEWHERE = "Run it in the checkout of anteojos, the folder that holds dvc.yaml: `cd` there first."
 
-_CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class ClassLabel:
-    """A class: `folder` is its label in every file of the pipeline, `name` is what people are shown."""
+    """A class: `folder` is its label in all files of the pipeline, `name` its display name."""
 
     folder: FolderName
     name: Annotated[str, Field(min_length=1, max_length=64)]
@@ -36,41 +39,41 @@ class ClassLabel:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Dataset:
-    """Where the images come from and what must be among them."""
+    """Where the images come from, and what is expected of them."""
 
     source: Literal["sample", "kaggle", "archive"]
     kaggle: str
     archive: str | None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None
     license: str | None
-    max_bytes: Annotated[int, Field(ge=1)]
+    max_bytes: Annotated[Integer, Field(ge=1)]
     test_labels: str | None
     classes: tuple[ClassLabel, ClassLabel]
-    expected: dict[Split, dict[str, Annotated[int, Field(ge=0)]]]
-    drawn: Annotated[int, Field(ge=0, le=100_000)] | None
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=8)]
+    expected: dict[Split, dict[str, Annotated[Integer, Field(ge=0)]]]
+    drawn: Annotated[Integer, Field(ge=0, le=100_000)] | None
+    near_duplicate_bits: Annotated[Integer, Field(ge=0, le=8)]
     seed: Seed
     size: Size
 
     @property
     def labels(self) -> tuple[str, str]:
-        """The two class folders; the first is the one that probabilities are of."""
+        """The two class folders. Probabilities are those of the first."""
         first, second = self.classes
         return first.folder, second.folder
 
     @property
     def names(self) -> tuple[str, str]:
-        """The names shown to people, in the order of `labels`."""
+        """The display names, in the order of `labels`."""
         first, second = self.classes
         return first.name, second.name
 
     def name(self, label: str) -> str:
-        """The name shown to people for a class folder."""
+        """The display name of a class folder."""
         return self.names[self.labels.index(label)]
 
     @property
     def counts(self) -> dict[Split, dict[str, int]]:
-        """The images by split and class: `expected`, and for training as many as `sample` draws if that is more."""
+        """The number of images by split and class: `expected`, or for training `drawn` if the source draws more."""
         drawn = self.drawn or 0 if self.source == "sample" else 0
         return {**self.expected, "train": {label: max(n, drawn) for label, n in self.expected["train"].items()}}
 
@@ -94,7 +97,7 @@ class Dataset:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Preprocess:
-    """How an image becomes what the network sees."""
+    """How an image becomes the input of the network."""
 
     size: Size
     crop: Crop
@@ -103,40 +106,40 @@ class Preprocess:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Audit:
-    """When the label counts as given away by what is not the face."""
+    """When the audit reports that the label can be predicted without the face."""
 
-    border: Annotated[int, Field(ge=4, le=72)]
-    p_value: Annotated[float, Field(ge=0.001, le=0.5)]
-    accuracy: Annotated[float, Field(ge=0.5, le=1)]
+    border: Annotated[Integer, Field(ge=4, le=72)]
+    p_value: Annotated[Number, Field(ge=0.001, le=0.5)]
+    accuracy: Annotated[Number, Field(ge=0.5, le=1)]
     on_leak: Literal["warn", "fail"]
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class Train:
-    """The network and how it is trained; None where the network's recipe says it."""
+    """The network and how it is trained. None: the value in the network's recipe."""
 
     network: Network
     seed: Seed
-    epochs: Annotated[int, Field(ge=1, le=10_000)] | None
-    batch_size: Annotated[int, Field(ge=1, le=4096)] | None
-    learning_rate: Annotated[float, Field(gt=0, le=1)] | None
-    rescale: bool | None
-    augment: bool | None
+    epochs: Annotated[Integer, Field(ge=1, le=10_000)] | None
+    batch_size: Annotated[Integer, Field(ge=1, le=4096)] | None
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] | None
+    rescale: Annotated[bool, Field(strict=True)] | None
+    augment: Annotated[bool, Field(strict=True)] | None
     precision: Precision | None
-    timeout: Annotated[int, Field(ge=10, le=86_400)]
+    timeout: Annotated[Integer, Field(ge=10, le=86_400)]
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class Evaluate:
-    """How the trained model is scored."""
+    """How the trained model is evaluated."""
 
     threshold: Probability
-    bins: Annotated[int, Field(ge=2, le=100)]
+    bins: Annotated[Integer, Field(ge=2, le=100)]
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class Predict:
-    """How the test images are labelled, and between which probabilities they are called uncertain."""
+    """How images are labelled. A probability between the two of `uncertain` gets the warning `uncertain`."""
 
     threshold: Probability
     uncertain: tuple[Probability, Probability]
@@ -162,18 +165,16 @@ class Params:
 
     @classmethod
     def load(cls, path: Path = Path("params.yaml")) -> Self:
-        """Read and check `path`. Raises InputError that names every wrong key, what was found and what is allowed."""
+        """Read and check `path`. Raises InputError with each wrong key, what was found and what is allowed."""
         try:
             values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506, a SafeLoader
-            # As JSON, because in pydantic's strict mode only JSON may turn lists into tuples and maps into dataclasses.
-            text = json.dumps(values, default=str)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", advice=ELSEWHERE) from error
         except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
-            # PyYAML lets Python's own errors through: the date 2024-13-45 is a ValueError, `!!bool maybe` a KeyError.
+            # PyYAML raises errors of Python too: ValueError for the date 2024-13-45, KeyError for `!!bool maybe`.
             raise InputError(f"{path} is not YAML", [" ".join(str(error).split())]) from error
         try:
-            return TypeAdapter(cls).validate_json(text)
+            return TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
             raise InputError(
                 f"{path} is wrong in {error.error_count()} place{'s' if error.error_count() > 1 else ''}",
@@ -183,7 +184,7 @@ class Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where 1e-05 is text; DVC writes numbers so, as YAML 1.2 has them."""
+    """Reads 1e-05 as a number, as in YAML 1.2 and as DVC writes it. PyYAML implements YAML 1.1, where it is text."""
 
 
 _Loader.add_implicit_resolver(
@@ -191,23 +192,32 @@ _Loader.add_implicit_resolver(
 )
 
 
+# A value that is short in the file may have a very long `repr`, because YAML can repeat parts by aliases.
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 200
+_REPR.maxlevel = 3
+
+
 def _problem(detail: Any) -> str:
-    """Say in a line what pydantic found wrong."""
+    """Return one line about a problem that pydantic found."""
     key = ".".join(str(part) for part in detail["loc"]) or "all of it"
     message = detail["msg"].removeprefix("Value error, ")
+    found = _REPR.repr(detail["input"])
     match detail["type"]:
         case "value_error":
             return str(message)
         case "unexpected_keyword_argument":
-            return f"{key}: is no parameter; found {detail['input']!r}; {_correction(detail['loc'])}"
+            return f"{key}: is no parameter; found {found}; {_correction(detail['loc'])}"
         case "missing":
             return f"{key}: is missing"
+        case "dataclass_type":
+            return f"{key}: found {found}; expected keys and values"
         case _:
-            return f"{key}: found {detail['input']!r}; {message[0].lower()}{message[1:]}"
+            return f"{key}: found {found}; {message[0].lower()}{message[1:]}"
 
 
 def _correction(place: tuple[str | int, ...]) -> str:
-    """Say what to do about the unknown parameter at `place`: the name that it is most like, if it is like one."""
+    """Return what to do about the unknown parameter at `place`: the most similar known name, if there is one."""
     *sections, name = place
     kind: Any = Params
     for section in sections:

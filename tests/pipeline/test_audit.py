@@ -15,7 +15,7 @@ def with_titles(project: Project) -> Project:
     return project
 
 
-def test_a_leak_is_a_warning_with_figures_and_an_image_and_the_training_goes_on(project: Project) -> None:
+def test_leak_warns_and_training_continues(project: Project) -> None:
     done = with_titles(project).run("dvc", "repro")
     assert done.returncode == 0
     assert "warning (leak): The label can be predicted without the face" in done.stderr

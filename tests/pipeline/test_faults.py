@@ -135,7 +135,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_repro_that_is_killed_in_each_stage_ends_as_if_nothing_had_happened(
+def test_killed_in_any_stage_next_repro_completes(
     project: Project, small_project: Project, other_run: Project, moment: str
 ) -> None:
     with_striker(project)
@@ -166,9 +166,7 @@ DVC_MOMENTS = {
 }
 
 
-def test_dvc_itself_killed_in_its_work_on_outputs_ends_as_if_nothing_had_happened(
-    project: Project, other_run: Project
-) -> None:
+def test_killed_dvc_next_repro_completes(project: Project, other_run: Project) -> None:
     with_striker(project)
     project.set("dataset.seed", 7)
     for moment in DVC_MOMENTS.values():
@@ -186,7 +184,7 @@ HALF_WRITTEN_BY_DVC = {
 }
 
 
-def test_what_a_killed_dvc_cannot_read_again_make_repro_puts_right(project: Project, other_run: Project) -> None:
+def test_damage_by_killed_dvc_is_repaired(project: Project, other_run: Project) -> None:
     with_striker(project)
     project.set("dataset.seed", 7)
     for what, moment in HALF_WRITTEN_BY_DVC.items():
@@ -260,9 +258,7 @@ def test_damaged_outputs_are_named_and_repaired_by_repro(project: Project, small
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_what_is_damaged_in_the_cache_is_named_and_repaired_by_repro(
-    project: Project, small_project: Project, how: str
-) -> None:
+def test_damaged_cache_is_named_and_repaired(project: Project, small_project: Project, how: str) -> None:
     # The last is the list of a folder's files.
     cached = {path: in_cache(project, path) for path in (*FILES, "data/processed/test")}
     for file in cached.values():
@@ -280,7 +276,7 @@ def test_what_is_damaged_in_the_cache_is_named_and_repaired_by_repro(
     assert "all whole" in fsck(project)[1]
 
 
-def test_the_folders_that_killed_runs_may_litter_are_those_of_the_outputs() -> None:
+def test_cleaned_folders_are_those_of_outputs() -> None:
     assert set(FOLDERS) == {str(Path(output).parent) for output in OUTPUTS}
 
 
@@ -301,7 +297,7 @@ def test_what_is_damaged_comes_back_from_the_remote(project: Project, small_proj
     assert set(project.repro().values()) == {"unchanged"}
 
 
-def test_a_damaged_memory_of_runs_is_named_and_does_not_stop_repro(project: Project, small_project: Project) -> None:
+def test_damaged_run_cache_does_not_stop_repro(project: Project, small_project: Project) -> None:
     runs = sorted(file for file in (project.path / ".dvc/cache/runs").glob("*/*/*"))
     for number, run in enumerate(runs):
         if number % 2:
@@ -327,7 +323,7 @@ MEETINGS = {
 }
 
 
-def test_a_second_repro_says_that_it_is_one_and_changes_nothing(project: Project, other_run: Project) -> None:
+def test_second_repro_at_once_is_refused(project: Project, other_run: Project) -> None:
     with_striker(project)
     project.set("dataset.seed", 7)
     waits = [project.path / ".dvc/tmp" / f"waits {when}" for when in MEETINGS]
@@ -398,7 +394,7 @@ def test_a_stage_whose_dvc_alone_is_killed_ends_with_it(project: Project, other_
     assert left_over(project) == []
 
 
-def test_make_repro_is_not_lost_to_another_dvc_that_takes_its_time(project: Project) -> None:
+def test_make_repro_waits_for_another_dvc(project: Project) -> None:
     with_striker(project)
     project.set("predict.threshold", 0.9)
     wait = project.path / ".dvc/tmp/waits"
@@ -448,7 +444,7 @@ def small_disk(folder: Path, spare: int) -> Iterator[Callable[[], None]]:
         ("models", 100, "train.network", "deep", r"train: models/\.checkpoints/\w+\.npz: No space left on device"),
     ],
 )
-def test_a_stage_without_room_names_the_output_and_leaves_what_was_there(
+def test_full_disk_names_output_and_keeps_previous(
     project: Project, small_project: Project, folder: str, spare: int, key: str, value: object, message: str
 ) -> None:
     with small_disk(project.path / folder, spare) as make_room:
@@ -467,7 +463,7 @@ def test_a_stage_without_room_names_the_output_and_leaves_what_was_there(
 
 
 @pytest.mark.parametrize(("folder", "spare"), [(".dvc/cache", 40), (".", 0)])
-def test_a_dvc_without_room_says_so_and_ends_as_if_nothing_had_happened_when_there_is_some(
+def test_full_disk_in_dvc_then_repro_completes(
     project: Project, small_project: Project, other_run: Project, folder: str, spare: int
 ) -> None:
     with small_disk(project.path / folder, spare) as make_room:

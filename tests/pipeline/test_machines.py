@@ -78,7 +78,7 @@ def larger(trained: Project, tmp_path: Path) -> Project:
     return trained.copy_to(tmp_path / "a project")
 
 
-def test_two_machines_come_to_the_weights_of_one_and_only_the_chief_writes(larger: Project, tmp_path: Path) -> None:
+def test_two_machines_train_same_weights_as_one(larger: Project, tmp_path: Path) -> None:
     other, alone = larger.copy_to(tmp_path / "another machine"), weights(larger)
     before = contents(other)
     history = json.loads((larger.path / "metrics/train.json").read_text())
@@ -100,7 +100,7 @@ def test_two_machines_come_to_the_weights_of_one_and_only_the_chief_writes(large
     assert together["last"]["val_accuracy"] == history["last"]["val_accuracy"]
 
 
-def test_machines_broken_off_go_on_from_the_chiefs_checkpoint(larger: Project, tmp_path: Path) -> None:
+def test_interrupted_machines_resume_from_checkpoint(larger: Project, tmp_path: Path) -> None:
     alone = weights(larger)
     other = larger.copy_to(tmp_path / "another machine")
     one, two = tf_configs(2)
@@ -122,7 +122,7 @@ def test_machines_broken_off_go_on_from_the_chiefs_checkpoint(larger: Project, t
         assert np.abs(ours - whole).max() < 1e-4
 
 
-def test_a_machine_that_does_not_come_up_is_an_error_in_time_and_nothing_is_lost(larger: Project) -> None:
+def test_missing_machine_is_error_and_keeps_outputs(larger: Project) -> None:
     before = contents(larger)
     larger.set("train.timeout", 10)
     one, _ = tf_configs(2)
@@ -154,7 +154,7 @@ def test_a_machine_that_dies_is_an_error_on_the_others(number: int, larger: Proj
     assert contents(places[1 - number]) == before
 
 
-def test_dvc_is_kept_from_running_the_stage_on_another_machine_than_the_chief(larger: Project) -> None:
+def test_dvc_runs_stage_on_chief_only(larger: Project) -> None:
     before = contents(larger)
     _, two = tf_configs(2)
     done = larger.run("dvc", "repro", "--force", "--single-item", "train", TF_CONFIG=two)
@@ -204,7 +204,7 @@ ON_DEVICES = """
 
 
 @pytest.mark.parametrize("network", ["baseline", "sigmoid"])
-def test_several_devices_of_a_machine_come_to_the_weights_of_one(network: str, tmp_path: Path) -> None:
+def test_several_devices_train_same_weights_as_one(network: str, tmp_path: Path) -> None:
     found = {}
     for devices in (1, 3):
         path = tmp_path / f"{devices}.npz"

@@ -94,7 +94,7 @@ def test_nothing_that_is_written_or_said_speaks_of_glasses(masks: tuple[Project,
     assert [line for line in lines if ABOUT_GLASSES.search(line)] == []
 
 
-def test_a_label_that_leaks_is_told_of_by_the_other_classes_names(masks: tuple[Project, str]) -> None:
+def test_leak_is_reported_with_class_names(masks: tuple[Project, str]) -> None:
     project, _ = masks
     for file in (project.path.parent / "faces").rglob("*/mask/*.bmp"):
         with Image.open(file) as face:

@@ -95,7 +95,7 @@ def test_run_again_by_force_everything_comes_out_the_same(project: Project) -> N
     assert project.must("git", "status", "--porcelain") == ""
 
 
-def test_outputs_lost_from_the_workspace_come_back_from_the_cache(project: Project) -> None:
+def test_deleted_outputs_are_restored_from_cache(project: Project) -> None:
     shutil.rmtree(project.path / "data")
     shutil.rmtree(project.path / "models")
     project.must("git", "checkout", "data", "models")
@@ -104,7 +104,7 @@ def test_outputs_lost_from_the_workspace_come_back_from_the_cache(project: Proje
 
 
 @pytest.mark.parametrize("locked_out", ["none there", "not a zip"])
-def test_a_fetch_that_fails_leaves_the_previous_images_whole(project: Project, locked_out: str) -> None:
+def test_failed_fetch_keeps_previous_images(project: Project, locked_out: str) -> None:
     archive = project.path / "broken.zip"
     if locked_out == "not a zip":
         archive.write_bytes(b"no zip at all")
@@ -118,7 +118,7 @@ def test_a_fetch_that_fails_leaves_the_previous_images_whole(project: Project, l
     assert files_below(project.path / "data/raw") == before
 
 
-def test_a_verify_that_fails_leaves_the_manifest_and_the_metrics(project: Project) -> None:
+def test_failed_verify_keeps_manifest_and_metrics(project: Project) -> None:
     before = {file: (project.path / file).read_bytes() for file in ("data/manifest.csv", "metrics/verify.json")}
     project.set("dataset.near_duplicate_bits", 9)
     failed = project.run("dvc", "repro", "verify")
@@ -127,7 +127,7 @@ def test_a_verify_that_fails_leaves_the_manifest_and_the_metrics(project: Projec
     assert {file: (project.path / file).read_bytes() for file in before} == before
 
 
-def test_a_failure_in_a_clone_that_has_run_nothing_loses_no_metrics(project: Project, tmp_path: Path) -> None:
+def test_failure_in_fresh_clone_keeps_metrics(project: Project, tmp_path: Path) -> None:
     project.must("git", "clone", "--quiet", str(project.path), str(tmp_path / "a clone"))
     clone = Project(tmp_path / "a clone")
     counts = {"glasses": 7, "noglasses": 6}
@@ -145,7 +145,7 @@ def test_a_failure_in_a_clone_that_has_run_nothing_loses_no_metrics(project: Pro
     assert clone.must("git", "status", "--porcelain").split() == ["M", "dvc.lock", "M", "params.yaml"]
 
 
-def test_an_interrupted_training_leaves_the_previous_model_and_can_be_run_again(project: Project) -> None:
+def test_interrupted_training_keeps_previous_model(project: Project) -> None:
     model = (project.path / "models/model.keras").read_bytes()
     project.set("train.epochs", 10_000)
     command = project.started("dvc", "repro")
@@ -176,14 +176,14 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_the_code_of_the_checkout_runs_and_not_the_installed_one(project: Project) -> None:
+def test_stages_run_code_of_checkout(project: Project) -> None:
     with (project.path / "src/anteojos/stages/predict.py").open("a") as source:
         source.write("print(f'run from {__file__}')\n")
     here = f"run from {project.path / 'src/anteojos/stages/predict.py'}"
     assert here in project.must("dvc", "repro")
 
 
-def test_metrics_params_plots_and_experiments_show_what_changed(project: Project) -> None:
+def test_dvc_diff_and_experiments_show_changes(project: Project) -> None:
     project.set("train.network", "sigmoid")
     project.repro()
     metrics = json.loads(project.must("dvc", "metrics", "diff", "--json"))
@@ -262,7 +262,7 @@ def test_predictions_have_a_row_for_each_test_image(project: Project) -> None:
     assert (metrics["warnings"]["size"], metrics["warnings"]["uncertain"]) == (0, int(uncertain.sum()))
 
 
-def test_the_model_s_card_tells_what_the_training_images_were_like(project: Project) -> None:
+def test_model_file_has_training_statistics(project: Project) -> None:
     card = Card.read(project.path / "models/model.tflite")
     assert (card.crop, card.notice) == ("face", detector_models.NOTICE)
     assert card.detector == detector_models.installed()
@@ -289,7 +289,7 @@ def test_two_classes_of_ones_own_need_only_parameters(project: Project) -> None:
     assert json.loads((project.path / "metrics/verify.json").read_text())["test"] == {"smile": 2, "plain": 2}
 
 
-def test_a_set_without_test_labels_says_that_their_balance_is_not_known(project: Project) -> None:
+def test_unlabelled_test_images_have_unknown_balance(project: Project) -> None:
     source = project.path / "of my own"
     shutil.copytree(project.path / "data/raw", source)
     (source / "test_labels.csv").unlink()

@@ -39,9 +39,7 @@ def outputs(project: Project) -> dict[str, str]:
     return found
 
 
-def test_another_folder_user_time_zone_locale_hash_seed_and_number_of_cores_give_the_same_bytes(
-    small_project: Project, tmp_path: Path
-) -> None:
+def test_other_environment_same_bytes(small_project: Project, tmp_path: Path) -> None:
     origin = clone(small_project.path, tmp_path / "origin")
     # All that could differ from run to run is in these two: dropout, augmentation, and the mean with the mirror image.
     results = {}
@@ -74,7 +72,7 @@ def test_another_folder_user_time_zone_locale_hash_seed_and_number_of_cores_give
     assert results["edge"]["data/processed/train/images.npy"] == results["dropout"]["data/processed/train/images.npy"]
 
 
-def test_a_training_killed_goes_on_from_its_last_epoch_to_the_same_bytes(project: Project, tmp_path: Path) -> None:
+def test_killed_training_resumes_to_same_bytes(project: Project, tmp_path: Path) -> None:
     project.set("train.network", "edge")
     project.set("train.epochs", 200)
     unbroken = project.copy_to(tmp_path / "unbroken")

@@ -66,7 +66,7 @@ def test_the_pipeline_runs_on_the_real_images(real: Project, shared_data: Path) 
 
 
 @pytest.mark.timeout(1200)
-def test_the_faces_of_the_photographs_are_found_and_labelled(real: Project, shared_data: Path) -> None:
+def test_photographs_faces_found_and_labelled(real: Project, shared_data: Path) -> None:
     classifier = Classifier.load(real.path / "models/model.tflite")
     folder = shared_data / "photographs"
     with (folder / "faces.csv").open(encoding="utf-8") as table:
