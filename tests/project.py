@@ -1,11 +1,12 @@
 """A small copy of the project in a repository of its own, for the real dvc to run in."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Project:
         )
 
     def must(self, *command: str, **environment: str) -> str:
-        """Run a command that has to succeed and give what it printed."""
+        """Run a command that must succeed; return its stdout."""
         done = self.run(*command, **environment)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -79,7 +80,7 @@ class Project:
         path.write_text(yaml.safe_dump(params, sort_keys=False))
 
     def repro(self, *arguments: str) -> dict[str, str]:
-        """Run `dvc repro` and give what it says of each stage: "ran", "restored" or "unchanged"."""
+        """Run `dvc repro`; return what happened to each stage: "ran", "restored" or "unchanged"."""
         output = self.must("dvc", "repro", *arguments)
         words = (
             (r"Running stage '(\w+)'", "ran"),
@@ -121,7 +122,7 @@ def clone(origin: Path, path: Path, **environment: str) -> Project:
 
 
 def sign(project: Project) -> None:
-    """Return the name that commits are made in."""
+    """Configure the author of the commits."""
     project.must("git", "config", "user.name", "A tester")
     project.must("git", "config", "user.email", "tester@example.invalid")
 
@@ -132,19 +133,37 @@ def commit(project: Project, message: str) -> None:
     project.must("git", "commit", "--quiet", "--message", message)
 
 
+def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """Return a new folder that `build` has filled. With pytest-xdist, one process builds it and all of them use it."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
+    folder, done = run / name, run / f"{name} is built"
+    with (run / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            folder.mkdir()
+            build(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def small_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small project that has run once and is committed. Tests copy it; none changes it."""
+    """A small project that has run once and is committed. Tests copy it and never change it."""
+
+    def build(folder: Path) -> None:
+        project = check_out(folder)
+        for key, value in SMALL.items():
+            project.set(key, value)
+        # The committed lock is of other parameters, and its outputs are not in this cache.
+        (project.path / "dvc.lock").unlink(missing_ok=True)
+        commit(project, "A small project")
+        assert set(project.repro().values()) == {"ran"}
+        commit(project, "A small run")
+
     # The space in the path is part of the test.
-    project = check_out(tmp_path_factory.mktemp("small project"))
-    for key, value in SMALL.items():
-        project.set(key, value)
-    # The lock that came along is of other parameters, and what it names is not in this cache.
-    (project.path / "dvc.lock").unlink(missing_ok=True)
-    commit(project, "A small project")
-    assert set(project.repro().values()) == {"ran"}
-    commit(project, "A small run")
-    return project
+    return Project(built_once(tmp_path_factory, "small project", build))
 
 
 @pytest.fixture

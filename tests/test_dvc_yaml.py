@@ -145,15 +145,3 @@ def test_import_graph_follows_packages() -> None:
         "src/anteojos/images/duplicates.py",
     } <= files
     assert "src/anteojos/model/training.py" not in files
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "src/anteojos").glob("*.py")), ids=lambda path: path.stem)
-def test_the_library_imports_no_stage(path: Path) -> None:
-    module = f"anteojos.{path.stem}" if path.stem != "__init__" else "anteojos"
-    assert not [file for file in imported_files(module) if "/stages/" in file]
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_no_stage_imports_another(stage: str) -> None:
-    others = {f"src/anteojos/stages/{other}.py" for other in STAGES if other != stage}
-    assert not others & imported_files(f"anteojos.stages.{stage}")

@@ -21,7 +21,7 @@ from anteojos.runtime.runner import FOLDERS
 from anteojos.team.fsck import is_alive
 from tests.conftest import ROOT
 from tests.pages import undocumented
-from tests.project import Project
+from tests.project import Project, built_once
 
 pytestmark = pytest.mark.pipeline
 
@@ -78,10 +78,13 @@ def ignore(project: Project, pattern: str) -> None:
 @pytest.fixture(scope="session")
 def other_run(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small project after an undisturbed run on other images. Tests compare with it; none changes it."""
-    other = small_project.copy_to(tmp_path_factory.mktemp("other run") / "a project")
-    other.set("dataset.seed", 7)
-    other.repro()
-    return other
+
+    def build(folder: Path) -> None:
+        other = small_project.copy_to(folder / "a project")
+        other.set("dataset.seed", 7)
+        other.repro()
+
+    return Project(built_once(tmp_path_factory, "other run", build) / "a project")
 
 
 def content(project: Project, path: str) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.project import Project
+from tests.project import Project, built_once
 
 pytestmark = pytest.mark.pipeline
 
@@ -63,13 +63,16 @@ def weights(project: Project) -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def trained(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small project of several epochs, whose last batch is smaller and odd, trained on one machine."""
-    project = small_project.copy_to(tmp_path_factory.mktemp("trained") / "a project")
-    project.set("train.epochs", 3)
-    project.set("train.batch_size", 5)
-    project.set("train.network", "deep")
-    project.set("train.timeout", 60)
-    project.repro()
-    return project
+
+    def build(folder: Path) -> None:
+        project = small_project.copy_to(folder / "a project")
+        project.set("train.epochs", 3)
+        project.set("train.batch_size", 5)
+        project.set("train.network", "deep")
+        project.set("train.timeout", 60)
+        project.repro()
+
+    return Project(built_once(tmp_path_factory, "trained", build) / "a project")
 
 
 @pytest.fixture
