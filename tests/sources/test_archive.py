@@ -115,6 +115,10 @@ def test_zip_splits_at_any_depth(top: str, tmp_path: Path) -> None:
     assert imported(source, tmp_path) == FILES
 
 
+def test_zip_with_entry_for_current_folder(tmp_path: Path) -> None:
+    assert imported(make_zip(tmp_path / "x.zip", [("./", b""), (".//", b""), *FILES.items()]), tmp_path) == FILES
+
+
 @pytest.mark.parametrize("top", ["", "dataset", "a/b/c"])
 def test_folder_splits_at_any_depth(top: str, tmp_path: Path) -> None:
     make_folder(tmp_path / "x" / top, FILES)
@@ -249,6 +253,7 @@ def special(name: str, kind: int) -> zipfile.ZipInfo:
         (special("train/glasses/evil/", stat.S_IFLNK), "a symbolic link"),
         (special("__MACOSX/evil", stat.S_IFLNK), "a symbolic link"),
         (special("train/glasses/evil.jpg", stat.S_IFIFO), "not a regular file"),
+        (special("train/glasses/evil/", stat.S_IFREG), "not a regular file"),
         (special("train/glasses/evil.jpg", stat.S_IFDIR), "not a regular file"),
     ],
 )

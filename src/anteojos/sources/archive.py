@@ -92,14 +92,14 @@ def import_folder(folder: Path, into: Path, *, max_bytes: int) -> None:
         for top, folders, files in os.walk(folder, onerror=stop):
             folders[:] = [name for name in folders if not _is_junk(name)]
             for path in (Path(top, name) for name in [*folders, *files] if not _is_junk(name)):
-                name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
-                if fault := _fault_of_characters(name) or _fault_of_mode(mode):
+                name, kind = path.relative_to(folder).as_posix(), stat.S_IFMT(path.lstat().st_mode)
+                names.append(f"{name}/" if kind == stat.S_IFDIR else name)
+                if fault := _fault_of_characters(name) or _fault_of_kind(kind, stat.S_IFREG, stat.S_IFDIR):
                     problems.append(f"{printable(name)}: {fault}")
-                names.append(f"{name}/" if stat.S_ISDIR(mode) else name)
     except OSError as error:
         raise _unreadable(printable(str(error.filename or folder)), error) from error
-    _copy_splits(printable(str(folder)), sorted(names), sorted(problems), lambda name: _read(folder / name), into,
-                 max_bytes)  # fmt: skip
+    where = printable(str(folder))
+    _copy_splits(where, sorted(names), sorted(problems), lambda name: _read(folder / name), into, max_bytes)
 
 
 def shown_url(url: str) -> str:
@@ -210,13 +210,15 @@ def _import_zip(path: Path, where: str, into: Path, sha256: str | None, max_byte
         if len(infos) > MAX_ENTRIES:
             problem = f"found {len(infos):,} entries, expected at most {MAX_ENTRIES:,}"
             raise InputError(f"{where}: too many entries", [problem], CHANGE_SOURCE)
-        faults = [_fault(info) for info in infos]
-        problems = [f"{printable(info.orig_filename)}: {fault}" for info, fault in zip(infos, faults, strict=True)
-                    if fault]  # fmt: skip
-        names = ["/".join(_parts(info.filename)) + "/" * info.is_dir() for info in infos]
-        by_name = dict(zip(names, infos, strict=True))
-        safe = [name for name, fault in zip(names, faults, strict=True) if not fault and not _is_junk(name)]
-        _copy_splits(where, safe, problems, lambda name: _extract(archive, by_name[name], where), into, max_bytes)
+        names, problems, by_name = [], [], {}
+        for info in infos:
+            name = "/".join(_parts(info.filename)) + "/" * info.is_dir()
+            if fault := _fault(info):
+                problems.append(f"{printable(info.orig_filename)}: {fault}")
+            elif name != "/" and not _is_junk(name):
+                names.append(name)
+                by_name[name] = info
+        _copy_splits(where, names, problems, lambda name: _extract(archive, by_name[name], where), into, max_bytes)
 
 
 def _parts(name: str) -> list[str]:
@@ -234,33 +236,31 @@ def _fault(info: zipfile.ZipInfo) -> str:
     # `filename` ends at the first NUL and may come from an extra field; `orig_filename` is in the directory of the zip.
     if fault := _fault_of_name(info.orig_filename) or _fault_of_name(info.filename):
         return fault
-    mode = info.external_attr >> 16
-    if (stat.S_IFMT(mode) and (fault := _fault_of_mode(mode))) or (stat.S_ISDIR(mode) and not info.is_dir()):
-        return fault or "not a regular file"
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind and (fault := _fault_of_kind(kind, stat.S_IFDIR if info.is_dir() else stat.S_IFREG)):
+        return fault
     if info.flag_bits & 0x1:
         return "encrypted"
     return "" if info.compress_type in METHODS else f"unsupported compression method {info.compress_type}"
 
 
-def _fault_of_mode(mode: int) -> str:
-    if stat.S_ISLNK(mode):
-        return "a symbolic link"
-    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "not a regular file"
+def _fault_of_kind(kind: int, *allowed: int) -> str:
+    return "a symbolic link" if kind == stat.S_IFLNK else "" if kind in allowed else "not a regular file"
 
 
 def _fault_of_name(name: str) -> str:
+    parts = _parts(name)
     faults = {
+        _fault_of_characters(name): True,
         "a backslash in its name": "\\" in name,
         "an absolute path": name.startswith("/"),
         "a drive letter in its name": bool(re.match("[A-Za-z]:", name)),
-        "a path with `..`": ".." in name.split("/"),
-        "no name": not name.endswith("/") and not _parts(name),
-        f"a name of more than {MAX_NAME} bytes": any(
-            len(part.encode(errors="replace")) > MAX_NAME for part in _parts(name)
-        ),
-        f"more than {MAX_DEPTH} nested folders": len(_parts(name)) > MAX_DEPTH,
+        "a path with `..`": ".." in parts,
+        "no name": not parts and not name.endswith("/"),
+        f"a name of more than {MAX_NAME} bytes": any(len(part.encode(errors="replace")) > MAX_NAME for part in parts),
+        f"more than {MAX_DEPTH} nested folders": len(parts) > MAX_DEPTH,
     }
-    return _fault_of_characters(name) or next((fault for fault, found in faults.items() if found), "")
+    return next((fault for fault, found in faults.items() if fault and found), "")
 
 
 def _fault_of_characters(name: str) -> str:
