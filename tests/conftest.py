@@ -96,7 +96,7 @@ def drawn_face(seed: int, size: int) -> Image.Image:
 
 def drawn_eyes(seed: int, size: int) -> NDArray[np.float64]:
     """Where the eyes of `drawn_face` are, in px: (2, 2), the left one of the image first."""
-    face = drawing.Face.draw(np.random.default_rng(seed))
+    face = drawing.Face(np.random.default_rng(seed))
     return face.pose.project(np.array([(-face.eye_apart, 0.0), (face.eye_apart, 0.0)])) * size
 
 

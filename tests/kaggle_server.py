@@ -1,4 +1,4 @@
-"""A server on loopback that answers kagglehub as Kaggle and its storage do, well or badly."""
+"""A local server that answers kagglehub like Kaggle and its storage, with or without faults."""
 
 import base64
 import errno
@@ -26,11 +26,11 @@ SIGNATURE = "signature-that-opens-the-storage"
 API = "/api/v1/datasets.DatasetApiService/DownloadDataset"
 STORAGE = "/storage/archive.zip"
 
-Taken = TypeVar("Taken")
+T = TypeVar("T")
 
 
 def dataset_zip(ballast: int = 0, compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip with one tiny image a class and split, and `ballast` bytes that do not compress."""
+    """Return a zip with one tiny image per class and split, and `ballast` random bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in dataset_files().items():
@@ -41,7 +41,7 @@ def dataset_zip(ballast: int = 0, compression: int = zipfile.ZIP_STORED) -> byte
 
 
 def dataset_files() -> dict[str, bytes]:
-    """The files of the zip by their names, each another image."""
+    """Return the files of the zip by name; each is a different image."""
     names = [f"{split}/{label}/1.jpg" for split in ("train", "validate") for label in ("glasses", "noglasses")]
     return {name: tiny_jpeg(50 * number) for number, name in enumerate([*names, "test/1.jpg"])}
 
@@ -54,7 +54,7 @@ def tiny_jpeg(grey: int) -> bytes:
 
 @dataclass(frozen=True)
 class Request:
-    """What the client sent; the names of `headers` are in lower case."""
+    """A request of the client; the names of `headers` are in lower case."""
 
     method: str
     path: str
@@ -63,24 +63,24 @@ class Request:
 
 
 class KaggleServer(ThreadingHTTPServer):
-    """Kaggle's API for one dataset version, and the storage that it redirects to, with switches for what goes wrong."""
+    """The API of Kaggle for one dataset version, and the storage it redirects to; attributes select faults."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         self.archive = dataset_zip()
-        self.status = 200  # of the API's answer; an error is spelled as Kaggle does, and repeats the token
-        self.storage_status = 200  # of the storage's answer
-        self.authorization: str | None = None  # where set, requests with another one get 401
-        self.breaks_after: list[int] = []  # bytes after which the storage hangs up, answer by answer
-        self.ranges = True  # whether the storage serves parts
-        self.checksum = True  # whether the storage tells the checksum
-        self.damaged = 0  # so many answers of the storage have a wrong byte in the middle
+        self.status = 200  # of the API; its error message repeats the token
+        self.storage_status = 200  # of the storage
+        self.authorization: str | None = None  # if set, requests with another value get 401
+        self.breaks_after: list[int] = []  # bytes after which the storage closes the connection, per answer
+        self.ranges = True  # the storage supports range requests
+        self.checksum = True  # the storage sends the checksum
+        self.damaged = 0  # number of answers of the storage with a wrong byte in the middle
         self.requests: list[Request] = []
         super().__init__(("localhost", PORT), _Handler)
 
     def asked(self, path: str) -> list[Request]:
-        """The requests for a path, in their order."""
+        """Return the requests for a path, in order."""
         return [request for request in self.requests if request.path == path]
 
 
@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             status = 404
         if status == 200:
-            # To another host than "localhost", as Kaggle does, so that the client sheds the token on its way.
+            # To another host, as Kaggle does, so that the client does not send the token there.
             self.answer(302, {"Location": f"http://127.0.0.1:{PORT}{STORAGE}?X-Goog-Signature={SIGNATURE}"}, b"")
         else:
             message = f"No entry for you: {request.headers.get('authorization')}"
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
     def record(self) -> Request:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        # As a proxy, the server gets whole URLs.
+        # As a proxy, the server receives full URLs.
         request = Request(self.command, urlsplit(self.path).path, headers, body)
         self.server.requests.append(request)
         return request
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        # A client that goes on with another request hangs up on the first.
+        # The client may close the connection before the end.
         with suppress(ConnectionError):
             self.wfile.write(body[:break_after])
 
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def kaggle_server() -> Iterator[KaggleServer]:
-    """Serve on kagglehub's port."""
+    """Serve on the port of kagglehub."""
     server = once_port_is_free(KaggleServer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -167,7 +167,7 @@ def kaggle_server() -> Iterator[KaggleServer]:
 
 @contextmanager
 def nobody_listens() -> Iterator[None]:
-    """Hold kagglehub's port without listening, so that whoever connects is refused."""
+    """Bind the port of kagglehub without listening, so that connections are refused."""
 
     def hold() -> socket.socket:
         held = socket.socket()
@@ -183,8 +183,8 @@ def nobody_listens() -> Iterator[None]:
         yield
 
 
-def once_port_is_free(take: Callable[[], Taken], patience: float = 60) -> Taken:
-    """Take kagglehub's port; wait `patience` seconds for another run of these tests, then say what is wrong."""
+def once_port_is_free(take: Callable[[], T], patience: float = 60) -> T:
+    """Return the result of `take`; if the port is in use, wait up to `patience` seconds for other test runs."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -193,6 +193,6 @@ def once_port_is_free(take: Callable[[], Taken], patience: float = 60) -> Taken:
             if error.errno != errno.EADDRINUSE:
                 raise
             if time.monotonic() > deadline:
-                message = f"port {PORT} is taken by another program; kagglehub knows no other for its tests"
+                message = f"port {PORT}, which kagglehub needs for tests, is used by another program"
                 raise RuntimeError(message) from error
             time.sleep(0.1)

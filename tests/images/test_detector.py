@@ -112,7 +112,7 @@ def test_the_eyes_of_a_tilted_head_are_found(find: Detector, angle: int) -> None
 def test_turn_has_the_sign_of_where_the_nose_points(find: Detector) -> None:
     (face,) = find(drawn_face(4, 300))
     (mirrored,) = find(drawn_face(4, 300).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    pose = drawing.Face.draw(np.random.default_rng(4)).pose
+    pose = drawing.Face(np.random.default_rng(4)).pose
     assert abs(pose.turn) > 0.1
     assert np.sign(face.turn) == np.sign(pose.turn) == -np.sign(mirrored.turn)
 

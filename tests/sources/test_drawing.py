@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from anteojos.sources import drawing
-from anteojos.sources.drawing import draw_cell, draw_dataset, draw_face, draw_portrait, draw_row
+from anteojos.sources.drawing import Row, draw_cell, draw_dataset, draw_face, draw_portrait, draw_row
 
 COUNTS = {
     "train": {"glasses": 11, "noglasses": 9},
@@ -48,7 +48,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_split_and_class_has_the_images_expected(drawn: Path) -> None:
+def test_dataset_has_expected_counts(drawn: Path) -> None:
     parents = Counter(str(path.parent.relative_to(drawn)) for path in images(drawn))
     assert parents == {
         "train/glasses": 11,
@@ -59,8 +59,8 @@ def test_every_split_and_class_has_the_images_expected(drawn: Path) -> None:
     }
 
 
-def test_a_name_is_a_place_on_the_sheet_and_no_two_images_share_one(drawn: Path) -> None:
-    # 16 cells with glasses fill row 1 and four of row 2; the 12 without stand together in the row after them.
+def test_file_names_are_sheet_positions(drawn: Path) -> None:
+    # 16 cells with glasses: row 1 and four cells of row 2. 12 without: row 3.
     glasses = [f"row-1-column-{column}.jpg" for column in range(1, 13)]
     glasses += [f"row-2-column-{column}.jpg" for column in range(1, 5)]
     noglasses = [f"row-3-column-{column}.jpg" for column in range(1, 13)]
@@ -70,12 +70,12 @@ def test_a_name_is_a_place_on_the_sheet_and_no_two_images_share_one(drawn: Path)
     assert with_glasses | {name for name, label in labels.items() if label == "glasses"} == set(glasses)
 
 
-def test_the_cells_are_dealt_to_the_splits_at_random(drawn: Path) -> None:
+def test_cells_are_assigned_to_splits_at_random(drawn: Path) -> None:
     train = sorted(path.name for path in images(drawn / "train" / "glasses"))
     assert train != [f"row-1-column-{column}.jpg" for column in sorted(range(1, 12), key=str)]
 
 
-def test_the_labels_of_the_test_set_are_written_beside_it_sorted_by_name(drawn: Path) -> None:
+def test_test_labels_are_sorted_by_name(drawn: Path) -> None:
     text = (drawn / "test_labels.csv").read_bytes().decode()
     header, *rows = text.split("\n")[:-1]
     assert header == "file,label"
@@ -83,7 +83,7 @@ def test_the_labels_of_the_test_set_are_written_beside_it_sorted_by_name(drawn: 
     assert sorted(row.split(",")[1] for row in rows) == ["glasses", "glasses", "noglasses"]
 
 
-def test_an_image_is_a_jpeg_of_about_160_by_155_pixels_and_6_kilobytes(drawn: Path) -> None:
+def test_image_format_and_sizes(drawn: Path) -> None:
     for path in images(drawn):
         with Image.open(path) as image:
             assert (image.format, image.mode) == ("JPEG", "RGB")
@@ -94,7 +94,7 @@ def test_an_image_is_a_jpeg_of_about_160_by_155_pixels_and_6_kilobytes(drawn: Pa
     assert 5_000 < np.mean([path.stat().st_size for path in images(drawn)]) < 7_500
 
 
-def test_the_same_seed_gives_the_same_bytes_in_another_process(drawn: Path, tmp_path: Path) -> None:
+def test_same_seed_in_other_process_same_bytes(drawn: Path, tmp_path: Path) -> None:
     script = (
         "from pathlib import Path; from anteojos.sources.drawing import draw_dataset; "
         f"draw_dataset(Path({str(tmp_path)!r}), 7, {COUNTS!r}, {TITLES!r})"
@@ -104,24 +104,24 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(drawn: Path, tmp_
     assert contents(tmp_path) == contents(drawn)
 
 
-def test_rows_drawn_at_once_give_the_same_bytes(drawn: Path, tmp_path: Path) -> None:
+def test_parallel_rows_same_bytes(drawn: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as executor:
         draw_dataset(tmp_path, 7, COUNTS, TITLES, map_rows=executor.map)
     assert contents(tmp_path) == contents(drawn)
 
 
-def test_another_seed_gives_other_images(drawn: Path, tmp_path: Path) -> None:
+def test_other_seed_other_images(drawn: Path, tmp_path: Path) -> None:
     draw_dataset(tmp_path, 8, {"train": {"glasses": 2, "noglasses": 2}}, TITLES)
     before = {path.name: path.read_bytes() for path in images(drawn)}
     for path in images(tmp_path / "train" / "glasses"):
         assert path.read_bytes() != before[path.name]
 
 
-def test_an_image_does_not_depend_on_how_many_others_are_drawn(drawn: Path, tmp_path: Path) -> None:
+def test_image_is_independent_of_counts(drawn: Path, tmp_path: Path) -> None:
     draw_dataset(tmp_path, 7, {"train": {"glasses": 2, "noglasses": 1}}, TITLES)
     many = {path.name: path.read_bytes() for path in images(drawn)}
     few = {path.name: path.read_bytes() for path in images(tmp_path)}
-    # Fewer images with glasses take fewer rows, so the name of the first without changes; its bytes do not.
+    # With fewer rows of the first class, the first image of the second class has another name but the same bytes.
     assert few == {
         "row-1-column-1.jpg": many["row-1-column-1.jpg"],
         "row-1-column-2.jpg": many["row-1-column-2.jpg"],
@@ -129,7 +129,7 @@ def test_an_image_does_not_depend_on_how_many_others_are_drawn(drawn: Path, tmp_
     }
 
 
-def test_classes_may_have_any_name_and_a_split_may_be_empty(tmp_path: Path) -> None:
+def test_other_class_names_and_empty_split(tmp_path: Path) -> None:
     draw_dataset(
         tmp_path,
         7,
@@ -143,25 +143,24 @@ def test_classes_may_have_any_name_and_a_split_may_be_empty(tmp_path: Path) -> N
     assert (tmp_path / "test_labels.csv").read_bytes() == b"file,label\nrow-2-column-1.jpg,sin\n"
 
 
-def test_nothing_expected_gives_empty_folders_and_a_header(tmp_path: Path) -> None:
+def test_no_images_gives_empty_folders(tmp_path: Path) -> None:
     draw_dataset(tmp_path, 7, {split: {"glasses": 0, "noglasses": 0} for split in ("train", "test")})
     assert contents(tmp_path) == {"test_labels.csv": b"file,label\n"}
     assert (tmp_path / "test").is_dir()
 
 
-@pytest.mark.parametrize(("width", "size"), [(64, (63, 62)), (320, (319, 310))])
-def test_the_image_is_in_proportion_to_its_width(tmp_path: Path, width: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("width", "size", "face"), [(64, (63, 62), (6, 50)), (320, (319, 310), (32, 250))])
+def test_width_scales_image(tmp_path: Path, width: int, size: tuple[int, int], face: tuple[int, int]) -> None:
     draw_dataset(tmp_path, 7, {"train": {"glasses": 1, "noglasses": 0}}, width=width)
     [path] = images(tmp_path)
     image = pixels(path)
     assert image.shape[1::-1] == size
-    panel = np.argwhere((image < 225).any(2).mean(1) > 0.5)  # the rows that are mostly face
-    assert panel[0] == pytest.approx(width * 16 / 160, abs=1)
-    assert len(panel) == pytest.approx(width * 125 / 160, abs=1)
+    rows = np.argwhere((image < 225).any(2).mean(1) > 0.5)  # rows that are mostly face
+    assert (rows[0, 0], len(rows)) == pytest.approx(face, abs=1)
 
 
-def test_the_class_is_printed_above_the_face(drawn: Path, tmp_path: Path) -> None:
-    draw_dataset(tmp_path, 7, COUNTS | {"validate": {"glasses": 3, "noglasses": 2}}, {"glasses": "", "noglasses": ""})
+def test_label_is_printed_above_face(drawn: Path, tmp_path: Path) -> None:
+    draw_dataset(tmp_path, 7, COUNTS, {"glasses": "", "noglasses": ""})
     printed = {path.name: pixels(path) for path in images(drawn)}
     plain = {path.name: pixels(path) for path in images(tmp_path)}
     top = printed["row-1-column-3.jpg"][:15]
@@ -170,16 +169,16 @@ def test_the_class_is_printed_above_the_face(drawn: Path, tmp_path: Path) -> Non
     columns = np.argwhere((top < 128).any((0, 2)))
     middle = np.argwhere((printed["row-1-column-3.jpg"][40:120] < 225).any(2).mean(0) > 0.5).mean()
     assert columns.mean() == pytest.approx(middle, abs=6)
-    # "no_glasses" is printed higher and is cut off above, and is wider.
+    # "no_glasses" is wider, and is printed higher.
     longer = np.argwhere((printed["row-3-column-3.jpg"][:7] < 128).any((0, 2)))
     assert np.ptp(longer) > np.ptp(columns)
 
 
-def test_where_the_face_stands_gives_its_class_away(drawn: Path, tmp_path: Path) -> None:
+def test_face_position_depends_on_class_and_row() -> None:
     blank = Image.new("RGB", (125, 125), "black")
 
     def corner(second: bool, row: int) -> tuple[int, int]:
-        cell = np.asarray(draw_cell(blank, (None, None), ("", ""), second, row, 0))
+        cell = np.asarray(draw_cell((None, blank, None), ("", ""), second, row, 0))
         y, x = np.argwhere((cell < 10).all(2))[0]
         return int(x), int(y)
 
@@ -187,27 +186,27 @@ def test_where_the_face_stands_gives_its_class_away(drawn: Path, tmp_path: Path)
     assert [corner(True, row) for row in (0, 3, 6)] == [(3, 8), (16, 4), (28, 0)]
 
 
-def test_slivers_of_the_neighbours_show() -> None:
+def test_cell_shows_edges_of_neighbours() -> None:
     red, black, blue = (Image.new("RGB", (125, 125), colour) for colour in ("red", "black", "blue"))
-    first = np.asarray(draw_cell(black, (red, blue), ("", ""), False, 0, 0))
+    first = np.asarray(draw_cell((red, black, blue), ("", ""), False, 0, 0))
     assert (first[50, -2:] == (0, 0, 255)).all()
-    last = np.asarray(draw_cell(black, (red, blue), ("", ""), True, 6, 2))
+    last = np.asarray(draw_cell((red, black, blue), ("", ""), True, 6, 2))
     assert (last[50, :3] == (255, 0, 0)).all()
-    # The title of the next row shows below the face.
-    below = np.asarray(draw_cell(black, (None, None), ("", "no_glasses"), False, 6, 0))
+    # The title of the next row is visible below the face.
+    below = np.asarray(draw_cell((None, black, None), ("", "no_glasses"), False, 6, 0))
     assert (below[145:] < 128).any()
 
 
-def test_the_next_row_of_the_last_row_of_a_class_is_of_the_other_class() -> None:
+def test_title_below_last_row_is_of_other_class() -> None:
     def printed_below(row: int) -> bool:
-        [file] = draw_row(7, False, row, 1, ("glasses", ""), 160)
+        [file] = draw_row(7, Row(False, row, ("train",)), ("glasses", ""), 160)
         return bool((np.asarray(Image.open(io.BytesIO(file)))[148:, 20:120] < 128).any())
 
     assert [printed_below(row) for row in (5, 6)] == [True, False]
 
 
-def test_the_first_class_wears_glasses_and_the_second_does_not(drawn: Path) -> None:
-    # The first cell of the first class has its face at (3, 16), that of the second at (3, 8).
+def test_only_first_class_wears_glasses(drawn: Path) -> None:
+    # The face of the first cell is at (3, 16) in the first class, at (3, 8) in the second.
     for second, (name, top) in enumerate((("row-1-column-1.jpg", 16), ("row-3-column-1.jpg", 8))):
         [path] = [path for path in images(drawn) if path.name == name]
         drawn_face = pixels(path)[top : top + 125, 3:128]
@@ -221,7 +220,7 @@ def test_the_first_class_wears_glasses_and_the_second_does_not(drawn: Path) -> N
         assert (with_glasses < without) == (second == 0)
 
 
-def test_faces_differ_from_one_another() -> None:
+def test_faces_are_different() -> None:
     def difference_hash(seed: int, glasses: bool) -> int:
         face = (
             draw_face(np.random.default_rng(seed), glasses, 125).convert("L").resize((9, 8), Image.Resampling.LANCZOS)
@@ -233,7 +232,7 @@ def test_faces_differ_from_one_another() -> None:
     assert min((one ^ other).bit_count() for one, other in combinations(hashes, 2)) > 4
 
 
-def test_glasses_change_the_eyes_and_nothing_else() -> None:
+def test_glasses_change_only_the_eye_region() -> None:
     changes = np.zeros((125, 125))
     for seed in range(12):
         changes += np.abs(face_of(seed, True) - face_of(seed, False)).max(2) > 24
@@ -244,8 +243,8 @@ def test_glasses_change_the_eyes_and_nothing_else() -> None:
     assert (changes[105:] == 0).all()
 
 
-def test_dark_pixels_at_the_eyes_do_not_tell_the_classes_apart() -> None:
-    # Both classes have brows, lashes and shadows: the darkest tenth of the eye band is as dark in many of either class.
+def test_dark_eye_pixels_do_not_separate_classes() -> None:
+    # Brows, lashes and shadows are dark too, so the darkest tenth of the eye region must not show the class.
     dark = [
         [np.percentile(face_of(seed, glasses)[45:75, 30:95], 10) for seed in range(20)] for glasses in (True, False)
     ]
@@ -254,15 +253,14 @@ def test_dark_pixels_at_the_eyes_do_not_tell_the_classes_apart() -> None:
 
 
 def test_edges_are_smooth() -> None:
-    # Drawn at twice the size and halved, a face is nearly the same image: it would not be with jagged edges, which
-    # differ by whole pixels.
+    # A face drawn at twice the size and reduced is nearly the same image. Jagged edges would differ more.
     for seed in range(4):
         large = np.asarray(draw_portrait(np.random.default_rng(seed), True, 250).reduce(2), int)
         small = np.asarray(draw_portrait(np.random.default_rng(seed), True, 125), int)
         assert np.percentile(np.abs(large - small).max(2), 98) < 40
 
 
-def test_the_photograph_differs_from_the_portrait_and_shows_the_same_face() -> None:
+def test_photograph_resembles_portrait() -> None:
     for seed in range(4):
         portrait = np.asarray(draw_portrait(np.random.default_rng(seed), False, 125), float).mean(2)
         photograph = face_of(seed, False).mean(2)
@@ -280,9 +278,8 @@ for seed in range(8):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="GLIBC_TUNABLES is read by glibc")
-def test_the_instructions_that_a_cpu_has_do_not_change_a_face() -> None:
-    # numpy and glibc choose other code, with other last bits, where a feature is disabled. Names that this CPU or this
-    # numpy does not know make numpy warn.
+def test_cpu_features_do_not_change_faces() -> None:
+    # Without these features, numpy and glibc use other code, with other last bits. numpy warns about unknown names.
     disabled = {
         "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512_SKX AVX2 FMA3",
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4",
@@ -302,7 +299,7 @@ def test_the_instructions_that_a_cpu_has_do_not_change_a_face() -> None:
 
 
 class Perturbed:
-    """A module whose functions return values that are wrong in the last bits, each call in another way."""
+    """A module whose functions return values with a random relative error."""
 
     def __init__(self, module: object, names: tuple[str, ...], error: float) -> None:
         self.module, self.names, self.error = module, names, error
@@ -321,36 +318,37 @@ class Perturbed:
         return wrong
 
 
-def test_last_bits_of_functions_do_not_change_a_face(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_last_bits_do_not_change_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     def digests() -> list[str]:
-        # The portrait too, for a JPEG file hides most changes of one level.
+        # Portraits too, because JPEG compression hides most small changes.
+        both = (draw_portrait, draw_face)
         drawn = [draw(np.random.default_rng(seed), seed % 2 == 0, 125) for draw in both for seed in range(8)]
         return [hashlib.sha256(image.tobytes()).hexdigest() for image in drawn]
 
     def perturb(error: float) -> None:
         functions = ("exp", "log", "sqrt", "sin", "power", "hypot", "interp")
-        monkeypatch.setattr(drawing, "np", Perturbed(np, functions, error))
-        monkeypatch.setattr(drawing, "math", Perturbed(math, ("cos", "sin", "hypot"), error))
+        for name in [name for name in sys.modules if name.startswith(f"{drawing.__name__}.")]:
+            monkeypatch.setattr(f"{name}.np", Perturbed(np, functions, error), raising=False)
+            monkeypatch.setattr(f"{name}.math", Perturbed(math, ("cos", "sin", "hypot"), error), raising=False)
 
-    both = (draw_portrait, draw_face)
     expected = digests()
-    perturb(1e-14)  # some ten last bits of float64
+    perturb(1e-14)  # about ten last bits of float64
     assert digests() == expected
-    perturb(1e-7)  # last bits of float32: these do
+    perturb(1e-7)  # last bits of float32
     assert digests() != expected
 
 
-def test_more_training_images_leave_the_others_as_they_are(drawn: Path, tmp_path: Path) -> None:
+def test_more_training_images_keep_the_others(drawn: Path, tmp_path: Path) -> None:
     draw_dataset(tmp_path, 7, COUNTS, TITLES, drawn=13)
     few, many = contents(drawn), contents(tmp_path)
     assert few.items() <= many.items()
     added = Counter(str(Path(name).parent) for name in many.keys() - few.keys())
     assert added == {"train/glasses": 2, "train/noglasses": 4}
-    # They stand in rows of their own, after those of both classes.
+    # They are in separate rows, after those of both classes.
     assert {Path(name).name.split("-column")[0] for name in many.keys() - few.keys()} == {"row-4", "row-5"}
     assert len(set(many.values())) == len(many)
 
 
-def test_fewer_training_images_than_expected_are_not_drawn(tmp_path: Path) -> None:
+def test_drawn_below_expected_has_no_effect(tmp_path: Path) -> None:
     draw_dataset(tmp_path, 7, {"train": {"glasses": 2, "noglasses": 1}}, TITLES, drawn=1)
     assert Counter(path.parent.name for path in images(tmp_path)) == {"glasses": 2, "noglasses": 1}

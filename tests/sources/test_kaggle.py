@@ -1,4 +1,4 @@
-"""The real kagglehub in a process of its own, against a server on loopback that answers as Kaggle does."""
+"""Tests of the real kagglehub, each in a new process, with a local server that answers like Kaggle."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ USER = "person"
 SECRET = "0123456789-secret-of-the-tests"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{SECRET}".encode()).decode()
 TOKEN = {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": SECRET}
-MIB = 1 << 20  # kagglehub writes what arrives in chunks of this size, so this is what it can go on from
+MIB = 1 << 20  # kagglehub writes in chunks of this size, so downloads resume at multiples of it
 
 DOWNLOAD = """
 import json, sys
@@ -60,18 +60,18 @@ class Outcome:
 
 @dataclass
 class Machine:
-    """A home folder, a cache and environment variables to download in."""
+    """A home folder, a cache and environment variables for a download."""
 
     home: Path
     cache: Path
     variables: dict[str, str] = field(default_factory=lambda: {"KAGGLE_API_ENVIRONMENT": "TEST"})
 
     def download(self, handle: str = HANDLE, **variables: str) -> Outcome:
-        """Download in a new process, and check that no secret is in anything that comes out of it."""
+        """Download in a new process, and check that its output contains no secret."""
         outcome_file = self.home / "outcome.json"
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT / "src"),  # the code beside these tests
+            "PYTHONPATH": str(ROOT / "src"),
             "HOME": str(self.home),
             "KAGGLEHUB_CACHE": str(self.cache),
             **self.variables,
@@ -117,9 +117,10 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def streaming_machine(machine: Machine) -> Machine:
-    """Downloads as people do: in its TEST environment kagglehub reads an answer whole before it stores a byte.
+    """A machine that stores the download while it is received, like a user's machine.
 
-    In its LOCALHOST environment it does not; the server stands in as the proxy to the host that this one means.
+    In the TEST environment, kagglehub reads the complete answer first. In the LOCALHOST environment it does not; the
+    server is then the proxy to its host.
     """
     machine.variables = {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "http_proxy": "http://localhost:7777"}
     return machine
@@ -130,7 +131,7 @@ def files_below(folder: Path | None) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_dataset_is_downloaded_to_the_cache(server: KaggleServer, machine: Machine) -> None:
+def test_download_to_cache(server: KaggleServer, machine: Machine) -> None:
     outcome = machine.download(**TOKEN)
 
     assert files_below(outcome.folder) == dataset_files()
@@ -139,9 +140,7 @@ def test_a_dataset_is_downloaded_to_the_cache(server: KaggleServer, machine: Mac
     assert machine.archives() == []
 
 
-def test_the_token_of_the_environment_goes_to_kaggle_and_not_to_the_storage(
-    server: KaggleServer, machine: Machine
-) -> None:
+def test_token_is_sent_to_api_not_to_storage(server: KaggleServer, machine: Machine) -> None:
     server.authorization = BASIC
 
     assert machine.download(**TOKEN).folder is not None
@@ -149,19 +148,19 @@ def test_the_token_of_the_environment_goes_to_kaggle_and_not_to_the_storage(
     assert ["authorization" in request.headers for request in server.asked(STORAGE)] == [False]
 
 
-def test_the_token_of_kaggle_json_is_used(server: KaggleServer, machine: Machine) -> None:
+def test_token_in_kaggle_json_is_used(server: KaggleServer, machine: Machine) -> None:
     server.authorization = BASIC
     write_kaggle_json(machine, json.dumps({"username": USER, "key": SECRET}))
 
     assert machine.download().folder is not None
 
 
-def test_public_data_need_no_token(server: KaggleServer, machine: Machine) -> None:
+def test_public_dataset_needs_no_token(server: KaggleServer, machine: Machine) -> None:
     assert files_below(machine.download().folder) == dataset_files()
     assert "authorization" not in server.asked(API)[0].headers
 
 
-def test_a_second_download_comes_from_the_cache(server: KaggleServer, machine: Machine) -> None:
+def test_second_download_uses_cache(server: KaggleServer, machine: Machine) -> None:
     first = machine.download()
     server.requests.clear()
 
@@ -169,7 +168,7 @@ def test_a_second_download_comes_from_the_cache(server: KaggleServer, machine: M
     assert server.requests == []
 
 
-def test_a_refused_token_is_reported(server: KaggleServer, machine: Machine) -> None:
+def test_rejected_token_raises(server: KaggleServer, machine: Machine) -> None:
     server.authorization = "another"
 
     message = machine.download(**TOKEN).message
@@ -178,20 +177,18 @@ def test_a_refused_token_is_reported(server: KaggleServer, machine: Machine) -> 
     assert "~/.kaggle" in message
 
 
-def test_a_forbidden_dataset_is_reported_without_kaggles_own_words(
-    server: KaggleServer, streaming_machine: Machine
-) -> None:
+def test_forbidden_dataset_hides_answer_of_server(server: KaggleServer, streaming_machine: Machine) -> None:
     server.status = 403
 
     message = streaming_machine.download(**TOKEN).message
 
-    assert "refused the token" in message
+    assert "rejected the token" in message
     assert "Kaggle answered 403 Forbidden" in message
     assert "https://www.kaggle.com/datasets/someone/faces" in message
     assert "No entry for you" not in message
 
 
-def test_without_a_token_a_forbidden_dataset_asks_for_one(server: KaggleServer, machine: Machine) -> None:
+def test_forbidden_dataset_without_token_asks_for_one(server: KaggleServer, machine: Machine) -> None:
     server.status = 403
 
     message = machine.download().message
@@ -200,19 +197,19 @@ def test_without_a_token_a_forbidden_dataset_asks_for_one(server: KaggleServer, 
 
 
 @pytest.mark.parametrize("place", ["Downloads/kaggle.json", "kaggle.json"])
-def test_a_token_in_the_wrong_place_is_pointed_at(server: KaggleServer, machine: Machine, place: str) -> None:
+def test_misplaced_token_is_found(server: KaggleServer, machine: Machine, place: str) -> None:
     server.status = 403
     (machine.home / "Downloads").mkdir()
     (machine.home / place).write_text(json.dumps({"username": USER, "key": SECRET}))
 
     message = machine.download().message
 
-    assert f"There is a token in ~/{place}, where it is not looked for: move it to ~/.kaggle/kaggle.json." in message
+    assert f"There is a token in ~/{place}, where it is not found: move it to ~/.kaggle/kaggle.json." in message
     if place.startswith("Downloads"):
         assert undocumented("A Kaggle token in the wrong place", message) == []
 
 
-def test_a_missing_version_is_reported(server: KaggleServer, machine: Machine) -> None:
+def test_missing_version_raises(server: KaggleServer, machine: Machine) -> None:
     message = machine.download("someone/faces/versions/4", **TOKEN).message
 
     assert "Kaggle dataset someone/faces/versions/4: there is no such dataset or version" in message
@@ -220,7 +217,7 @@ def test_a_missing_version_is_reported(server: KaggleServer, machine: Machine) -
     assert "dataset.kaggle" in message
 
 
-def test_a_server_in_trouble_is_reported(server: KaggleServer, machine: Machine) -> None:
+def test_status_503_raises(server: KaggleServer, machine: Machine) -> None:
     server.status = 503
 
     message = machine.download(**TOKEN).message
@@ -229,48 +226,46 @@ def test_a_server_in_trouble_is_reported(server: KaggleServer, machine: Machine)
     assert "Wait some minutes" in message
 
 
-def test_a_storage_that_refuses_kaggles_link_is_not_blamed_on_the_token(server: KaggleServer, machine: Machine) -> None:
+def test_storage_403_does_not_blame_token(server: KaggleServer, machine: Machine) -> None:
     server.storage_status = 403
 
     message = machine.download(**TOKEN).message
 
-    assert "Kaggle's storage could not answer" in message
+    assert "the storage of Kaggle did not send it" in message
     assert "Kaggle answered 403 Forbidden" in message
     assert machine.archives() == []
 
 
-def test_a_machine_without_network_is_told_so(machine: Machine) -> None:
+def test_no_network_raises(machine: Machine) -> None:
     with nobody_listens():
         message = machine.download(**TOKEN).message
 
     assert "Kaggle cannot be reached" in message
-    assert "no answer from localhost" in message
+    assert "no valid answer from localhost" in message
     assert "Check the network" in message
 
 
-def test_a_connection_that_drops_half_way_is_resumed(server: KaggleServer, streaming_machine: Machine) -> None:
+def test_interrupted_download_is_resumed(server: KaggleServer, streaming_machine: Machine) -> None:
     server.archive = dataset_zip(ballast=5 * MIB // 2)
     server.breaks_after = [3 * MIB // 2]
 
     folder = streaming_machine.download(**TOKEN).folder
 
     assert files_below(folder).keys() == {*dataset_files(), "ballast"}
-    # The whole, which breaks off; the whole again, to learn that it can be resumed; the rest.
+    # The interrupted download; a second request, which shows that ranges are supported; the rest.
     ranges = [request.headers.get("range") for request in server.asked(STORAGE)]
     assert ranges == [None, None, f"bytes={MIB}-"]
 
 
-def test_a_connection_that_keeps_dropping_is_reported_and_the_next_run_goes_on(
-    server: KaggleServer, streaming_machine: Machine
-) -> None:
+def test_next_run_resumes_after_last_attempt(server: KaggleServer, streaming_machine: Machine) -> None:
     server.archive = dataset_zip(ballast=5 * MIB // 2)
-    # Without ranges, an attempt is one request and starts over.
+    # Without ranges, each attempt is one request from the start.
     server.ranges = False
     server.breaks_after = [3 * MIB // 2] * kaggle.ATTEMPTS
 
     message = streaming_machine.download().message
 
-    assert "the download broke off" in message
+    assert "the download was interrupted" in message
     assert len(server.asked(STORAGE)) == kaggle.ATTEMPTS
     assert [path.stat().st_size for path in streaming_machine.archives()] == [MIB]
 
@@ -281,12 +276,12 @@ def test_a_connection_that_keeps_dropping_is_reported_and_the_next_run_goes_on(
     assert server.requests[-1].headers["range"] == f"bytes={MIB}-"
 
 
-def test_a_wrong_checksum_is_reported_and_the_next_run_succeeds(server: KaggleServer, machine: Machine) -> None:
+def test_wrong_checksum_then_next_run_succeeds(server: KaggleServer, machine: Machine) -> None:
     server.damaged = 1
 
     message = machine.download(**TOKEN).message
 
-    assert "what arrived is not what Kaggle has" in message
+    assert "the downloaded file is damaged" in message
     assert "MD5 checksum" in message
     assert machine.archives() == []
     assert files_below(machine.download(**TOKEN).folder) == dataset_files()
@@ -298,31 +293,27 @@ def test_a_wrong_checksum_is_reported_and_the_next_run_succeeds(server: KaggleSe
         b"<html>Please sign in to this network</html>",
         dataset_zip()[:-40],
         re.sub(rb"(PK\x01\x02.{4})..", lambda record: record[1] + b"\x01\x00", dataset_zip(), flags=re.DOTALL),
-        # Behind the header and name of the first entry, compressed bytes that mean nothing.
+        # Invalid compressed bytes after the header and name of the first entry.
         (compressed := dataset_zip(compression=zipfile.ZIP_DEFLATED))[:49] + b"\xff" * 50 + compressed[99:],
     ],
     ids=["a web page", "cut short", "encrypted", "scrambled"],
 )
-def test_a_broken_archive_without_checksum_is_reported_and_the_next_run_succeeds(
-    body: bytes, server: KaggleServer, machine: Machine
-) -> None:
+def test_broken_archive_then_next_run_succeeds(body: bytes, server: KaggleServer, machine: Machine) -> None:
     server.checksum = False
     server.archive = body
 
     message = machine.download().message
 
-    assert "it cannot be unpacked" in message
+    assert "it cannot be extracted" in message
     server.archive = dataset_zip()
     assert files_below(machine.download().folder) == dataset_files()
 
 
-def test_a_damaged_image_in_an_archive_without_checksum_is_not_taken_from_the_cache(
-    server: KaggleServer, machine: Machine
-) -> None:
+def test_damaged_image_is_not_cached(server: KaggleServer, machine: Machine) -> None:
     server.checksum = False
     server.damaged = 1
 
-    assert "it cannot be unpacked (BadZipFile)" in machine.download().message
+    assert "it cannot be extracted (BadZipFile)" in machine.download().message
     assert files_below(machine.download().folder) == dataset_files()
 
 
@@ -341,42 +332,42 @@ def write_kaggle_json(machine: Machine, text: str) -> Path:
         ("7", "not a JSON object with `username` and `key`"),
     ],
 )
-def test_a_kaggle_json_that_cannot_be_read_is_named(text: str, found: str, machine: Machine) -> None:
+def test_unreadable_kaggle_json_raises(text: str, found: str, machine: Machine) -> None:
     write_kaggle_json(machine, text)
 
     message = machine.download().message
 
     assert "the token on this machine cannot be read" in message
     assert found in message
-    assert "or remove it: public data need none" in message
+    assert "Correct or remove it: public datasets need no token" in message
 
 
-def test_a_token_longer_than_a_file_name_is_not_shown(machine: Machine) -> None:
-    # kagglehub looks whether a file has the name in KAGGLE_API_TOKEN, and the system answers with the whole name.
+def test_too_long_token_is_not_shown(machine: Machine) -> None:
+    # kagglehub tries to open KAGGLE_API_TOKEN as a file, and the error of the system contains the name.
     message = machine.download(KAGGLE_API_TOKEN=SECRET * 20).message
 
     assert "the token on this machine cannot be read" in message
     assert "File name too long" in message
 
 
-def test_a_token_with_a_line_break_is_not_shown(machine: Machine) -> None:
+def test_token_with_line_break_is_not_shown(machine: Machine) -> None:
     message = machine.download(KAGGLE_API_TOKEN=f"{SECRET}\nrest").message
 
     assert "the token on this machine cannot be read" in message
     assert "such as a line break" in message
 
 
-def test_a_cache_that_cannot_be_written_is_named(server: KaggleServer, machine: Machine) -> None:
+def test_unwritable_cache_raises(server: KaggleServer, machine: Machine) -> None:
     machine.cache.write_text("a file where the folder should be")
 
     message = machine.download().message
 
-    assert "the download could not be stored" in message
+    assert "the download cannot be stored" in message
     assert "Not a directory" in message
     assert "KAGGLEHUB_CACHE" in message
 
 
-def test_a_kaggle_notebook_without_its_token_is_reported(machine: Machine) -> None:
+def test_kaggle_notebook_without_token_raises(machine: Machine) -> None:
     message = machine.download(KAGGLE_KERNEL_RUN_TYPE="Batch", KAGGLE_DATA_PROXY_URL="http://localhost:9").message
 
     assert "this notebook server has no access to it" in message
@@ -386,8 +377,8 @@ def test_a_kaggle_notebook_without_its_token_is_reported(machine: Machine) -> No
 @pytest.mark.parametrize(
     "handle", ["someone/faces", "someone/faces/versions/0", "someone/faces/versions/x", "../faces/versions/1", ""]
 )
-def test_a_handle_without_a_version_is_refused(handle: str) -> None:
-    with pytest.raises(InputError, match="results could change under the same parameters") as caught:
+def test_handle_without_version_raises(handle: str) -> None:
+    with pytest.raises(InputError, match="the same parameters could give other results") as caught:
         kaggle.download(handle)
 
     assert repr(handle) in str(caught.value)

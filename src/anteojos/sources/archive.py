@@ -1,4 +1,4 @@
-"""Images out of a zip or a folder, from disk or from a web server, without trusting either."""
+"""Import a dataset from a zip file or a folder, local or from a web server. Neither is trusted."""
 
 import hashlib
 import http.client
@@ -12,9 +12,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,120 +22,104 @@ from tqdm import tqdm
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import SPLITS, TEST_LABELS
 
-MARKS_OF_THE_ROOT = {"train", "validate"}
+REQUIRED = ("train/", "validate/")  # the folders of a dataset; test/ is optional
 
 CHUNK = 1 << 20  # bytes
-TIMEOUT = (10, 60)  # seconds: until connected, between two packets
-MAX_ENTRIES = 1_000_000  # empty files cost no bytes, but an inode each
-MAX_NAME = 255  # bytes of one part of a path, on every common file system
-MAX_DEPTH = 32  # folders in folders: every file is looked up under each of them
+TIMEOUT = (10, 60)  # seconds: to connect, between two packets
+MAX_ENTRIES = 1_000_000  # empty files count no bytes, but use an inode each
+MAX_NAME = 255  # bytes of one part of a path, on all common file systems
+MAX_DEPTH = 32  # nested folders
 MAX_LINES = 20  # of one error message
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 
 CHANGE_SOURCE = "Change `dataset.archive` in params.yaml, then run `dvc repro` again."
-FIX_CONTENT = "Pack it again without them, or take another source, then run `dvc repro` again."
 
-# What reading a broken zip can raise: `zipfile` checks little itself, and passes on what its decompressors say.
-BROKEN_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    ValueError,
-    OverflowError,
-    struct.error,
-)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file in a zip or a folder: its name as spelled there, the parts of its path, and how to read its bytes."""
-
-    name: str
-    parts: tuple[str, ...]
-    chunks: Callable[[], Iterator[bytes]]
+# `zipfile` checks little, so damaged files can raise many exception types.
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError,
+              ValueError, OverflowError, struct.error)  # fmt: skip
 
 
 def import_dataset(location: str, into: Path, *, sha256: str | None, max_bytes: int) -> None:
-    """Write the splits found at `location` to the folder `into`: `train/`, `validate/` and, where there, `test/`.
+    """Write the splits of a dataset to the folder `into`: `train/`, `validate/` and, if it exists, `test/`.
 
-    `location` is a zip, by path or http(s) URL, or a folder by path. `sha256` is what the zip must have, in hex.
-    `max_bytes` limits what is downloaded and what is unpacked, each on its own. Raises InputError where the location
-    cannot be read, does not match `sha256`, is broken, unsafe or too large, or holds no dataset; `into` may then hold
-    a part of the files. Other errors of the file system, such as a full disk, are OSError.
+    `location` is the path or http(s) URL of a zip, or the path of a folder. `sha256` is the expected checksum of the
+    zip, in hex. `max_bytes` limits the download, and separately the extracted files. Raise InputError if the location
+    cannot be read, has another checksum, is damaged, unsafe or too large, or contains no dataset; `into` may then be
+    incomplete. Other errors of the file system, such as a full disk, are OSError.
     """
     if "://" in location:
         shown = shown_url(location)
         if not re.match("https?://", location, re.IGNORECASE):
-            raise InputError(
-                f"{shown}: expected a path, or a URL that begins with http:// or https://", (), CHANGE_SOURCE
-            )
+            raise InputError(f"{shown}: expected a path, or a URL with http:// or https://", (), CHANGE_SOURCE)
         into.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download.", dir=into.parent) as beside:
-            path = Path(beside, "archive.zip")
+        with tempfile.TemporaryDirectory(prefix=".download.", dir=into.parent) as folder:
+            path = Path(folder, "archive.zip")
             _download(location, path, max_bytes)
             _import_zip(path, shown, into, sha256, max_bytes)
         return
-    path = Path(location).expanduser()
+    path, shown = Path(location).expanduser(), printable(location)
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        raise _unreadable(shown_name(location), error) from error
-    if stat.S_ISDIR(mode):
-        if sha256 is not None:
-            raise InputError(
-                f"{shown_name(location)}: a folder has no sha256",
-                [f"found a folder, expected a zip with the sha256 {sha256}"],
-                "Leave `dataset.sha256` empty in params.yaml, or give the zip that the folder came from.",
-            )
-        import_folder(path, into, max_bytes=max_bytes)
-    elif stat.S_ISREG(mode):
-        _import_zip(path, shown_name(location), into, sha256, max_bytes)
+        raise _unreadable(shown, error) from error
+    if stat.S_ISREG(mode):
+        _import_zip(path, shown, into, sha256, max_bytes)
+    elif not stat.S_ISDIR(mode):
+        raise InputError(f"{shown}: neither a file nor a folder", (), CHANGE_SOURCE)
+    elif sha256 is not None:
+        raise InputError(
+            f"{shown}: a folder has no sha256",
+            [f"found a folder, expected a zip with the sha256 {sha256}"],
+            "Leave `dataset.sha256` empty in params.yaml, or use the zip that the folder was extracted from.",
+        )
     else:
-        raise InputError(f"{shown_name(location)}: neither a file nor a folder", (), CHANGE_SOURCE)
+        import_folder(path, into, max_bytes=max_bytes)
 
 
 def import_folder(folder: Path, into: Path, *, max_bytes: int) -> None:
-    """Copy the splits that `folder` holds, at any depth, to the folder `into`, at most `max_bytes` in all.
+    """Copy the splits of the dataset in `folder`, at any depth, to the folder `into`.
 
-    Raises InputError where the folder cannot be read, holds links, special files or two names that differ only in
-    case, is too large, or holds no dataset; `into` may then hold a part of the files.
+    Raise InputError if a file or folder cannot be read, is a link or a special file, if two names differ only in case,
+    if the files have more than `max_bytes`, or if there is no dataset; `into` may then be incomplete.
     """
-    where = shown_name(str(folder))
-    entries: list[Entry] = []
-    folders: list[tuple[str, ...]] = []
+    names: list[str] = []
     problems: list[str] = []
+
+    def stop(error: OSError) -> None:
+        raise error
+
     try:
-        _walk(folder, (), entries, folders, problems)
+        for top, folders, files in os.walk(folder, onerror=stop):
+            folders[:] = [name for name in folders if not _is_junk(name)]
+            for path in (Path(top, name) for name in [*folders, *files] if not _is_junk(name)):
+                name, kind = path.relative_to(folder).as_posix(), stat.S_IFMT(path.lstat().st_mode)
+                names.append(f"{name}/" if kind == stat.S_IFDIR else name)
+                if fault := _fault_of_characters(name) or _fault_of_kind(kind, stat.S_IFREG, stat.S_IFDIR):
+                    problems.append(f"{printable(name)}: {fault}")
     except OSError as error:
-        raise _unreadable(shown_name(str(error.filename or folder)), error) from error
-    problems += _clashes(entries, folders)
-    if problems:
-        raise InputError(f"{where}: not everything in it can be copied", capped(problems), FIX_CONTENT)
-    _copy_splits(where, entries, folders, into, max_bytes)
+        raise _unreadable(printable(str(error.filename or folder)), error) from error
+    where = printable(str(folder))
+    _copy_splits(where, sorted(names), sorted(problems), lambda name: _read(folder / name), into, max_bytes)
 
 
 def shown_url(url: str) -> str:
-    """The URL as people may see it: without user, password, query and fragment, where secrets stand."""
+    """Return the URL for messages: without user, password, query and fragment, which may contain secrets."""
     scheme = url.partition("://")[0]
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a port that is none: most likely a password with a character that needed quoting
+        _ = parts.port  # an invalid port is probably part of a password with a character that is not quoted
     except ValueError:
-        return shown_name(f"{scheme}://…")
-    return shown_name(f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+        return printable(f"{scheme}://…")
+    return printable(f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
-def shown_name(name: str) -> str:
-    """The name on one line, with what a terminal would obey or cannot print written as an escape."""
+def printable(name: str) -> str:
+    """Return the name with characters that a terminal cannot print, or would obey, as escape sequences."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
-def capped(lines: list[str]) -> list[str]:
-    """The first `MAX_LINES` lines, and how many more there are."""
+def _first(lines: list[str]) -> list[str]:
+    """Return the first `MAX_LINES` lines, and how many more there are."""
     more = len(lines) - MAX_LINES
     return lines if more <= 0 else [*lines[:MAX_LINES], f"… and {more:,} more"]
 
@@ -147,21 +129,25 @@ def _unreadable(shown: str, error: OSError | ValueError) -> InputError:
     return InputError(f"{shown}: cannot be read", [reason], CHANGE_SOURCE)
 
 
+def _too_large(where: str, found: str, max_bytes: int) -> InputError:
+    return InputError(
+        f"{where}: too large",
+        [f"{found}, expected at most {max_bytes:,} (dataset.max_bytes)"],
+        "If this is the right archive, increase `dataset.max_bytes` in params.yaml, then run `dvc repro` again.",
+    )
+
+
 def _download(url: str, target: Path, max_bytes: int) -> None:
-    """Write what an http(s) URL answers to the file `target`; InputError without the URL's secrets where it fails."""
-    shown = shown_url(url)
-    received = 0
+    """Download an http(s) URL to the file `target`; raise InputError without the secrets of the URL if it fails."""
+    shown, received = shown_url(url), 0
     try:
-        # Compressing a zip again saves nothing, and without it Content-Length counts the bytes that arrive here.
+        # Without compression, Content-Length is the size of the file.
         headers = {"Accept-Encoding": "identity"}
         with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
             if response.status_code != http.client.OK:
-                reason = http.client.responses.get(response.status_code, "")
-                raise InputError(
-                    f"{shown}: the server has no archive for us",
-                    [f"found status {response.status_code} {reason}".rstrip() + ", expected 200 OK"],
-                    CHANGE_SOURCE,
-                )
+                found = f"{response.status_code} {http.client.responses.get(response.status_code, '')}".rstrip()
+                problem = f"the server answered {found}, expected 200 OK"
+                raise InputError(f"{shown}: the server did not send the archive", [problem], CHANGE_SOURCE)
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
             if total is not None and total > max_bytes:
@@ -176,36 +162,28 @@ def _download(url: str, target: Path, max_bytes: int) -> None:
                     progress.update(len(chunk))
         return
     except requests.RequestException as error:
-        failure = f"{_kind_of_failure(error)} after {received:,} bytes"
-    # Raised outside of `except`: the exceptions of `requests` spell the URL with its secrets, and would be chained.
+        failure = f"{_reason(error)}, after {received:,} bytes"
+    # Raised outside of `except`: the exceptions of `requests` contain the URL with its secrets, and would be chained.
     raise InputError(
-        f"{shown}: could not be downloaded",
+        f"{shown}: the download failed",
         [failure],
-        "Check the URL and the network, then run `dvc repro` again; or download the archive with other means and give "
-        "its path as `dataset.archive`.",
+        "Check the URL and the network, then run `dvc repro` again. Or download the archive in another way and set "
+        "`dataset.archive` to its path.",
     )
 
 
-def _kind_of_failure(error: requests.RequestException) -> str:
+def _reason(error: requests.RequestException) -> str:
     match error:
         case requests.exceptions.SSLError():
-            return "the server's certificate was not accepted"
+            return "the certificate of the server was not accepted"
         case requests.exceptions.ProxyError():
             return "no connection to the proxy"
         case requests.Timeout():
             return "no answer in time"
         case requests.exceptions.ChunkedEncodingError() | requests.ConnectionError():
-            return "no connection, or it broke off,"
+            return "no connection, or it was interrupted"
         case _:
             return type(error).__name__
-
-
-def _too_large(where: str, found: str, max_bytes: int) -> InputError:
-    return InputError(
-        f"{where}: too large",
-        [f"{found}, expected at most {max_bytes:,} (dataset.max_bytes)"],
-        "If the archive is the right one, raise `dataset.max_bytes` in params.yaml, then run `dvc repro` again.",
-    )
 
 
 def _import_zip(path: Path, where: str, into: Path, sha256: str | None, max_bytes: int) -> None:
@@ -218,155 +196,94 @@ def _import_zip(path: Path, where: str, into: Path, sha256: str | None, max_byte
         raise _unreadable(where, error) from error
     if sha256 is not None and found != sha256.strip().lower():
         raise InputError(
-            f"{where}: not the archive that params.yaml names",
+            f"{where}: not the archive in params.yaml",
             [f"found    sha256 {found}", f"expected sha256 {sha256}"],
-            "Take the right archive, or change `dataset.sha256` in params.yaml, then run `dvc repro` again.",
+            "Use the right archive, or change `dataset.sha256` in params.yaml, then run `dvc repro` again.",
         )
     try:
         archive = zipfile.ZipFile(path)
     except BROKEN_ZIP as error:
-        begins = "begins as a zip, but is broken or cut short" if head[:2] == b"PK" else f"begins with {head!r}"
-        raise InputError(f"{where}: not a zip that can be read", [f"{begins} ({error})"], CHANGE_SOURCE) from error
+        kind = "a damaged or incomplete zip" if head[:2] == b"PK" else f"not a zip: starts with {head!r}"
+        raise InputError(f"{where}: not a zip that can be read", [f"{kind} ({error})"], CHANGE_SOURCE) from error
     with archive:
         infos = archive.infolist()
         if len(infos) > MAX_ENTRIES:
-            found_entries = f"found {len(infos):,} entries, expected at most {MAX_ENTRIES:,}"
-            raise InputError(f"{where}: too many entries", [found_entries], CHANGE_SOURCE)
-        faults = {info.orig_filename: fault for info in infos if (fault := _fault(info))}
-        sound = [info for info in infos if info.orig_filename not in faults]
-        files = [
-            Entry(info.filename, _parts(info.filename), partial(_unpacked, archive, info, where))
-            for info in sound
-            if not info.is_dir()
-        ]
-        folders = [_parts(info.filename) for info in sound if info.is_dir()]
-        problems = [f"{shown_name(name)}: {fault}" for name, fault in faults.items()]
-        problems += _clashes(files, folders)
-        if problems:
-            raise InputError(f"{where}: entries that are not safe to unpack", capped(problems), FIX_CONTENT)
-        _copy_splits(where, files, folders, into, max_bytes)
+            problem = f"found {len(infos):,} entries, expected at most {MAX_ENTRIES:,}"
+            raise InputError(f"{where}: too many entries", [problem], CHANGE_SOURCE)
+        names, problems, by_name = [], [], {}
+        for info in infos:
+            name = "/".join(_parts(info.filename)) + "/" * info.is_dir()
+            if fault := _fault(info):
+                problems.append(f"{printable(info.orig_filename)}: {fault}")
+            elif name != "/" and not _is_junk(name):
+                names.append(name)
+                by_name[name] = info
+        _copy_splits(where, names, problems, lambda name: _extract(archive, by_name[name], where), into, max_bytes)
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    """The parts of a path with `/`, whatever the system; `./a//b` is `a`, `b`."""
-    return tuple(part for part in name.split("/") if part not in ("", "."))
+def _parts(name: str) -> list[str]:
+    """Return the parts of a path with `/`, on all systems; those of `./a//b` are `a`, `b`."""
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
+def _is_junk(name: str) -> bool:
+    """Return whether a file or its folder is hidden or was added by the operating system."""
+    return any(part.startswith(".") or part.casefold() in ("__macosx", "thumbs.db") for part in _parts(name))
 
 
 def _fault(info: zipfile.ZipInfo) -> str:
-    """Why the entry must not be unpacked, told from the directory of the zip alone; empty where it may."""
-    # `filename` ends at the first NUL and may come from an extra field; `orig_filename` is what the zip says.
-    for name in (info.orig_filename, info.filename):
-        if fault := _fault_of_name(name):
-            return fault
+    """Return why the entry must not be extracted, or an empty text if it may."""
+    # `filename` ends at the first NUL and may come from an extra field; `orig_filename` is in the directory of the zip.
+    if fault := _fault_of_name(info.orig_filename) or _fault_of_name(info.filename):
+        return fault
     kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind == stat.S_IFLNK:
-        return "a symbolic link"
-    if kind not in (0, stat.S_IFDIR if info.is_dir() else stat.S_IFREG):
-        return "not a plain file"
+    if kind and (fault := _fault_of_kind(kind, stat.S_IFDIR if info.is_dir() else stat.S_IFREG)):
+        return fault
     if info.flag_bits & 0x1:
         return "encrypted"
-    if info.compress_type not in METHODS:
-        return f"compressed by method {info.compress_type}, which Python does not read"
-    return ""
+    return "" if info.compress_type in METHODS else f"unsupported compression method {info.compress_type}"
+
+
+def _fault_of_kind(kind: int, *allowed: int) -> str:
+    return "a symbolic link" if kind == stat.S_IFLNK else "" if kind in allowed else "not a regular file"
 
 
 def _fault_of_name(name: str) -> str:
-    if fault := _unprintable(name):
-        return fault
-    if "\\" in name:
-        return "a backslash in its name"
-    if name.startswith("/"):
-        return "an absolute path"
-    if re.match("[A-Za-z]:", name):
-        return "a drive letter in its name"
-    if ".." in name.split("/"):
-        return "a path with `..`"
-    if not name.endswith("/") and not _parts(name):
-        return "no name"
-    if any(len(part.encode()) > MAX_NAME for part in _parts(name)):
-        return f"a name of more than {MAX_NAME} bytes"
-    return f"more than {MAX_DEPTH} folders deep" if len(_parts(name)) > MAX_DEPTH else ""
+    parts = _parts(name)
+    faults = {
+        _fault_of_characters(name): True,
+        "a backslash in its name": "\\" in name,
+        "an absolute path": name.startswith("/"),
+        "a drive letter in its name": bool(re.match("[A-Za-z]:", name)),
+        "a path with `..`": ".." in parts,
+        "no name": not parts and not name.endswith("/"),
+        f"a name of more than {MAX_NAME} bytes": any(len(part.encode(errors="replace")) > MAX_NAME for part in parts),
+        f"more than {MAX_DEPTH} nested folders": len(parts) > MAX_DEPTH,
+    }
+    return next((fault for fault, found in faults.items() if fault and found), "")
 
 
-def _unprintable(name: str) -> str:
-    """Refuse what breaks the tables and messages of later stages: control characters, and bytes that are no UTF-8."""
+def _fault_of_characters(name: str) -> str:
+    """Return which characters would break the tables and messages of later stages, or an empty text."""
     categories = {unicodedata.category(c) for c in name}
     if "\0" in name:
         return "a NUL in its name"
     return "control characters in its name" if "Cc" in categories else "not UTF-8" if "Cs" in categories else ""
 
 
-def _clashes(files: list[Entry], folders: list[tuple[str, ...]]) -> list[str]:
-    """A line for each set of files that some file system cannot tell apart, and for each file that is a folder too."""
-    names: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for file in files:
-        names[_key(file.parts)].append(shown_name(file.name))
-    parents = {_key(parent) for parent in _all_folders(files, folders)}
+def _clashes(names: list[str]) -> list[str]:
+    """Return a line for each group of names that are one file on some file system; names of folders end with `/`."""
+    files: dict[str, list[str]] = defaultdict(list)
+    folders: set[str] = set()
+    for name in names:
+        key = unicodedata.normalize("NFC", name).casefold()  # as macOS and Windows compare names
+        folders.update(key[: match.start()] for match in re.finditer("/", key))
+        if not key.endswith("/"):
+            files[key].append(printable(name))
     return [
-        *(f"{', '.join(same)}: the same name, or the same but for case" for same in names.values() if len(same) > 1),
-        *(f"{same[0]}: a file and a folder" for key, same in names.items() if key in parents),
+        *(f"{', '.join(same)}: the same name on some file systems" for same in files.values() if len(same) > 1),
+        *(f"{same[0]}: a file and a folder" for key, same in files.items() if key in folders),
     ]
-
-
-def _key(parts: tuple[str, ...]) -> tuple[str, ...]:
-    # As file systems of macOS and Windows compare names.
-    return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
-
-
-def _all_folders(files: Iterable[Entry], folders: Iterable[tuple[str, ...]]) -> set[tuple[str, ...]]:
-    """Every folder, the outermost `()` included: those listed, and those that the path of a file or folder implies."""
-    holding = {file.parts[:-1] for file in files} | set(folders)
-    return {path[:depth] for path in holding for depth in range(len(path) + 1)}
-
-
-def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> Iterator[bytes]:
-    """The entry's bytes in chunks; InputError where it is broken, at the latest after its last byte."""
-    size = 0
-    try:
-        with archive.open(info) as file:
-            while chunk := file.read(CHUNK):
-                size += len(chunk)
-                yield chunk
-    except BROKEN_ZIP as error:
-        raise _broken(where, info, str(error) or type(error).__name__) from error
-    if size != info.file_size:
-        raise _broken(where, info, f"{size:,} bytes, expected {info.file_size:,}")
-
-
-def _broken(where: str, info: zipfile.ZipInfo, found: str) -> InputError:
-    return InputError(
-        f"{where}: broken",
-        [f"{shown_name(info.filename)}: {shown_name(found)}"],
-        "Get the archive again, or take another source, then run `dvc repro` again.",
-    )
-
-
-def _walk(
-    folder: Path,
-    parts: tuple[str, ...],
-    entries: list[Entry],
-    folders: list[tuple[str, ...]],
-    problems: list[str],
-) -> None:
-    """Add what stands in `folder` and below to the three lists; hidden files and what systems leave are passed over."""
-    with os.scandir(folder) as scan:
-        found = sorted(scan, key=lambda item: item.name)
-    for item in found:
-        path = (*parts, item.name)
-        name = "/".join(path)
-        if _is_junk(item.name):
-            continue
-        if fault := _unprintable(item.name):
-            problems.append(f"{shown_name(name)}: {fault}")
-        elif item.is_symlink():
-            problems.append(f"{shown_name(name)}: a symbolic link")
-        elif item.is_dir():
-            folders.append(path)
-            _walk(Path(item.path), path, entries, folders, problems)
-        elif item.is_file():
-            entries.append(Entry(name, path, partial(_read, Path(item.path))))
-        else:
-            problems.append(f"{shown_name(name)}: not a plain file")
 
 
 def _read(path: Path) -> Iterator[bytes]:
@@ -375,58 +292,88 @@ def _read(path: Path) -> Iterator[bytes]:
             while chunk := file.read(CHUNK):
                 yield chunk
     except OSError as error:
-        raise _unreadable(shown_name(str(path)), error) from error
+        raise _unreadable(printable(str(path)), error) from error
 
 
-def _is_junk(part: str) -> bool:
-    return part.startswith(".") or part.casefold() in ("__macosx", "thumbs.db")
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> Iterator[bytes]:
+    """Yield the content of an entry in chunks; raise InputError if it is damaged, at the latest at its end."""
+    size = 0
+    try:
+        with archive.open(info) as file:
+            while chunk := file.read(CHUNK):
+                size += len(chunk)
+                yield chunk
+        found = f"{size:,} bytes, expected {info.file_size:,}" if size != info.file_size else ""
+    except BROKEN_ZIP as error:
+        found = str(error) or type(error).__name__
+    if found:
+        raise InputError(
+            f"{where}: damaged",
+            [f"{printable(info.filename)}: {printable(found)}"],
+            "Download or copy the archive again, or use another source, then run `dvc repro` again.",
+        )
 
 
-def _copy_splits(where: str, files: list[Entry], folders: list[tuple[str, ...]], into: Path, max_bytes: int) -> None:
-    """Write the files below the splits of the one dataset among `files`, and its labels, to the folder `into`."""
-    files = [file for file in files if not any(map(_is_junk, file.parts))]
-    folders = [folder for folder in folders if not any(map(_is_junk, folder))]
-    root = _find_root(where, files, folders)
-    for split in MARKS_OF_THE_ROOT:
+def _copy_splits(
+    where: str,
+    names: list[str],
+    problems: list[str],
+    read: Callable[[str], Iterator[bytes]],
+    into: Path,
+    max_bytes: int,
+) -> None:
+    """Write the files of the splits, and the labels of the test images, to the folder `into`.
+
+    `names` are relative paths with `/`, at the end for folders too; `read` yields the content of a file.
+    """
+    if problems := [*problems, *_clashes(names)]:
+        raise InputError(
+            f"{where}: contains files that are not safe to import",
+            _first(problems),
+            "Remove or rename them, or use another source, then run `dvc repro` again.",
+        )
+    root = _find_root(where, names)
+    for split in REQUIRED:
         (into / split).mkdir(parents=True, exist_ok=True)
     written = 0
-    for file in files:
-        path = file.parts[len(root) :]
-        if file.parts[: len(root)] != root or not (path == (TEST_LABELS,) or (path[0] in SPLITS and len(path) > 1)):
+    for name in names:
+        path = name.removeprefix(root)
+        in_split = "/" in path and path.split("/")[0] in SPLITS
+        if name.endswith("/") or not name.startswith(root) or not (in_split or path == TEST_LABELS):
             continue
-        target = into.joinpath(*path)
+        target = into / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as copy:
-            for chunk in file.chunks():
-                # Counted as they come, for what a zip says about its sizes need not be true.
+        with target.open("xb") as file:
+            for chunk in read(name):
+                # Counted here, because the sizes in a zip can be wrong.
                 written += len(chunk)
                 if written > max_bytes:
-                    raise _too_large(where, f"{shown_name(file.name)}: stopped after {written:,} bytes", max_bytes)
-                copy.write(chunk)
+                    raise _too_large(where, f"{printable(name)}: stopped after {written:,} bytes", max_bytes)
+                file.write(chunk)
 
 
-def _find_root(where: str, files: list[Entry], folders: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The folder that holds `train/` and `validate/`: the shallowest, where there are several."""
-    every = _all_folders(files, folders)
-    roots = sorted(path for path in every if all((*path, mark) in every for mark in MARKS_OF_THE_ROOT))
+def _find_root(where: str, names: list[str]) -> str:
+    """Return the folder that contains `train/` and `validate/`, with a `/` at its end; the shallowest of several."""
+    folders = {name[: match.end()] for name in names for match in re.finditer("/", name)} | {""}
+    roots = sorted(folder for folder in folders if all(f"{folder}{split}" in folders for split in REQUIRED))
     if not roots:
-        top = sorted({"/".join(path) + "/" for path in every if 1 <= len(path) <= 2})
-        top += sorted("/".join(file.parts) for file in files if len(file.parts) <= 2)
+        top = sorted(folder for folder in folders if folder and folder.count("/") <= 2)
+        top += sorted(name for name in names if not name.endswith("/") and name.count("/") <= 1)
         raise InputError(
-            f"{where}: no folder in it holds train/ and validate/",
+            f"{where}: no folder contains train/ and validate/",
             [
-                "expected train/ and validate/, each with a folder of images for each of dataset.classes, "
-                "beside one another, at any depth",
-                *capped([f"found {shown_name(name)}" for name in top] or ["found nothing"]),
+                "expected train/ and validate/ next to each other, at any depth, each with a folder of images for each "
+                "of dataset.classes",
+                *_first([f"found {printable(name)}" for name in top] or ["found nothing"]),
             ],
             CHANGE_SOURCE,
         )
-    depth = min(map(len, roots))
-    shallowest = [root for root in roots if len(root) == depth]
+    depth = min(root.count("/") for root in roots)
+    shallowest = [root for root in roots if root.count("/") == depth]
     if len(shallowest) > 1:
         raise InputError(
-            f"{where}: more than one folder in it holds train/ and validate/",
-            capped([f"found {shown_name('/'.join(root))}/" for root in shallowest]),
-            "Keep one of them: unpack it and give that folder as `dataset.archive` in params.yaml.",
+            f"{where}: more than one folder contains train/ and validate/",
+            _first([f"found {printable(root)}" for root in shallowest]),
+            "Keep one of them: extract the archive and set `dataset.archive` in params.yaml to that folder.",
         )
     return shallowest[0]
