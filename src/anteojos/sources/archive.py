@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import requests
 from tqdm import tqdm
 
-from anteojos.runtime.errors import InputError
+from anteojos.runtime.errors import InputError, capped
+from anteojos.runtime.errors import printable as shown_name
 from anteojos.vocabulary import SPLITS, TEST_LABELS
 
 MARKS_OF_THE_ROOT = {"train", "validate"}
@@ -31,7 +32,6 @@ TIMEOUT = (10, 60)  # seconds: until connected, between two packets
 MAX_ENTRIES = 1_000_000  # empty files cost no bytes, but an inode each
 MAX_NAME = 255  # bytes of one part of a path, on every common file system
 MAX_DEPTH = 32  # folders in folders: every file is looked up under each of them
-MAX_LINES = 20  # of one error message
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 
 CHANGE_SOURCE = "Change `dataset.archive` in params.yaml, then run `dvc repro` again."
@@ -129,17 +129,6 @@ def shown_url(url: str) -> str:
     except ValueError:
         return shown_name(f"{scheme}://…")
     return shown_name(f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
-
-
-def shown_name(name: str) -> str:
-    """The name on one line, with what a terminal would obey or cannot print written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
-
-
-def capped(lines: list[str]) -> list[str]:
-    """The first `MAX_LINES` lines, and how many more there are."""
-    more = len(lines) - MAX_LINES
-    return lines if more <= 0 else [*lines[:MAX_LINES], f"… and {more:,} more"]
 
 
 def _unreadable(shown: str, error: OSError | ValueError) -> InputError:
