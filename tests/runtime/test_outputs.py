@@ -111,9 +111,7 @@ ERRORS = [ValueError, OSError, MemoryError, KeyboardInterrupt, SystemExit]
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("before", [{}, {"out": "old"}])
-def test_file_is_unchanged_after_error(
-    tmp_path: Path, error: type[BaseException], before: dict[str, str]
-) -> None:
+def test_file_is_unchanged_after_error(tmp_path: Path, error: type[BaseException], before: dict[str, str]) -> None:
     for name, content in before.items():
         (tmp_path / name).write_text(content)
 
@@ -130,9 +128,7 @@ def test_file_is_unchanged_after_error(
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("before", [{}, {"out/a/b.jpg": "old", "out/c.jpg": "old"}])
-def test_folder_is_unchanged_after_error(
-    tmp_path: Path, error: type[BaseException], before: dict[str, str]
-) -> None:
+def test_folder_is_unchanged_after_error(tmp_path: Path, error: type[BaseException], before: dict[str, str]) -> None:
     for name, content in before.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
