@@ -145,6 +145,7 @@ def test_the_import_graph_follows_packages_and_indirect_imports() -> None:
         "src/anteojos/images/duplicates.py",
     } <= files
     assert "src/anteojos/model/training.py" not in files
+    assert not {"src/anteojos/runtime/cluster.py", "src/anteojos/runtime/environment.py"} & files
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src/anteojos").glob("*.py")), ids=lambda path: path.stem)
