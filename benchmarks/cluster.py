@@ -1,7 +1,7 @@
-"""Verify and prepare many images by processes here and on a Dask cluster of as many, and write the table.
+"""Time `verify` and `preprocess` in local processes and on a Dask cluster of the same size, and write the table.
 
-`python benchmarks/cluster.py` starts a scheduler and workers of one thread each on this machine, so that what differs
-is what it costs to send images and results about. `--images 2000` sets how many are drawn.
+`python benchmarks/cluster.py` starts a scheduler and workers of one thread each on this machine, so the difference is
+the cost of sending images and results. `--images 2000` sets the number of drawn images.
 """
 
 import argparse
@@ -27,7 +27,7 @@ OUTPUTS = ("data/manifest.csv", "data/processed/train/images.npy")
 
 
 def main() -> None:
-    """Draw the images, run the stages both ways in turns, and write the table."""
+    """Draw the images, run the stages locally and on the cluster in turns, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=2000)
     images = parser.parse_args().images
@@ -37,21 +37,22 @@ def main() -> None:
         folder.mkdir()
         draw(folder, images)
         address = stack.enter_context(cluster(Path(name)))
-        made: set[tuple[bytes, ...]] = set()
-        ways = {"here": "", "cluster": address}
-        # Before the clock runs: a worker imports what it needs with the first image.
-        for way in ways.values():
-            run_stages(folder, way)
-        costs = in_turns({way: partial(run_both, folder, ways[way], made) for way in ways}, ROUNDS)
-        if len(made) != 1:
-            raise RuntimeError("the cluster has made other bytes than processes here")
+        written: set[tuple[bytes, ...]] = set()
+        addresses = {"local": "", "cluster": address}
+        # Not measured: a worker imports its modules with the first image.
+        for scheduler in addresses.values():
+            run_stages(folder, scheduler)
+        jobs = {place: partial(run_both, folder, scheduler, written) for place, scheduler in addresses.items()}
+        costs = in_turns(jobs, ROUNDS)
+        if len(written) != 1:
+            raise RuntimeError("the cluster has written other bytes than local processes")
 
     rows = []
-    for way, words in (
-        ("here", f"{WORKERS} processes, here"),
-        ("cluster", f"{WORKERS} workers of one thread, beside it"),
+    for place, words in (
+        ("local", f"{WORKERS} local processes"),
+        ("cluster", f"{WORKERS} workers of one thread"),
     ):
-        by_stage = {stage: median([cost[stage] for cost in costs[way]]) for stage in STAGES}
+        by_stage = {stage: median([cost[stage] for cost in costs[place]]) for stage in STAGES}
         seconds = sum(cost.seconds for cost in by_stage.values())
         rows.append(
             [
@@ -62,14 +63,14 @@ def main() -> None:
             ]
         )
     ratio = [
-        sum(there[stage].seconds for stage in STAGES) / sum(here[stage].seconds for stage in STAGES)
-        for here, there in zip(costs["here"], costs["cluster"], strict=True)
+        sum(remote[stage].seconds for stage in STAGES) / sum(local[stage].seconds for stage in STAGES)
+        for local, remote in zip(costs["local"], costs["cluster"], strict=True)
     ]
     head = ["", *(f"`{stage}`, s" for stage in STAGES), "images/s, both", "memory of the stage, MiB"]
     caption = (
         f"{images:,} drawn images of 160 px, {ROUNDS} rounds in turns, from the start of the process to its end: "
         f"the cluster took {sorted(ratio)[len(ratio) // 2]:.2f} ({min(ratio):.2f} to {max(ratio):.2f}) times as long, "
-        "with the same bytes. The memory is that of the process that sends, without the workers."
+        "with the same bytes. The memory is that of the stage, without the workers."
     )
     write_part("cluster", "python benchmarks/cluster.py", f"{table(head, rows)}\n\n{caption}", page=BENCHMARKS)
 
@@ -82,7 +83,7 @@ def draw(folder: Path, images: int) -> None:
     params["dataset"] |= {
         "source": "sample",
         "expected": {"train": most, "validate": few, "test": few},
-        "near_duplicate_bits": 0,  # of so many drawn faces some look alike
+        "near_duplicate_bits": 0,  # among so many drawn faces, some are similar
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     run([sys.executable, "-m", "anteojos.stages.fetch"], folder)
@@ -90,7 +91,7 @@ def draw(folder: Path, images: int) -> None:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[str]:
-    """Start a scheduler and workers, each in an empty folder of its own; give the scheduler's address."""
+    """Start a scheduler and workers, each in an empty folder, and yield the address of the scheduler."""
     with ExitStack() as stack:
 
         def start(name: str, *arguments: str | Path) -> None:
@@ -115,17 +116,17 @@ def cluster(folder: Path) -> Iterator[str]:
 
 
 def run_stages(folder: Path, address: str) -> dict[str, Cost]:
-    """Run both stages; give what each cost."""
+    """Run both stages and return the cost of each."""
     return {
         stage: run([sys.executable, "-m", f"anteojos.stages.{stage}"], folder, **{parallel.SCHEDULER: address})
         for stage in STAGES
     }
 
 
-def run_both(folder: Path, address: str, made: set[tuple[bytes, ...]]) -> dict[str, Cost]:
-    """Run both stages, and add to `made` the bytes that they wrote."""
+def run_both(folder: Path, address: str, written: set[tuple[bytes, ...]]) -> dict[str, Cost]:
+    """Run both stages, and add the bytes that they wrote to `written`."""
     costs = run_stages(folder, address)
-    made.add(tuple((folder / path).read_bytes() for path in OUTPUTS))
+    written.add(tuple((folder / path).read_bytes() for path in OUTPUTS))
     return costs
 
 

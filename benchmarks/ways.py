@@ -1,9 +1,8 @@
-"""The ways to go through many images that benchmarks/prepare.py compares: each in a process of its own.
+"""The programs that benchmarks/prepare.py compares, each in a new process.
 
-`python benchmarks/ways.py WAY FOLDER SECONDS` works on the images below FOLDER/data/raw, in the folder FOLDER, and
-writes to the file SECONDS how long it took, imports not counted. The ways: our `verify` and `preprocess`; `decode`,
-decoding alone, on all cores; `plain_verify` and `plain_preprocess`, the loop with Pillow that one would write first, on
-one core; `keras`, Keras's own reader.
+`python benchmarks/ways.py NAME FOLDER SECONDS` runs one of them on the images below FOLDER/data/raw, and writes its
+seconds, without imports, to the file SECONDS. The programs: our `verify` and `preprocess`; `decode`, only decoding, on
+all cores; `plain_verify` and `plain_preprocess`, a simple loop with Pillow on one core; `keras`, Keras's reader.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ SIZE = 160
 
 
 def decode() -> None:
-    """Decode all images and do nothing with them: what the work on them can't be faster than."""
+    """Decode all images, a lower limit for the time of all other work."""
     cores = len(os.sched_getaffinity(0))
     if cores == 1:
         for file in files():
@@ -42,7 +41,7 @@ def decode_one(file: Path) -> None:
 
 
 def plain_verify() -> None:
-    """Write a table with size, mode, bytes, SHA-256 and difference hash of each image."""
+    """Write a table with the size, mode, bytes, SHA-256 and difference hash of each image."""
     rows = []
     for file in files():
         data = file.read_bytes()
@@ -55,19 +54,19 @@ def plain_verify() -> None:
 
 
 def plain_preprocess() -> None:
-    """Resize each image and put it into an array on the disk."""
+    """Resize each image and write it to an array on disk."""
     images = files()
     shape = (len(images), SIZE, SIZE, 3)
     array = np.lib.format.open_memmap("plain.npy", mode="w+", dtype=np.uint8, shape=shape)
     for row, file in enumerate(images):
         with Image.open(file) as image:
-            picture = image.convert("RGB")
-        array[row] = np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+            resized = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+        array[row] = np.asarray(resized)
     array.flush()
 
 
 def keras_reader() -> None:
-    """Read all images once, resized, in batches."""
+    """Read and resize all images in batches."""
     for split in ("train", "validate", "test"):
         for _ in keras.utils.image_dataset_from_directory(
             RAW / split, labels=None, image_size=(SIZE, SIZE), batch_size=32, shuffle=False, verbose=False
@@ -76,28 +75,28 @@ def keras_reader() -> None:
 
 
 def files() -> list[Path]:
-    """List the images."""
+    """Return the paths of all images."""
     return sorted(RAW.rglob("*.jpg"))
 
 
-def main(way: str) -> float:
-    """Go a way; give the seconds."""
+def main(name: str) -> float:
+    """Run a program and return its seconds."""
     work: Callable[[], object]
-    match way:
+    match name:
         case "verify" | "preprocess":
-            work = importlib.import_module(f"anteojos.stages.{way}").main
+            work = importlib.import_module(f"anteojos.stages.{name}").main
         case "keras":
             global keras
             keras = importlib.import_module("keras")
             work = keras_reader
         case _:
-            work = {"decode": decode, "plain_verify": plain_verify, "plain_preprocess": plain_preprocess}[way]
+            work = {"decode": decode, "plain_verify": plain_verify, "plain_preprocess": plain_preprocess}[name]
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 if __name__ == "__main__":
-    way, folder, seconds = sys.argv[1:]
+    name, folder, seconds = sys.argv[1:]
     os.chdir(folder)
-    Path(seconds).write_text(repr(main(way)), encoding="utf-8")
+    Path(seconds).write_text(repr(main(name)), encoding="utf-8")

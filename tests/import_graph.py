@@ -1,20 +1,23 @@
-"""Which source files a module imports, directly or not, read from the code without running it."""
+"""Find the source files that a module imports, directly or not, from the code without running it."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src"
+# Modules that decide where work runs, not what it returns: a change of them must not rerun a stage, and they are not
+# followed. tests/runtime/cluster checks that a cluster returns the same bytes.
+CHANGE_NO_OUTPUT = {"anteojos.runtime.cluster"}
 
 
 def imported_files(module: str) -> set[str]:
-    """Return the files below `src/`, as paths from the project's root, that importing `module` runs."""
+    """Return the files below `src/` that importing `module` runs, as paths from the root, without CHANGE_NO_OUTPUT."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _file_of(name)
-        if name in seen or path is None:
+        if name in seen | CHANGE_NO_OUTPUT or path is None:
             continue
         seen.add(name)
         # Importing a.b.c runs a and a.b first.
@@ -29,7 +32,7 @@ def imported_files(module: str) -> set[str]:
 
 
 def _run(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield all of a module's syntax but what is for type checkers alone."""
+    """Yield all nodes of a module except those below `if TYPE_CHECKING`."""
     for node in ast.iter_child_nodes(tree):
         if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
             yield node

@@ -145,3 +145,4 @@ def test_import_graph_follows_packages() -> None:
         "src/anteojos/images/duplicates.py",
     } <= files
     assert "src/anteojos/model/training.py" not in files
+    assert not {"src/anteojos/runtime/cluster.py", "src/anteojos/runtime/environment.py"} & files

@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all."""
+"""Files and folders are written atomically."""
 
 import math
 import os
@@ -24,7 +24,7 @@ def entries_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("before", [None, "old"])
-def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path, before: str | None) -> None:
+def test_file_appears_when_complete(tmp_path: Path, before: str | None) -> None:
     path = tmp_path / "metrics" / "verify.json"
     if before is not None:
         path.parent.mkdir()
@@ -32,19 +32,19 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path, before: str | N
     with replacing(path) as written:
         written.write_text("half")
         assert (path.read_text() if path.exists() else None) == before
-        written.write_text("whole")
+        written.write_text("complete")
     assert entries_in(tmp_path) == ["metrics", "metrics/verify.json"]
-    assert path.read_text() == "whole"
+    assert path.read_text() == "complete"
 
 
-def test_the_file_has_the_name_that_it_will_have(tmp_path: Path) -> None:
+def test_temporary_file_has_the_final_name(tmp_path: Path) -> None:
     # Libraries choose a format by the suffix.
     with replacing(tmp_path / "model.keras") as written:
         assert written.name == "model.keras"
         written.touch()
 
 
-def test_a_folder_takes_the_place_of_the_old_one_with_all_that_was_in_it(tmp_path: Path) -> None:
+def test_folder_replaces_old_folder(tmp_path: Path) -> None:
     path = tmp_path / "raw"
     for name in ("old.jpg", "both.jpg"):
         (path / "train").mkdir(parents=True, exist_ok=True)
@@ -58,13 +58,13 @@ def test_a_folder_takes_the_place_of_the_old_one_with_all_that_was_in_it(tmp_pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["raw"]
 
 
-def test_an_empty_folder_is_a_whole_folder(tmp_path: Path) -> None:
+def test_empty_folder_is_written(tmp_path: Path) -> None:
     with replacing(tmp_path / "raw") as written:
         written.mkdir()
     assert entries_in(tmp_path) == ["raw"]
 
 
-def test_a_file_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+def test_file_replaces_folder(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "old").touch()
     with replacing(tmp_path / "model") as written:
@@ -72,7 +72,7 @@ def test_a_file_takes_the_place_of_a_folder(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {"model": "new"}
 
 
-def test_what_a_library_writes_beside_the_file_is_not_left(tmp_path: Path) -> None:
+def test_other_files_beside_target_are_removed(tmp_path: Path) -> None:
     with replacing(tmp_path / "model.keras") as written:
         written.write_text("new")
         written.with_suffix(".tmp").write_text("rubbish")
@@ -80,7 +80,7 @@ def test_what_a_library_writes_beside_the_file_is_not_left(tmp_path: Path) -> No
     assert entries_in(tmp_path) == ["model.keras"]
 
 
-def test_others_may_read_what_was_written(tmp_path: Path) -> None:
+def test_outputs_have_default_permissions(tmp_path: Path) -> None:
     os.umask(before := os.umask(0o022))
     with replacing(tmp_path / "a.json") as written:
         written.touch()
@@ -91,7 +91,7 @@ def test_others_may_read_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [("file", "file"), ("folder", "file"), ("folder", "folder")])
-def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path: Path, old: str, new: str) -> None:
+def test_link_is_replaced_and_target_kept(tmp_path: Path, old: str, new: str) -> None:
     # DVC can link outputs into its cache, which must never change.
     target = tmp_path / "cache" / "file"
     target.parent.mkdir()
@@ -111,9 +111,7 @@ ERRORS = [ValueError, OSError, MemoryError, KeyboardInterrupt, SystemExit]
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("before", [{}, {"out": "old"}])
-def test_after_an_error_the_file_is_what_it_was(
-    tmp_path: Path, error: type[BaseException], before: dict[str, str]
-) -> None:
+def test_file_is_unchanged_after_error(tmp_path: Path, error: type[BaseException], before: dict[str, str]) -> None:
     for name, content in before.items():
         (tmp_path / name).write_text(content)
 
@@ -130,9 +128,7 @@ def test_after_an_error_the_file_is_what_it_was(
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("before", [{}, {"out/a/b.jpg": "old", "out/c.jpg": "old"}])
-def test_after_an_error_the_folder_is_what_it_was(
-    tmp_path: Path, error: type[BaseException], before: dict[str, str]
-) -> None:
+def test_folder_is_unchanged_after_error(tmp_path: Path, error: type[BaseException], before: dict[str, str]) -> None:
     for name, content in before.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
@@ -150,7 +146,7 @@ def test_after_an_error_the_folder_is_what_it_was(
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_where_nothing_was_written_the_old_one_stays(tmp_path: Path, folder: bool) -> None:
+def test_old_output_stays_if_nothing_was_written(tmp_path: Path, folder: bool) -> None:
     old = tmp_path / "out" / "a.jpg" if folder else tmp_path / "out"
     old.parent.mkdir(exist_ok=True)
     old.write_text("old")
@@ -167,7 +163,7 @@ def test_where_nothing_was_written_the_old_one_stays(tmp_path: Path, folder: boo
 
 @pytest.fixture
 def read_only_folder() -> Iterator[Path]:
-    """A folder that this process, even as root, can't write to, with `out` in it."""
+    """A folder with the file `out`, to which this process cannot write, even as root."""
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as parent:
         Path(parent).chmod(0o755)
@@ -184,15 +180,15 @@ def read_only_folder() -> Iterator[Path]:
             folder.chmod(0o755)
 
 
-def test_a_read_only_folder_keeps_what_it_has(read_only_folder: Path) -> None:
+def test_read_only_folder_is_unchanged(read_only_folder: Path) -> None:
     with pytest.raises(PermissionError):
         write_json(read_only_folder / "out", {"new": 1})
     assert files_in(read_only_folder) == {"out": "old"}
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+def test_full_disk_keeps_old_file(tmp_path: Path) -> None:
     (tmp_path / "out.json").write_text("old")
-    # A limit on the size of files stands in for the disk's.
+    # A limit of the file size, because a full disk would affect other tests.
     code = (
         "import resource; from pathlib import Path; from anteojos.runtime.outputs import write_json\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
@@ -205,7 +201,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert entries_in(tmp_path) == ["out.json"]
 
 
-def test_json_is_indented_and_keeps_the_order_of_its_keys(tmp_path: Path) -> None:
+def test_json_is_indented_and_keeps_key_order(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"z": 1, "a": {"ñ": "con lentes", "none": None}, "yes": True})
     assert (tmp_path / "a.json").read_bytes().decode("utf-8") == (
         '{\n  "z": 1,\n  "a": {\n    "ñ": "con lentes",\n    "none": null\n  },\n  "yes": true\n}\n'
@@ -233,7 +229,7 @@ def test_floats_are_rounded_to_6_decimals(tmp_path: Path, value: float, text: st
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, {"a": {"b": -math.inf}}, [math.nan]])
-def test_what_json_has_no_number_for_is_an_error(tmp_path: Path, value: Any) -> None:
+def test_nan_and_infinity_raise(tmp_path: Path, value: Any) -> None:
     (tmp_path / "a.json").write_text("old")
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", value)

@@ -1,4 +1,4 @@
-"""Work goes on in parallel, in order and in bounded memory, and stops when asked."""
+"""Parallel work returns in order, in bounded memory, and stops when asked."""
 
 import io
 import os
@@ -27,7 +27,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def most_ahead(function: Callable[[Iterator[int]], Iterator[str]]) -> int:
-    """Hand out 1,000 items; give how many were taken, at the most, beyond those whose results had been given."""
+    """Return by how many the items read were ahead of the results, at most, for 1,000 items."""
     taken = 0
 
     def items() -> Iterator[int]:
@@ -37,13 +37,13 @@ def most_ahead(function: Callable[[Iterator[int]], Iterator[str]]) -> int:
             yield number
 
     most = 0
-    for given, _ in enumerate(function(items())):
-        most = max(most, taken - given)
+    for returned, _ in enumerate(function(items())):
+        most = max(most, taken - returned)
     assert taken == 1000
     return most
 
 
-def test_results_come_in_the_order_of_the_items() -> None:
+def test_threads_return_results_in_order() -> None:
     chance = random.Random(1)
     waits = [chance.random() / 200 for _ in range(100)]
 
@@ -54,38 +54,38 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert list(in_order(slowly, range(100), total=100, description="")) == [n * n for n in range(100)]
 
 
-def test_no_items_give_no_results() -> None:
+def test_no_items_return_no_results() -> None:
     assert list(in_order(str, [], total=0, description="")) == []
 
 
-def test_two_cores_do_two_items_at_once() -> None:
+def test_two_cores_run_two_items_at_once() -> None:
     both = threading.Barrier(2)
 
     def together(number: int) -> int:
-        both.wait(timeout=30)  # raises BrokenBarrierError where no other item is under way
+        both.wait(timeout=30)  # raises BrokenBarrierError if no other item is running
         return number
 
     assert list(in_order(together, range(10), total=10, description="")) == list(range(10))
 
 
-def test_one_core_does_one_item_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_core_runs_one_item_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "cores", lambda: 1)
-    under_way = threading.Lock()
+    running = threading.Lock()
 
     def alone(number: int) -> int:
-        assert under_way.acquire(blocking=False)
+        assert running.acquire(blocking=False)
         time.sleep(0.001)
-        under_way.release()
+        running.release()
         return number
 
     assert list(in_order(alone, range(20), total=20, description="")) == list(range(20))
 
 
-def test_only_a_few_items_are_under_way_at_once() -> None:
+def test_threads_read_only_a_few_items_ahead() -> None:
     assert 2 <= most_ahead(lambda items: in_order(str, items, total=1000, description="")) <= 4 * 2 + 1
 
 
-def test_an_error_comes_where_its_result_would_and_stops_the_rest() -> None:
+def test_thread_error_is_raised_in_order_and_stops_the_rest() -> None:
     started = []
 
     def fail_on_20(number: int) -> int:
@@ -95,15 +95,15 @@ def test_an_error_comes_where_its_result_would_and_stops_the_rest() -> None:
         return number
 
     results = in_order(fail_on_20, count(), total=1000, description="")
-    given = [next(results) for _ in range(20)]
+    first = [next(results) for _ in range(20)]
     with pytest.raises(ValueError, match="twenty"):
         next(results)
-    assert given == list(range(20))
+    assert first == list(range(20))
     assert max(started) <= 20 + 4 * 2 + 1
     assert list(results) == []
 
 
-def test_an_error_in_the_items_comes_through() -> None:
+def test_error_in_items_is_raised() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise OSError("the disk is gone")
@@ -112,7 +112,7 @@ def test_an_error_in_the_items_comes_through() -> None:
         list(in_order(str, items(), total=2, description=""))
 
 
-def test_one_who_stops_early_leaves_no_thread_behind() -> None:
+def test_closed_generator_leaves_no_thread() -> None:
     before = threading.active_count()
     done = []
     results = in_order(done.append, count(), total=1000, description="")
@@ -123,12 +123,12 @@ def test_one_who_stops_early_leaves_no_thread_behind() -> None:
     assert len(done) <= 4 * 2 + 1
 
 
-def test_a_log_file_gets_no_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_file_has_no_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
     list(in_order(str, range(50), total=50, description="verify"))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_has_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -140,7 +140,7 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None
     assert "50/50" in shown
 
 
-def test_work_is_spread_over_two_processes_and_comes_back_in_order() -> None:
+def test_two_processes_return_results_in_order() -> None:
     chance = random.Random(1)
     waits = [chance.random() / 500 for _ in range(200)]
 
@@ -154,45 +154,45 @@ def test_work_is_spread_over_two_processes_and_comes_back_in_order() -> None:
 
 
 @pytest.mark.parametrize(("workers", "total"), [(1, 100), (2, 10)])
-def test_one_core_or_few_items_take_no_other_process(monkeypatch: pytest.MonkeyPatch, workers: int, total: int) -> None:
+def test_one_core_or_few_items_start_no_process(monkeypatch: pytest.MonkeyPatch, workers: int, total: int) -> None:
     monkeypatch.setattr(threads, "cores", lambda: workers)
     done = list(spread(int, lambda number: (number, os.getpid()), range(total), total=total, description=""))
     assert done == [(number, os.getpid()) for number in range(total)]
 
 
-def test_arrays_of_any_size_come_whole_from_the_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_SLOT", 40_000)  # holds those of some batches, and not of others
+def test_arrays_of_any_size_return_from_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_SLOT", 40_000)  # enough for some batches only
 
     def work(seed: int) -> tuple[int, np.ndarray, np.ndarray]:
         chance = np.random.default_rng(seed)
         image = chance.integers(0, 256, (seed, seed, 3), dtype=np.uint8)
-        return seed, image, image[::2, :, 1]  # the second lies scattered in memory
+        return seed, image, image[::2, :, 1]  # the second is not contiguous
 
-    # All are kept, so that none may lie where a later one is put.
+    # All are kept: a later array must not overwrite an earlier one.
     for seed, image, part in list(spread(int, work, range(80), total=80, description="")):
         expected = work(seed)
         np.testing.assert_array_equal(image, expected[1])
         np.testing.assert_array_equal(part, expected[2])
 
 
-def test_only_a_few_items_are_taken_before_their_results_are_wanted() -> None:
+def test_processes_read_only_a_few_items_ahead() -> None:
     assert most_ahead(lambda items: spread(int, str, items, total=1000, description="")) <= 16 * (2 * 2 + 1)
 
 
-def test_an_error_in_another_process_comes_through_and_leaves_none_behind() -> None:
+def test_process_error_is_raised_and_leaves_no_process() -> None:
     def fail_on_50(number: int) -> int:
         if number == 50:
             raise ValueError("fifty")
         return number
 
     before = set(psutil.Process().children())
-    for _ in range(20):  # Python 3.11.2 waits for good in about one of fifteen
+    for _ in range(20):  # Python 3.11.2 hangs in about one of 15
         with pytest.raises(ValueError, match="fifty"):
             list(spread(int, fail_on_50, count(), total=1000, description=""))
     assert not set(psutil.Process().children()) - before
 
 
-def test_one_who_stops_early_leaves_no_process_behind() -> None:
+def test_closed_generator_leaves_no_process() -> None:
     before = set(psutil.Process().children())
     results = spread(int, int, count(), total=1000, description="")
     assert list(islice(results, 3)) == [0, 1, 2]
@@ -213,9 +213,9 @@ list(parallel.spread(int, work, range(items), total=items, description=""))
 """
 
 
-# For a day, and for one and a half seconds, in which one of two processes has nothing left to do.
+# Work for a day, and for 1.5 s in which one of the two processes is idle.
 @pytest.mark.parametrize(("sent", "items"), [(signal.SIGKILL, 10**6), (signal.SIGINT, 17)])
-def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signals, items: int) -> None:
+def test_processes_end_with_killed_parent(sent: signal.Signals, items: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WORK, str(items)],
         stdout=subprocess.PIPE,
@@ -231,36 +231,36 @@ def test_the_other_processes_end_with_the_one_that_is_killed(sent: signal.Signal
         workers = [psutil.Process(pid) for pid in pids]
         if sent == signal.SIGINT:
             time.sleep(0.3)
-            os.killpg(process.pid, sent)  # as Ctrl-C does, which reaches all of them
+            os.killpg(process.pid, sent)  # Ctrl-C reaches all processes
         else:
             process.send_signal(sent)
         gone, alive = psutil.wait_procs(workers, timeout=30)
         assert len(gone) == 2, alive
-        said = process.stderr.read()
-    assert said.count("Traceback") == (1 if sent == signal.SIGINT else 0)
+        stderr = process.stderr.read()
+    assert stderr.count("Traceback") == (1 if sent == signal.SIGINT else 0)
 
 
-LEFT_BEHIND = """
+ORPHAN = """
 import multiprocessing, os, time
 from anteojos.runtime.processes import end_with_parent
 def work():
     while os.getppid() == multiprocessing.parent_process().pid:
         time.sleep(0.01)
-    os.write(1, b"left behind")
+    os.write(1, b"orphan")
     end_with_parent()
-    os.write(1, b", and goes on")
+    os.write(1, b", still running")
 multiprocessing.get_context("fork").Process(target=work).start()
 os._exit(0)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="processes outlive others elsewhere")
-def test_a_process_ends_at_once_where_the_other_was_gone_before_it_could_ask_to_be_told() -> None:
-    command = [sys.executable, "-c", LEFT_BEHIND]
-    assert subprocess.run(command, capture_output=True, text=True, timeout=60).stdout == "left behind"
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_process_ends_if_parent_has_ended_before() -> None:
+    command = [sys.executable, "-c", ORPHAN]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60).stdout == "orphan"
 
 
-def test_the_cores_are_those_that_the_process_is_bound_to() -> None:
+def test_cores_follow_cpu_affinity() -> None:
     code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from anteojos.runtime import threads; "
     command = [sys.executable, "-c", code + "print(threads.cores())"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
@@ -272,12 +272,12 @@ def test_the_cores_are_those_that_the_process_is_bound_to() -> None:
         ({}, 64),
         ({"": "max 100000"}, 64),
         ({"": "200000 100000"}, 2),
-        ({"pod/box": "150000 100000"}, 2),  # the half of one counts as one
+        ({"pod/box": "150000 100000"}, 2),  # rounded up
         ({"pod": "10000 100000", "pod/box": "max 100000"}, 1),
         ({"pod": "400000 100000", "pod/box": "800000 100000"}, 4),
     ],
 )
-def test_a_container_s_limit_counts(
+def test_cores_follow_container_limit(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, limits: dict[str, str], cores: int
 ) -> None:
     root = tmp_path_factory.mktemp("cgroup")

@@ -1,4 +1,4 @@
-"""What every stage does with errors, and what fetch does with each source."""
+"""Errors of all stages, and the sources of fetch."""
 
 import json
 import os
@@ -25,6 +25,8 @@ from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
 from tests.pages import undocumented
 
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict", "describe")
+
 
 def run_stage(stage: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
@@ -38,7 +40,7 @@ def run_stage(stage: str, folder: Path, **variables: str) -> subprocess.Complete
 
 
 def params(folder: Path, **dataset: object) -> None:
-    """Write a params.yaml for one image of each class a split."""
+    """Write a params.yaml with one image per class and split."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     one_each = {"glasses": 1, "noglasses": 1}
     values["dataset"] |= {
@@ -51,7 +53,7 @@ def params(folder: Path, **dataset: object) -> None:
 
 
 def images(folder: Path) -> Path:
-    """Make a folder of one image of each class a split, with labels for the test split."""
+    """Create a folder with one image per class and split; those of the test split have no labels."""
     for number, file in enumerate(
         f"{split}/{label}.png"
         for split in ("train/glasses", "train/noglasses", "validate/glasses", "validate/noglasses", "test")
@@ -67,7 +69,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_fetch_draws_the_sample(tmp_path: Path) -> None:
+def test_fetch_draws_sample(tmp_path: Path) -> None:
     params(tmp_path)
     assert run_stage("fetch", tmp_path).returncode == 0
     found = files(tmp_path / "data/raw")
@@ -77,7 +79,7 @@ def test_fetch_draws_the_sample(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "metrics/verify.json").read_text())["test_balance"] == "known"
 
 
-def test_fetch_brings_an_archive_and_the_labels_beside_it(tmp_path: Path) -> None:
+def test_fetch_imports_archive_and_test_labels(tmp_path: Path) -> None:
     source = images(tmp_path / "source")
     (tmp_path / "labels.csv").write_text("file,label\na.png,glasses\nb.png,noglasses\n")
     params(tmp_path, source="archive", archive="source", test_labels="labels.csv")
@@ -86,7 +88,7 @@ def test_fetch_brings_an_archive_and_the_labels_beside_it(tmp_path: Path) -> Non
     assert files(tmp_path / "data/raw") == {**files(source), "test_labels.csv": labels}
 
 
-def test_fetch_brings_what_kaggle_has_and_keeps_it_when_kaggle_is_gone(tmp_path: Path) -> None:
+def test_fetch_downloads_from_kaggle_and_keeps_it_after_error(tmp_path: Path) -> None:
     params(tmp_path, source="kaggle", kaggle=HANDLE)
     variables = {"KAGGLE_API_ENVIRONMENT": "TEST", "KAGGLEHUB_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
     with kaggle_server():
@@ -109,9 +111,7 @@ def test_fetch_brings_what_kaggle_has_and_keeps_it_when_kaggle_is_gone(tmp_path:
         ({"archive": "source", "max_bytes": 100}, "dataset.max_bytes"),
     ],
 )
-def test_a_fetch_that_fails_says_so_plainly_and_leaves_data_raw(
-    tmp_path: Path, setting: dict[str, object], message: str
-) -> None:
+def test_failed_fetch_has_message_and_keeps_data_raw(tmp_path: Path, setting: dict[str, object], message: str) -> None:
     images(tmp_path / "source")
     params(tmp_path, source="archive", archive="source")
     assert run_stage("fetch", tmp_path).returncode == 0
@@ -124,7 +124,7 @@ def test_a_fetch_that_fails_says_so_plainly_and_leaves_data_raw(
     assert files(tmp_path / "data") == before
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     params(tmp_path)
     (tmp_path / "data").write_text("a file where the folder should be")
     failed = run_stage("fetch", tmp_path)
@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "last"),
     [
-        ("raise OSError(errno.ENOSPC, 'No space left on device', 'x.csv')", "x.csv: No space left on device"),
+        ("open('/dev/full', 'wb', buffering=0).write(b'x')", "writing: No space left on device"),
         ("raise PermissionError(errno.EACCES, 'Permission denied', 'x.csv')", "x.csv: Permission denied"),
         ("open('x.csv')", "FileNotFoundError: [Errno 2] No such file or directory: 'x.csv'"),
         ("raise TimeoutError(errno.ETIMEDOUT, 'timed out')", "TimeoutError: [Errno 110] timed out"),
@@ -149,8 +149,8 @@ def test_only_errors_of_the_machine_have_no_traceback(tmp_path: Path, code: str,
     assert ("Traceback" in failed.stderr) == (last.split(":")[0] in ("FileNotFoundError", "TimeoutError"))
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
-def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> None:
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_stops_at_wrong_parameter(tmp_path: Path, stage: str) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     with (tmp_path / "params.yaml").open("a") as file:
         file.write("  treshold: 0.4\n")
@@ -163,8 +163,8 @@ def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> N
     ]
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
-def test_every_stage_run_in_another_folder_says_where_to_run_it(tmp_path: Path, stage: str) -> None:
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_in_other_folder_says_where_to_run(tmp_path: Path, stage: str) -> None:
     failed = run_stage(stage, tmp_path)
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-2:] == [
@@ -174,22 +174,22 @@ def test_every_stage_run_in_another_folder_says_where_to_run_it(tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_drawn_faces_under_other_names_are_warned_of(tmp_path: Path) -> None:
+def test_drawn_faces_with_other_class_names_are_warned_of(tmp_path: Path) -> None:
     classes = [{"folder": name, "name": name} for name in ("mask", "nomask")]
     params(tmp_path, classes=classes, expected={split: {"mask": 1, "nomask": 1} for split in SPLITS})
-    said = run_stage("fetch", tmp_path).stderr
-    assert undocumented("Classes of your own, and faces that are drawn", said) == []
+    stderr = run_stage("fetch", tmp_path).stderr
+    assert undocumented("Classes of your own, and faces that are drawn", stderr) == []
     params(tmp_path)
     assert run_stage("fetch", tmp_path).stderr == ""
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "evaluate", "predict"])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "train"])
 def test_only_train_imports_tensorflow(stage: str) -> None:
     code = f"import sys, anteojos.stages.{stage}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_tensorflow_greets_nobody() -> None:
+def test_tensorflow_start_logs_nothing() -> None:
     code = "import anteojos.model.training; import tensorflow; print(tensorflow.constant(1).numpy())"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
@@ -210,33 +210,33 @@ def test_train_prints_about_20_epochs(
     assert len(history) == 1 + epochs
 
 
-def test_a_checkpoint_is_of_one_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoint_key_changes_with_each_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("images.npy", "index.csv"):
         (tmp_path / name).write_text(name)
-    told = Params.load(ROOT / "params.yaml").train
-    recipe = RECIPES[told.network]
+    settings = Params.load(ROOT / "params.yaml").train
+    recipe = RECIPES[settings.network]
     keys = {
-        "here": train.checkpoint_key([tmp_path], told, recipe),
-        "another seed": train.checkpoint_key([tmp_path], replace(told, seed=2), recipe),
-        "another recipe": train.checkpoint_key([tmp_path], told, replace(recipe, label_smoothing=0.1)),
-        "other images": train.checkpoint_key([tmp_path, tmp_path], told, recipe),
+        "here": train.checkpoint_key([tmp_path], settings, recipe),
+        "another seed": train.checkpoint_key([tmp_path], replace(settings, seed=2), recipe),
+        "another recipe": train.checkpoint_key([tmp_path], settings, replace(recipe, label_smoothing=0.1)),
+        "other images": train.checkpoint_key([tmp_path, tmp_path], settings, recipe),
     }
-    assert train.checkpoint_key([tmp_path], told, recipe) == keys["here"]
+    assert train.checkpoint_key([tmp_path], settings, recipe) == keys["here"]
     with monkeypatch.context() as patch:
         patch.setattr(environment, "describe", lambda: {"keras": "another"})
-        keys["another version"] = train.checkpoint_key([tmp_path], told, recipe)
+        keys["another version"] = train.checkpoint_key([tmp_path], settings, recipe)
     with monkeypatch.context() as patch:
         code = tmp_path / "networks.py"
         code.write_text("# other code")
         patch.setattr(sys.modules["anteojos.model.networks"], "__file__", str(code))
-        keys["other code"] = train.checkpoint_key([tmp_path], told, recipe)
+        keys["other code"] = train.checkpoint_key([tmp_path], settings, recipe)
     (tmp_path / "index.csv").write_text("other labels")
-    keys["other labels"] = train.checkpoint_key([tmp_path], told, recipe)
+    keys["other labels"] = train.checkpoint_key([tmp_path], settings, recipe)
     assert len(set(keys.values())) == len(keys) == 7
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="draws in one process elsewhere")
-def test_the_processes_that_draw_end_with_a_fetch_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems draw in one process")
+def test_drawing_processes_end_with_killed_fetch(tmp_path: Path) -> None:
     many = {"glasses": 5000, "noglasses": 5000}
     params(tmp_path, expected=dict.fromkeys(("train", "validate", "test"), many))
     fetch = subprocess.Popen([sys.executable, "-m", "anteojos.stages.fetch"], cwd=tmp_path)
@@ -250,8 +250,8 @@ def test_the_processes_that_draw_end_with_a_fetch_that_is_killed(tmp_path: Path)
     assert alive == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="draws in one process elsewhere")
-def test_drawing_keeps_to_the_cores_that_it_may_use(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems draw in one process")
+def test_drawing_uses_available_cores_only(tmp_path: Path) -> None:
     few = {"glasses": 10, "noglasses": 10}
     params(tmp_path, expected=dict.fromkeys(("train", "validate", "test"), few))
     one_core = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]

@@ -1,1 +1,1 @@
-"""What all packages need: errors, files written whole, threads, processes, Dask, LiteRT."""
+"""Used by all other packages: errors, atomic files, threads, processes, Dask, LiteRT."""

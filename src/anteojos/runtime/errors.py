@@ -1,7 +1,10 @@
-"""Errors that are shown to people without a traceback."""
+"""Errors that users see without a traceback, and text that is safe to print."""
 
 import errno
-from collections.abc import Iterable
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 # Errors of the operating system that are not bugs: missing permissions, a full or damaged disk, too little memory, a
 # file in the place of a folder.
@@ -11,18 +14,34 @@ OF_THE_MACHINE = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
     *(errno.EEXIST, errno.EISDIR, errno.ENOTDIR),
 }
+MAX_LINES = 20  # of one kind in an error message
 
 
 class InputError(Exception):
-    """Something from outside is not as expected: a file, a folder, a parameter, a server's answer.
+    """An input is not as expected: a file, a folder, a parameter, the answer of a server.
 
-    Its text is shown as it is, without a traceback. `headline` says where; `problems`, a line each and all of them at
-    once, say what was found and what was expected; `advice` says what to do.
+    The user sees its text without a traceback. `headline` says where; `problems`, one line each, say what was found and
+    what was expected; `advice` says what to do. The text has at most MAX_LINES problems of one kind, that is, with the
+    same words after the last colon; `problems` has all.
     """
 
     def __init__(self, headline: str, problems: Iterable[str] = (), advice: str = "") -> None:
         self.headline = headline
         self.problems = tuple(problems)
         self.advice = advice
-        lines = [headline, *(f"  {problem}" for problem in self.problems), *([advice] if advice else [])]
-        super().__init__("\n".join(lines))
+        kinds = defaultdict(list)
+        for problem in self.problems:
+            kinds[re.sub(r"\d", "", problem.rpartition(": ")[2])].append(f"  {problem}")
+        lines = [line for kind in kinds.values() for line in capped(kind, "  ")]
+        super().__init__("\n".join([headline, *lines, *([advice] if advice else [])]))
+
+
+def capped(lines: Sequence[str], indent: str = "") -> list[str]:
+    """Return the first MAX_LINES lines, and a line with the number of the others."""
+    more = len(lines) - MAX_LINES
+    return [*lines[:MAX_LINES], *([f"{indent}… and {more:,} more"] if more > 0 else [])]
+
+
+def printable(name: str | Path) -> str:
+    """Return a name on one line, with characters that a terminal would obey or cannot print as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(name))

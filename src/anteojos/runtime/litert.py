@@ -1,4 +1,4 @@
-"""Models in LiteRT's format, run from any thread."""
+"""Models in LiteRT's format that threads can share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ Array = npt.NDArray[Any]
 
 
 class LiteModel:
-    """A .tflite model with one input of a batch of one. Threads may share it; pickled, it is the model's bytes.
+    """A .tflite model with one input, of batch size 1. Threads may share it; it is pickled as the bytes of the model.
 
-    `shape` is that of the input, without the batch.
+    `shape` is the shape of the input without the batch dimension.
     """
 
     def __init__(self, model: bytes) -> None:
-        """Raises ValueError or RuntimeError if `model` is not a .tflite file."""
+        """Raise ValueError or RuntimeError if `model` is not a .tflite file."""
         self._model = model
         self._idle: list[Interpreter] = []
         with self._interpreter() as interpreter:
@@ -30,12 +30,12 @@ class LiteModel:
         self.shape: tuple[int, ...] = tuple(int(side) for side in details["shape"][1:])
 
     def __reduce__(self) -> tuple[type[Self], tuple[bytes]]:
-        """Pickle the model's bytes; interpreters cannot be pickled."""
+        """Pickle the bytes of the model, because interpreters cannot be pickled."""
         return type(self), (self._model,)
 
     @contextmanager
     def _interpreter(self) -> Iterator[Interpreter]:
-        """Lend an interpreter: two threads may not use one at once, so there are as many as threads at work."""
+        """Yield an interpreter that no other thread uses meanwhile."""
         try:
             interpreter = self._idle.pop()
         except IndexError:
@@ -43,11 +43,11 @@ class LiteModel:
                 interpreter = Interpreter(model_content=self._model)
                 interpreter.allocate_tensors()
         yield interpreter
-        # After an exception its state is unknown, and it is dropped.
+        # After an exception the state of the interpreter is unknown, so it is dropped.
         self._idle.append(interpreter)
 
     def __call__(self, item: Array) -> list[Array]:
-        """Return the outputs for one item of `shape`, each without its batch dimension."""
+        """Return the outputs for one item of `shape`, without their batch dimensions."""
         with self._interpreter() as interpreter:
             interpreter.set_tensor(self._input, item[np.newaxis])
             interpreter.invoke()

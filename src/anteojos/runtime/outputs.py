@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Write files and folders atomically."""
 
 import json
 import tempfile
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# The first date that a zip can hold: what is written into one must not tell when.
+# The first date that a zip file can store: a file must not depend on the time when it was written.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-# What `replacing` writes to beside its target, and DVC to beside its own: a killed process leaves it.
+# Temporary folders of `replacing` and temporary files of DVC: a killed process leaves them beside the outputs.
 LEFT = ".*.tmp"
 
 
@@ -17,37 +17,35 @@ LEFT = ".*.tmp"
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path next to `path` to write a file or a folder to; on success it replaces `path`.
 
-    After an error inside the `with` block, `path` is what it was before and nothing else is left. A process that is
-    killed leaves a folder that `LEFT` matches.
+    After an error inside the `with` block, `path` is unchanged and nothing else remains. A killed process leaves a
+    folder that matches `LEFT`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A folder of our own, so that a library which writes further files beside its target leaves none behind.
+    # In a folder of its own, which also removes other files that a library writes beside its target.
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as beside:
         written = Path(beside, "new", path.name)
         written.parent.mkdir()
         try:
             yield written
         except OSError as error:
-            # What fails in the middle of writing, as on a full disk, does not say where.
-            error.filename = error.filename or str(path)
+            error.filename = error.filename or str(path)  # missing if a write fails, as on a full disk
             raise
-        if path.is_dir():
-            # A folder cannot be renamed over another, so the old one steps aside until the new one is in place.
-            aside = Path(beside, "old")
-            path.rename(aside)
-            try:
-                written.rename(path)
-            except OSError:
-                aside.rename(path)
-                raise
-        else:
+        if not path.is_dir():
             written.replace(path)
+            return
+        # A folder cannot be renamed to an existing one: move the old one away until the new one is in place.
+        aside = path.rename(Path(beside, "old"))
+        try:
+            written.rename(path)
+        except OSError:
+            aside.rename(path)
+            raise
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all; keys keep their order, NaN is an error.
+    """Write `value` atomically as indented JSON. Keys keep their order; NaN and infinity raise ValueError.
 
-    Floats are rounded to 6 decimals: what lies below differs between processors and tells nobody anything.
+    Floats are rounded to 6 decimals: further decimals differ between CPUs.
     """
     text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as written:

@@ -1,4 +1,7 @@
-"""The same work on many images, in order and in bounded memory: by one process a core here, or on a cluster."""
+"""Run the same work on many images, in order and in bounded memory: in one local process per core, or on a cluster.
+
+joblib (loky) cannot replace this: its processes outlive a parent that is killed.
+"""
 
 import gc
 import mmap
@@ -13,38 +16,33 @@ from anteojos.runtime import threads
 from anteojos.runtime.processes import forked
 
 Item = TypeVar("Item")
-Given = TypeVar("Given")
+Data = TypeVar("Data")
 Result = TypeVar("Result")
 
-# The address of a Dask scheduler. No parameter: where the work was done does not change what came out of it.
+# Address of a Dask scheduler. Not a parameter: where the work runs does not change the results.
 SCHEDULER = "ANTEOJOS_SCHEDULER"
-
-
-# Handing work to a process and taking back what it gives costs as much as a small image: so many go at once.
-_BATCH = 16
-_SLOT = 64 * 2**20  # bytes for the arrays that come of a batch: 16 images of 1024 × 1024 px have 48 MiB
-# In a process that works: what it does with each item, and where it puts the arrays that come of it.
+_BATCH = 16  # items sent at once: sending one item costs as much as the work on a small image
+_SLOT = 64 * 2**20  # bytes for the arrays of a batch: 16 images of 1024 × 1024 px have 48 MiB
+# Set in each child process: the work, and the shared memory for its arrays.
 _function: Callable[[Any], Any]
 _slots: list[mmap.mmap]
 
 
 def spread(
-    read: Callable[[Item], Given],
-    work: Callable[[Given], Result],
+    read: Callable[[Item], Data],
+    work: Callable[[Data], Result],
     items: Iterable[Item],
     *,
     total: int,
     description: str,
 ) -> Iterator[Result]:
-    """Yield `work(read(item))` for each item, in the order of `items`, worked out where SCHEDULER says.
+    """Yield `work(read(item))` for each item, in the order of `items`, on this machine or on the cluster at SCHEDULER.
 
-    Without it that is here, by one process a core: an image of a face takes a few tenths of a millisecond in twenty
-    steps, and threads would spend as long waiting for Python's lock between them. What `read` is given and what `work`
-    gives have to be picklable. With it, `read` is called here, and what it gives travels to the cluster, where `work`
-    is called: both `work` and what it takes and gives have to be picklable, and it should be a function of a module, a
-    `functools.partial` or a method of one. Raises InputError where the cluster can't do it.
-
-    Only a few items are under way at once, as by `threads.in_order`.
+    Locally, one process per core calls both: the work on an image has too many short steps for threads, which would
+    wait for the GIL. Results must be picklable. With a cluster, `read` is called here and `work` on a worker: `work`,
+    its inputs and results must be picklable, and `work` should be a function of a module, a `functools.partial` or a
+    method of one. Raises InputError if the cluster fails (see `cluster.in_order`). Only a few items are in flight, so
+    memory does not grow with `total`. See `threads.bar` for `total` and `description`.
     """
     address = os.environ.get(SCHEDULER, "")
     results: Iterator[Result]
@@ -63,34 +61,33 @@ def spread(
 
 
 def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in their order, worked out by one process a core."""
+    """Yield `function(item)` for each item, in their order, computed by one process per core."""
     workers = threads.cores()
-    under_way = 2 * workers
-    # Pages that processes share: through a pipe, an image would take half as long as all that is done to it. One slot
-    # for each batch under way and the one that is being taken over; what is not written to takes no memory.
-    slots = [mmap.mmap(-1, _SLOT) for _ in range(under_way + 1)]
+    in_flight = 2 * workers
+    # Arrays return through shared memory: a pipe would take half as long as the work. One slot per batch in flight, and
+    # one for the batch that is being read; unused pages take no memory.
+    slots = [mmap.mmap(-1, _SLOT) for _ in range(in_flight + 1)]
     items = iter(items)
     batches = iter(lambda: list(islice(items, _BATCH)), [])
-    # Forked, they have the function and all that is imported: to start afresh would take them longer than a thousand
-    # images. Nothing here has started a thread that they would miss.
+    # Forked processes have the function and all imports: a new interpreter would cost as much as a thousand images. No
+    # thread is running yet that they would miss.
     with forked(workers, partial(_become_worker, function, slots)) as executor:
-        given = zip(cycle(range(len(slots))), batches)
-        for slot, packed, ends in threads.in_turn(executor, _work_through, given, under_way):
+        numbered = zip(cycle(range(len(slots))), batches)
+        for slot, packed, ends in threads.in_turn(executor, _run_batch, numbered, in_flight):
             arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
-            yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a process of our own
+            yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a child process
 
 
 def _become_worker(function: Callable[[Item], Result], slots: list[mmap.mmap]) -> None:
-    """Keep what this process is for."""
+    """Set up a child process."""
     global _function, _slots
     _function, _slots = function, slots
-    # Looking through what it was born with for garbage would make copies of all those pages.
-    gc.freeze()
+    gc.freeze()  # a garbage collection would copy all pages shared with the parent
 
 
-def _work_through(given: tuple[int, list[Item]]) -> tuple[int, bytes, list[int]]:
-    """Work on a batch; give its slot, the pickled results without their arrays, and where in the slot those end."""
-    slot, batch = given
+def _run_batch(numbered: tuple[int, list[Item]]) -> tuple[int, bytes, list[int]]:
+    """Run the work on a batch; return its slot, the pickled results without arrays, and where each array ends."""
+    slot, batch = numbered
     results = [_function(item) for item in batch]
     arrays: list[pickle.PickleBuffer] = []
     packed = pickle.dumps(results, protocol=5, buffer_callback=arrays.append)

@@ -1,4 +1,4 @@
-"""Hide what libraries log about things that are normal, or that anteojos reports itself."""
+"""Silence what libraries log about normal conditions, or about errors that anteojos reports itself."""
 
 import logging
 import os
@@ -10,20 +10,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import IO
 
-# Information and warnings in the log formats of Abseil, which TensorFlow uses, and of LiteRT.
-_CHATTER = re.compile(rb"[IW]\d{4} |INFO: |WARNING: All log messages before absl")
+# Info and warning lines of Abseil, which TensorFlow uses, and of LiteRT.
+_LOG_LINE = re.compile(rb"[IW]\d{4} |INFO: |WARNING: All log messages before absl")
 _stderr = threading.Lock()
 
 
 def quiet_libraries() -> None:
-    """Hide warnings of Pillow and log messages of Dask.
+    """Silence warnings of Pillow and the loggers of Dask.
 
-    Only for processes of anteojos itself, the stages and the command: in a program that uses the library, warnings and
-    loggers belong to that program.
+    Only the stages and the command call this: warnings and loggers of a program that uses the library are its own.
     """
     warnings.filterwarnings("ignore", module=r"(PIL|distributed)\.")
     if os.environ.get("ANTEOJOS_SCHEDULER"):
-        # Importing it creates its loggers. It logs even after its client is closed.
+        # The import creates the loggers. They are disabled for good: Dask still logs after its client is closed.
         with suppress(ImportError):
             import distributed  # noqa: F401
         for name in [*logging.root.manager.loggerDict, "asyncio"]:
@@ -33,10 +32,9 @@ def quiet_libraries() -> None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hide information and warnings that C++ code logs to stderr; everything else is written there at the end.
+    """Hide info and warning lines that C++ code writes to stderr; other lines appear there at the end.
 
-    LiteRT and TensorFlow log before a level can be set. Without stderr or a folder for temporary files, nothing is
-    hidden.
+    LiteRT and TensorFlow log before a log level can be set. Without stderr or a temporary folder, nothing is hidden.
     """
     with _stderr, ExitStack() as stack:
         with suppress(OSError):
@@ -47,9 +45,9 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def _restore(stderr: int, log: IO[bytes]) -> None:
-    """Make the file `stderr` that of stderr again, and write there what is kept of `log`."""
+    """Restore stderr from its copy `stderr`, and write the lines of `log` to it that are not hidden."""
     os.dup2(stderr, 2)
     log.seek(0)
-    kept = b"".join(line for line in log if not _CHATTER.match(line))
+    kept = b"".join(line for line in log if not _LOG_LINE.match(line))
     with suppress(OSError), os.fdopen(stderr, "wb") as stream:
         stream.write(kept)

@@ -1,4 +1,4 @@
-"""Run a stage as DVC does: one at a time, errors without a traceback, and no output lost when it fails."""
+"""Run a stage for DVC: one at a time, errors without a traceback, outputs restored after a failure."""
 
 import fcntl
 import os
@@ -14,25 +14,22 @@ from anteojos.runtime.outputs import LEFT
 from anteojos.runtime.processes import end_with_parent
 from anteojos.runtime.quiet import quiet_libraries
 
-# Where outputs lie.
-FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/plots")
-# Held by the stage that runs. DVC's own lock is open while a stage runs.
+FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/plots")  # of the outputs
+# The running stage holds this lock. DVC releases its own lock while a stage runs.
 LOCK = Path(".dvc/tmp/stage.lock")
 
 
 def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> None:
-    """Run a stage as DVC does: say plainly what is wrong with its input, and leave no output lost.
+    """Run the function `main` of a stage, and exit with 1 and a message on stderr after an error that is not a bug.
 
-    One that `writes` nothing, as on all but one of the machines that train together, leaves the checkout alone.
-
-    DVC removes a stage's outputs before it runs the stage. After a failure they come back from DVC's cache, as
-    dvc.lock has them, or from git, so that a stage that could not make new ones leaves those that were there.
+    DVC removes the outputs of a stage before it runs the stage. After a failure they are restored in the state of
+    dvc.lock, from DVC's cache or from git. If `writes()` is False, as on all machines but the chief in a training on
+    several machines, the checkout is not locked and not cleaned.
     """
     quiet_libraries()
     stage = os.environ.get("DVC_STAGE", "")
     if stage:
-        # A stage whose DVC was killed could only write outputs that nobody commits, into the middle of the next run.
-        end_with_parent()
+        end_with_parent()  # a stage that outlives its DVC would write into the next run
     try:
         if writes():
             with alone(stage or Path(sys.argv[0]).stem):
@@ -41,24 +38,23 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
         else:
             main()
     except BaseException as error:
-        explanation = _explained(error)
-        if explanation:
-            print(f"{stage}: {explanation}" if stage else explanation, file=sys.stderr)
+        message = _message(error)
+        if message:
+            print(f"{stage}: {message}" if stage else message, file=sys.stderr)
         if stage:
             _restore_outputs(stage)
-        if explanation:
+        if message:
             sys.exit(1)
         raise
 
 
 @contextmanager
 def alone(stage: str) -> Iterator[None]:
-    """Hold the checkout while a stage runs: another that is started meanwhile gets an `InputError`.
+    """Lock the checkout while a stage runs. Raises InputError if another stage is running.
 
-    DVC keeps a second `dvc repro` from the outputs and inputs of the stage that runs, but not from the other stages;
-    and it knows nothing of a stage whose `dvc repro` was killed.
+    DVC's locks do not cover two different stages, or a stage whose `dvc repro` was killed.
     """
-    if not LOCK.parent.parent.is_dir():  # no checkout
+    if not LOCK.parent.parent.is_dir():  # not a checkout
         yield
         return
     LOCK.parent.mkdir(exist_ok=True)
@@ -77,14 +73,19 @@ def alone(stage: str) -> Iterator[None]:
 
 
 def remove_left() -> None:
-    """Remove what killed runs have left beside the outputs."""
+    """Remove the temporary files and folders of killed processes."""
     for folder in FOLDERS:
-        for left in Path(folder).glob(LEFT):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for path in Path(folder).glob(LEFT):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _explained(error: BaseException) -> str:
-    """Return the text of an error that is not a bug; "" for one that needs its traceback."""
+def restore_from_git(path: str) -> bool:
+    """Restore a file from the git index; return False if git does not have it."""
+    return subprocess.run(["git", "checkout", "--quiet", "--", path], capture_output=True).returncode == 0  # noqa: S603, S607
+
+
+def _message(error: BaseException) -> str:
+    """Return the message of an error that is not a bug; "" for one that needs its traceback."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
@@ -93,7 +94,7 @@ def _explained(error: BaseException) -> str:
 
 
 def _restore_outputs(stage: str) -> None:
-    # DVC takes half a second to import, which only a failure pays.
+    # Imported only after a failure: DVC takes half a second.
     from dvc.exceptions import CacheLinkError, CheckoutError
     from dvc.repo import Repo
 
@@ -102,21 +103,12 @@ def _restore_outputs(stage: str) -> None:
             if not output.hash_info:
                 continue
             in_git = not output.use_cache
-            # DVC leaves to git what is not cached, but its run cache holds what was made here all the same.
-            output.use_cache = True
+            output.use_cache = True  # DVC's run cache also holds the outputs that are committed to git
             try:
-                # By force: what the stage had made before it failed goes.
-                output.checkout(force=True)
+                output.checkout(force=True)  # replaces what the failed stage has written
             except (CheckoutError, FileNotFoundError):
-                # In a clone that has run nothing yet, metrics are in git alone, and other outputs nowhere.
+                # In a new clone, metrics are only in git, and other outputs nowhere.
                 if not (in_git and restore_from_git(output.fs_path)):
-                    print(f"{stage}: {output} is not in DVC's cache; `dvc pull` may bring it back", file=sys.stderr)
+                    print(f"{stage}: {output} is not in DVC's cache; run `dvc pull` to restore it", file=sys.stderr)
             except (CacheLinkError, OSError):
-                print(
-                    f"{stage}: {output} is in DVC's cache; `dvc checkout` brings it back, once it can", file=sys.stderr
-                )
-
-
-def restore_from_git(path: str) -> bool:
-    """Bring a file back as git has it, and tell whether it has."""
-    return subprocess.run(["git", "checkout", "--quiet", "--", path], capture_output=True).returncode == 0  # noqa: S603, S607
+                print(f"{stage}: cannot write {output} now; run `dvc checkout` to restore it", file=sys.stderr)

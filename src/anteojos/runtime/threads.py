@@ -1,5 +1,6 @@
-"""Work in threads, in order and in bounded memory, and how many cores there are for it."""
+"""Run work in threads, in order and in bounded memory; count the available cores."""
 
+import math
 import os
 import sys
 from collections import deque
@@ -15,18 +16,15 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Return how many cores this process may use: those that it is bound to, or fewer if a container is limited.
-
-    A fraction of a core counts as one.
-    """
+    """Return the number of cores that this process may use: its CPU affinity or its container's limit, if lower."""
     bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, min(bound, allowed_by(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))))
 
 
 def allowed_by(group: Path, tree: Path) -> int:
-    """Return how many cores a control group (version 2) and its parents may use, rounded up; sys.maxsize for all.
+    """Return the CPU limit of a control group (version 2) and its parents, rounded up; sys.maxsize if there is none.
 
-    `group` is the file that names it, /proc/self/cgroup, and `tree` is where groups have their folders.
+    `group` is the file with the name of the group, /proc/self/cgroup; `tree` is the folder of all groups.
     """
     try:
         place = tree / group.read_text(encoding="ascii").partition("::")[2].strip().strip("/")
@@ -34,17 +32,16 @@ def allowed_by(group: Path, tree: Path) -> int:
         limits = [path.read_text(encoding="ascii").split() for path in files]
     except OSError:
         return sys.maxsize
-    return min((-(-int(quota) // int(period)) for quota, period in limits if quota != "max"), default=sys.maxsize)
+    return min((math.ceil(int(quota) / int(period)) for quota, period in limits if quota != "max"), default=sys.maxsize)
 
 
 def in_order(
     function: Callable[[Item], Result], items: Iterable[Item], *, total: int, description: str
 ) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in the order of `items`, worked out here by one thread a core.
+    """Yield `function(item)` for each item, in the order of `items`, computed by one thread per core.
 
-    Threads serve where most of the work lets go of Python's lock for milliseconds, as LiteRT does; for less, see
-    `parallel.spread`. Only a few items are under way at once, so that memory does not grow with `total`. A terminal
-    gets a progress bar with the `description` unless that is empty, a log file none.
+    Use it if most of the work releases the GIL for milliseconds, as LiteRT does; otherwise use `parallel.spread`. Only
+    a few items are in flight, so memory does not grow with `total`. See `bar` for `total` and `description`.
     """
     workers = cores()
     with ThreadPoolExecutor(workers) as executor, bar(total, description) as done:
@@ -55,14 +52,14 @@ def in_order(
 
 def bar(total: int, description: str) -> "tqdm[Any]":
     """Return a progress bar; it is hidden if `description` is empty or stderr is not a terminal."""
-    # None: tqdm looks whether it writes to a terminal.
+    # With None, tqdm checks whether stderr is a terminal.
     return tqdm(total=total, desc=description, unit="", disable=None if description else True)
 
 
 def in_turn(
     executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int
 ) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in their order, with at most `most` of them under way or waiting."""
+    """Yield `function(item)` for each item, in their order, with at most `most` items running or waiting."""
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from tqdm import tqdm
 
-from anteojos.runtime.errors import InputError
+from anteojos.runtime.errors import InputError, capped, printable
 from anteojos.vocabulary import SPLITS, TEST_LABELS
 
 REQUIRED = ("train/", "validate/")  # the folders of a dataset; test/ is optional
@@ -29,7 +29,6 @@ TIMEOUT = (10, 60)  # seconds: to connect, between two packets
 MAX_ENTRIES = 1_000_000  # empty files count no bytes, but use an inode each
 MAX_NAME = 255  # bytes of one part of a path, on all common file systems
 MAX_DEPTH = 32  # nested folders
-MAX_LINES = 20  # of one error message
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 
 CHANGE_SOURCE = "Change `dataset.archive` in params.yaml, then run `dvc repro` again."
@@ -111,17 +110,6 @@ def shown_url(url: str) -> str:
     except ValueError:
         return printable(f"{scheme}://…")
     return printable(f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
-
-
-def printable(name: str) -> str:
-    """Return the name with characters that a terminal cannot print, or would obey, as escape sequences."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
-
-
-def _first(lines: list[str]) -> list[str]:
-    """Return the first `MAX_LINES` lines, and how many more there are."""
-    more = len(lines) - MAX_LINES
-    return lines if more <= 0 else [*lines[:MAX_LINES], f"… and {more:,} more"]
 
 
 def _unreadable(shown: str, error: OSError | ValueError) -> InputError:
@@ -329,7 +317,7 @@ def _copy_splits(
     if problems := [*problems, *_clashes(names)]:
         raise InputError(
             f"{where}: contains files that are not safe to import",
-            _first(problems),
+            capped(problems),
             "Remove or rename them, or use another source, then run `dvc repro` again.",
         )
     root = _find_root(where, names)
@@ -364,7 +352,7 @@ def _find_root(where: str, names: list[str]) -> str:
             [
                 "expected train/ and validate/ next to each other, at any depth, each with a folder of images for each "
                 "of dataset.classes",
-                *_first([f"found {printable(name)}" for name in top] or ["found nothing"]),
+                *capped([f"found {printable(name)}" for name in top] or ["found nothing"]),
             ],
             CHANGE_SOURCE,
         )
@@ -373,7 +361,7 @@ def _find_root(where: str, names: list[str]) -> str:
     if len(shallowest) > 1:
         raise InputError(
             f"{where}: more than one folder contains train/ and validate/",
-            _first([f"found {printable(root)}" for root in shallowest]),
+            capped([f"found {printable(root)}" for root in shallowest]),
             "Keep one of them: extract the archive and set `dataset.archive` in params.yaml to that folder.",
         )
     return shallowest[0]

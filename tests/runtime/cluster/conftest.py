@@ -1,4 +1,4 @@
-"""A real Dask cluster of separate processes on loopback, each in an empty folder of its own."""
+"""A real Dask cluster of separate processes on loopback, each in its own empty folder."""
 
 import os
 import shutil
@@ -14,17 +14,17 @@ import pytest
 from tests.conftest import ROOT
 from tests.team.remote.servers import free_ports
 
-PATIENCE = 60  # seconds; a process that takes longer to come up has failed
+START_TIMEOUT = 60  # seconds until a process must be ready
 NOTES = Path(__file__).with_name("notes.py")
 
 
 class Node:
-    """A scheduler or a worker: its `process`, and the `folder` that it was started in, empty."""
+    """A scheduler or a worker: its `process`, started in the empty `folder`."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
-        # Whatever becomes of the tests, it ends with them.
+        # It ends with the tests, even if they are killed.
         bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -36,16 +36,16 @@ class Node:
             )
 
     def log(self) -> str:
-        """What it has said."""
+        """Return its output."""
         return (self.folder / "log").read_text(errors="replace")
 
     def batches(self) -> list[str]:
-        """The keys of the batches that a worker has done."""
+        """Return the keys of the batches that this worker has finished."""
         path = self.folder / "batches"
         return path.read_text().split() if path.exists() else []
 
     def kill(self) -> None:
-        """End it without a warning."""
+        """Kill it."""
         self.process.kill()
         self.process.wait()
 
@@ -63,20 +63,20 @@ class Dask:
         self.scheduler = self.start_scheduler("scheduler")
 
     def start_scheduler(self, name: str) -> Node:
-        """Start a scheduler at `address`, and come back when it serves."""
+        """Start a scheduler at `address`, and wait until it is ready."""
         where = ("--host", self.host, "--port", self.port)
         scheduler = Node(self.path / name, "scheduler", *where, **self.environment)
         until(lambda: "Scheduler at:" in scheduler.log(), scheduler)
         return scheduler
 
     def add_worker(self, **environment: str) -> Node:
-        """Start a worker of one thread, and come back when the scheduler has it."""
+        """Start a worker of one thread, and wait until it is connected."""
         worker = self.start_worker(**environment)
         until(lambda: "Starting established connection" in worker.log(), worker)
         return worker
 
     def start_worker(self, **environment: str) -> Node:
-        """Start a worker of one thread, and do not wait for it."""
+        """Start a worker of one thread without waiting for it."""
         worker = Node(
             self.path / f"worker-{len(self.workers)}",
             *("worker", self.address, "--nthreads", "1", "--no-nanny", "--preload", str(NOTES)),
@@ -86,18 +86,18 @@ class Dask:
         return worker
 
     def batches(self) -> int:
-        """How many batches all workers have done, those included that were done twice."""
+        """Return the number of batches that all workers have finished; repeated batches count twice."""
         return sum(len(worker.batches()) for worker in self.workers)
 
     def close(self) -> None:
-        """End all of it."""
+        """Kill all processes."""
         for node in (*self.workers, self.scheduler):
             node.kill()
 
 
 def until(holds: Callable[[], bool], *nodes: Node) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until `holds()` is true. Fails if one of the nodes ends."""
+    deadline = time.monotonic() + START_TIMEOUT
     while not holds():
         for node in nodes:
             assert node.process.poll() is None, node.log()
@@ -107,7 +107,7 @@ def until(holds: Callable[[], bool], *nodes: Node) -> None:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Dask]]:
-    """Start a cluster of some workers; they end with the test."""
+    """A function that starts a cluster with some workers, which end with the test."""
     with ExitStack() as stack:
 
         def start(workers: int, **options: str) -> Dask:
@@ -122,7 +122,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Dask]]:
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
-    """A cluster of two workers that no test harms."""
+    """A cluster of two workers, shared by the tests that do not stop them."""
     dask = Dask(tmp_path_factory.mktemp("dask"))
     for _ in range(2):
         dask.start_worker()

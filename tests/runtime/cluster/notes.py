@@ -1,4 +1,4 @@
-"""Loaded by each worker of the tests, `dask worker --preload`: it notes the batches that it has worked through."""
+"""Loaded by each worker of the tests (`dask worker --preload`): writes down the finished batches."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from distributed import Worker, WorkerPlugin
 
 
 class Notes(WorkerPlugin):
-    """Appends the key of each batch to the file `batches` in the worker's folder, once it is done."""
+    """Append the key of each finished batch to the file `batches` in the folder of the worker."""
 
     def transition(self, key: Any, start: str, finish: str, **more: Any) -> None:
         if (start, finish) == ("executing", "memory"):

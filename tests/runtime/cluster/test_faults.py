@@ -1,4 +1,4 @@
-"""A cluster that is not there, differs, or goes away: one clear error in bounded time, and no output harmed."""
+"""A cluster that is missing, has other versions or fails: one clear error in bounded time, and outputs stay."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from PIL import Image
 
 from anteojos.images import manifest
 from anteojos.runtime import parallel
-from anteojos.runtime.cluster import MOST_IMAGES
+from anteojos.runtime.cluster import MAX_IMAGES
 from anteojos.runtime.errors import InputError
 from tests.conftest import ROOT
 from tests.runtime.cluster.conftest import Dask, until
@@ -28,7 +28,7 @@ from tests.team.remote.servers import free_ports
 pytestmark = pytest.mark.cluster
 
 BATCHES = 8
-# Dask's own setting for how long one waits for who does not answer.
+# Dask's setting for the connection timeout.
 SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"}
 
 
@@ -38,14 +38,14 @@ FACE = {"faces": 1, **dict(zip(manifest.FACE, (150, 150, 450, 450, 230, 250, 370
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder for the stage preprocess, with images so large that a worker takes a while for a batch of them."""
+    """A folder for the stage preprocess, with large images, so that a batch takes a worker a while."""
     folder = tmp_path / "project"
     raw = folder / "data/raw"
     raw.mkdir(parents=True)
     for number in range(7):
         cells = np.random.default_rng(number).integers(20, 200, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(cells).resize((600, 600), Image.Resampling.BICUBIC).save(raw / f"{number}.jpg")
-    of_split = {"train": BATCHES * MOST_IMAGES, "validate": 2, "test": 2}
+    of_split = {"train": BATCHES * MAX_IMAGES, "validate": 2, "test": 2}
     rows = [
         {"file": f"{number % 7}.jpg", "split": split, "label": ("glasses", "noglasses")[number % 2], **FACE}
         for split, count in of_split.items()
@@ -60,7 +60,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def preprocess(folder: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the stage."""
+    """Start the stage preprocess."""
     return subprocess.Popen(
         [sys.executable, "-m", "anteojos.stages.preprocess"],
         cwd=folder,
@@ -75,8 +75,8 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def says(stage: subprocess.Popen[str]) -> str:
-    """Return the error that a stage ends with, which is all that it prints."""
+def error_of(stage: subprocess.Popen[str]) -> str:
+    """Return the error message of a failed stage, after checking that it prints nothing else."""
     stdout, stderr = stage.communicate(timeout=60)
     assert (stage.returncode, stdout) == (1, ""), stderr
     assert "Traceback" not in stderr
@@ -84,7 +84,7 @@ def says(stage: subprocess.Popen[str]) -> str:
     return stderr
 
 
-def test_a_worker_killed_in_the_middle_costs_only_its_share_again(start: Callable[..., Dask], project: Path) -> None:
+def test_killed_worker_costs_only_its_batches(start: Callable[..., Dask], project: Path) -> None:
     alone = preprocess(project)
     assert alone.wait(60) == 0
     expected = files(project)
@@ -106,9 +106,7 @@ def test_a_worker_killed_in_the_middle_costs_only_its_share_again(start: Callabl
     assert len(twice) <= len(killed.batches()) < BATCHES
 
 
-def test_a_scheduler_killed_in_the_middle_is_one_error_and_the_outputs_of_before_stay(
-    start: Callable[..., Dask], project: Path
-) -> None:
+def test_killed_scheduler_is_one_error_and_outputs_stay(start: Callable[..., Dask], project: Path) -> None:
     for split in ("train", "validate", "test"):
         (project / "data/processed" / split).mkdir(parents=True)
         (project / "data/processed" / split / "images.npy").write_bytes(b"before")
@@ -117,49 +115,51 @@ def test_a_scheduler_killed_in_the_middle_is_one_error_and_the_outputs_of_before
     running = preprocess(project, ANTEOJOS_SCHEDULER=dask.address)
     until(lambda: dask.batches() >= 2, *dask.workers)
     dask.scheduler.kill()
-    said = says(running)
-    assert said.startswith(f"ANTEOJOS_SCHEDULER={dask.address}: the cluster is lost\n  the scheduler does not answer")
-    assert "then run `dvc repro` again, or without ANTEOJOS_SCHEDULER" in said
+    message = error_of(running)
+    assert message.startswith(
+        f"ANTEOJOS_SCHEDULER={dask.address}: the cluster is lost\n  the scheduler does not answer"
+    )
+    assert "then run `dvc repro` again, or without ANTEOJOS_SCHEDULER" in message
     assert files(project) == before
 
 
-def test_a_scheduler_started_anew_meanwhile_is_one_error(start: Callable[..., Dask], project: Path) -> None:
+def test_restarted_scheduler_is_one_error(start: Callable[..., Dask], project: Path) -> None:
     dask = start(1)
     running = preprocess(project, ANTEOJOS_SCHEDULER=dask.address)
     until(lambda: dask.batches() >= 1, *dask.workers)
-    running.send_signal(signal.SIGSTOP)  # so that it sees nothing of it while it happens
+    running.send_signal(signal.SIGSTOP)  # it does not see the restart
     dask.scheduler.kill()
-    dask.scheduler = dask.start_scheduler("scheduler started anew")
+    dask.scheduler = dask.start_scheduler("restarted scheduler")
     running.send_signal(signal.SIGCONT)
-    assert "the cluster is lost\n" in says(running)
+    assert "the cluster is lost\n" in error_of(running)
     assert list((project / "data/processed").iterdir()) == []
 
 
-def test_work_that_ends_worker_after_worker_is_one_error(start: Callable[..., Dask]) -> None:
+def test_work_that_kills_all_workers_is_one_error(start: Callable[..., Dask]) -> None:
     dask = start(4)
     with pytest.raises(InputError, match=r"4 different workers, but all those workers died"):
         spread(dask.address, os._exit)
 
 
-def test_a_scheduler_that_hangs_is_one_error(start: Callable[..., Dask], project: Path) -> None:
+def test_hanging_scheduler_is_one_error(start: Callable[..., Dask], project: Path) -> None:
     dask = start(1)
     running = preprocess(project, ANTEOJOS_SCHEDULER=dask.address, **SOON)
     until(lambda: dask.batches() >= 2, *dask.workers)
     dask.scheduler.process.send_signal(signal.SIGSTOP)
-    assert "the cluster is lost\n  the scheduler does not answer any more" in says(running)
+    assert "the cluster is lost\n  the scheduler does not answer any more" in error_of(running)
     assert not (project / "data/processed/train").exists()
 
 
-def test_the_last_worker_killed_is_one_error(start: Callable[..., Dask], project: Path) -> None:
+def test_last_worker_killed_is_one_error(start: Callable[..., Dask], project: Path) -> None:
     dask = start(1)
     running = preprocess(project, ANTEOJOS_SCHEDULER=dask.address, **SOON)
     until(lambda: dask.batches() >= 2, *dask.workers)
     dask.workers[0].kill()
-    assert "the cluster is lost\n  no worker is left, and none came within 2 s" in says(running)
+    assert "the cluster has no worker\n  no worker joined within 2 s" in error_of(running)
     assert list((project / "data/processed").iterdir()) == []
 
 
-def test_a_worker_that_comes_later_takes_the_place_of_one_killed(start: Callable[..., Dask], project: Path) -> None:
+def test_new_worker_replaces_killed_worker(start: Callable[..., Dask], project: Path) -> None:
     dask = start(1)
     running = preprocess(project, ANTEOJOS_SCHEDULER=dask.address)
     until(lambda: dask.batches() >= 2, *dask.workers)
@@ -170,19 +170,19 @@ def test_a_worker_that_comes_later_takes_the_place_of_one_killed(start: Callable
     assert dask.batches() <= BATCHES + 2 + len(dask.workers[0].batches())
 
 
-def test_an_interrupt_ends_it_at_once(start: Callable[..., Dask], project: Path) -> None:
+def test_interrupt_ends_stage_at_once(start: Callable[..., Dask], project: Path) -> None:
     dask = start(1)
     running = preprocess(project, ANTEOJOS_SCHEDULER=dask.address)
     until(lambda: dask.batches() >= 1, *dask.workers)
     running.send_signal(signal.SIGINT)
-    assert says(running) == "interrupted\n"
+    assert error_of(running) == "interrupted\n"
     assert dask.batches() < BATCHES
     assert list((project / "data/processed").iterdir()) == []
 
 
 @pytest.fixture
 def other_code(tmp_path: Path) -> dict[str, str]:
-    """The environment of a worker whose checkout differs from this in a comment."""
+    """The environment of a worker whose code differs in a comment."""
     shutil.copytree(ROOT / "src", tmp_path / "src")
     with (tmp_path / "src/anteojos/images/decoding.py").open("a") as code:
         print("# Another version.", file=code)
@@ -202,10 +202,10 @@ def test_workers_with_other_code_are_all_named(start: Callable[..., Dask], other
         assert problem.startswith("  worker tcp://127.0.0.1:")
         assert "anteojos" in problem
         assert "numpy" not in problem
-    assert "the same commit, `make setup`" in advice
+    assert "the same commit there and run `make setup`" in advice
 
 
-def test_a_worker_with_other_code_that_comes_later_does_not_work_along(
+def test_new_worker_with_other_code_gets_no_work(
     start: Callable[..., Dask], project: Path, other_code: dict[str, str]
 ) -> None:
     dask = start(1)
@@ -213,39 +213,39 @@ def test_a_worker_with_other_code_that_comes_later_does_not_work_along(
     until(lambda: dask.batches() >= 1, *dask.workers)
     dask.workers[0].kill()
     later = dask.start_worker(**other_code)
-    said = says(running)
-    assert "other versions there than here\n  worker tcp://127.0.0.1:" in said
+    message = error_of(running)
+    assert "other versions there than here\n  worker tcp://127.0.0.1:" in message
     assert later.batches() == []
     assert list((project / "data/processed").iterdir()) == []
 
 
 def test_workers_without_anteojos_are_named(start: Callable[..., Dask], tmp_path: Path) -> None:
-    # A namesake without anything in it hides the one that is installed.
+    # An empty package of the same name hides the installed one.
     (tmp_path / "empty/anteojos").mkdir(parents=True)
     (tmp_path / "empty/anteojos/__init__.py").touch()
-    nothing = {"PYTHONPATH": str(tmp_path / "empty")}
+    bare_path = {"PYTHONPATH": str(tmp_path / "empty")}
     dask = start(1)
-    dask.add_worker(**nothing)
-    with pytest.raises(InputError, match=r"worker tcp://.*: has no such anteojos \(.*No module named"):
+    dask.add_worker(**bare_path)
+    with pytest.raises(InputError, match=r"worker tcp://.*: cannot report its versions \(.*No module named"):
         spread(dask.address)
     dask.scheduler.kill()
-    bare = Dask(tmp_path / "bare", **nothing)
+    bare = Dask(tmp_path / "bare", **bare_path)
     try:
         bare.add_worker()
-        with pytest.raises(InputError, match=r"the scheduler: has no such anteojos \(.*No module named"):
+        with pytest.raises(InputError, match=r"the scheduler: cannot import anteojos \(.*No module named"):
             spread(bare.address)
     finally:
         bare.close()
 
 
-def test_a_scheduler_without_workers_is_one_error(start: Callable[..., Dask], project: Path) -> None:
+def test_scheduler_without_workers_is_one_error(start: Callable[..., Dask], project: Path) -> None:
     dask = start(0)
-    said = says(preprocess(project, ANTEOJOS_SCHEDULER=dask.address, **SOON))
-    assert f"ANTEOJOS_SCHEDULER={dask.address}: the cluster has no worker\n" in said
-    assert "Start one with `dask worker" in said
+    message = error_of(preprocess(project, ANTEOJOS_SCHEDULER=dask.address, **SOON))
+    assert f"ANTEOJOS_SCHEDULER={dask.address}: the cluster has no worker\n" in message
+    assert "start workers with `dask worker" in message
 
 
-def test_an_address_where_no_scheduler_answers_is_one_error(project: Path) -> None:
+def test_wrong_address_is_one_error(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         nobody, other = free_ports(1)[0], silent.getsockname()[1]
         threading.Thread(target=answer_as_a_web_server, args=(silent,), daemon=True).start()
@@ -257,9 +257,9 @@ def test_an_address_where_no_scheduler_answers_is_one_error(project: Path) -> No
             ("tcp://127.0.0.1:port", "'port'"),
             ("gopher://127.0.0.1:70", "unknown address scheme 'gopher'"),
         ):
-            said = says(preprocess(project, ANTEOJOS_SCHEDULER=address, **SOON))
-            assert said.startswith(f"ANTEOJOS_SCHEDULER={address}: no Dask scheduler answers there\n  ")
-            assert reason in said
+            message = error_of(preprocess(project, ANTEOJOS_SCHEDULER=address, **SOON))
+            assert message.startswith(f"ANTEOJOS_SCHEDULER={address}: no Dask scheduler answers there\n  ")
+            assert reason in message
     assert list((project / "data/processed").iterdir()) == []
 
 
@@ -273,7 +273,7 @@ def answer_as_a_web_server(server: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
-def test_without_the_package_distributed_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_distributed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"distributed is not installed.*\nRun `make setup`, or `pip install"):
         spread("tcp://127.0.0.1:8786")

@@ -1,4 +1,4 @@
-"""A Dask cluster makes the same bytes as one machine, and is sent no more than a few batches at a time."""
+"""A Dask cluster returns the same bytes as one machine, with only a few batches in flight."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from distributed import Client
 from anteojos.images import decoding
 from anteojos.model.classifier import Classifier
 from anteojos.runtime import parallel, threads
-from anteojos.runtime.cluster import MOST_BYTES, MOST_IMAGES, batches
+from anteojos.runtime.cluster import MAX_BYTES, MAX_IMAGES, batches
 from tests.pipeline.test_same_bytes import outputs
 from tests.project import Project
 from tests.runtime.cluster.conftest import Dask
@@ -27,36 +27,32 @@ TWO_DIGITS = "from anteojos.runtime import parallel; print([*parallel.spread(int
 
 @pytest.fixture
 def on(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> Dask:
-    """The cluster that no test harms, which work is sent to."""
+    """The shared cluster, set as the scheduler."""
     monkeypatch.setenv(parallel.SCHEDULER, dask.address)
     return dask
 
 
-def test_the_stages_write_the_same_bytes_on_a_cluster_and_dvc_finds_nothing_changed(
-    dask: Dask, project: Project
-) -> None:
+def test_stages_write_same_bytes_on_cluster(dask: Dask, project: Project) -> None:
     before, done = outputs(project), dask.batches()
     stages = ("verify", "preprocess", "predict")
     project.must("dvc", "repro", "--force", "--single-item", *stages, ANTEOJOS_SCHEDULER=dask.address)
-    assert dask.batches() - done == 1 + 3 + 1  # preprocess sends each split
+    assert dask.batches() - done == 1 + 3 + 1  # preprocess sends each split separately
     assert outputs(project) == before
     assert set(project.repro().values()) == {"unchanged"}
     assert project.must("git", "status", "--porcelain") == ""
-    # No file of ours came to the workers.
+    # No file was sent to the workers.
     left = {path.name for worker in dask.workers for path in worker.folder.iterdir()}
     assert left <= {"log", "batches", "dask-scratch-space"}
 
 
-def test_results_come_in_order_from_both_workers_and_a_terminal_gets_a_progress_bar(
-    on: Dask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_workers_return_results_in_order_with_progress_bar(on: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     before = [len(worker.batches()) for worker in on.workers]
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    numbers = range(10 * MOST_IMAGES + 1)
+    numbers = range(10 * MAX_IMAGES + 1)
     found = parallel.spread(
         str.encode, bytes.upper, map("n{}".format, numbers), total=len(numbers), description="verify"
     )
@@ -69,36 +65,36 @@ def test_results_come_in_order_from_both_workers_and_a_terminal_gets_a_progress_
     assert min(done) > 0
 
 
-def test_nothing_to_do_is_done_at_once(on: Dask) -> None:
+def test_no_items_return_no_results(on: Dask) -> None:
     assert list(parallel.spread(str, str, [], total=0, description="")) == []
 
 
-def test_batches_are_of_some_images_and_some_bytes_at_most() -> None:
-    small = list(batches([b"1"] * (2 * MOST_IMAGES + 1)))
-    assert [len(batch) for batch in small] == [MOST_IMAGES, MOST_IMAGES, 1]
-    large = list(batches([bytes(MOST_BYTES // 3)] * 5 + [bytes(2 * MOST_BYTES)] + [b"1"] * 2))
+def test_batches_have_limited_images_and_bytes() -> None:
+    small = list(batches([b"1"] * (2 * MAX_IMAGES + 1)))
+    assert [len(batch) for batch in small] == [MAX_IMAGES, MAX_IMAGES, 1]
+    large = list(batches([bytes(MAX_BYTES // 3)] * 5 + [bytes(2 * MAX_BYTES)] + [b"1"] * 2))
     assert [len(batch) for batch in large] == [2, 2, 1, 1, 2]
-    assert all(sum(map(len, batch)) <= MOST_BYTES for batch in large if len(batch) > 1)
+    assert all(sum(map(len, batch)) <= MAX_BYTES for batch in large if len(batch) > 1)
 
 
-def test_only_a_few_batches_are_read_ahead(on: Dask) -> None:
+def test_cluster_reads_only_a_few_batches_ahead(on: Dask) -> None:
     taken = 0
 
     def items() -> Iterator[bytes]:
         nonlocal taken
-        for _ in range(40 * MOST_IMAGES):
+        for _ in range(40 * MAX_IMAGES):
             taken += 1
             yield b"12"
 
     most = 0
-    for given, _ in enumerate(parallel.spread(bytes, len, items(), total=1, description="")):
-        most = max(most, taken - given)
-    assert taken == 40 * MOST_IMAGES
-    # Two for each of two threads, the one that results are taken of, and the one that is being filled.
-    assert 2 * MOST_IMAGES <= most <= (2 * 2 + 2) * MOST_IMAGES
+    for returned, _ in enumerate(parallel.spread(bytes, len, items(), total=1, description="")):
+        most = max(most, taken - returned)
+    assert taken == 40 * MAX_IMAGES
+    # Two for each of two threads, the one whose results are read, and the one that is being filled.
+    assert 2 * MAX_IMAGES <= most <= (2 * 2 + 2) * MAX_IMAGES
 
 
-def test_an_error_of_the_work_comes_through_as_it_is(on: Dask, capfd: pytest.CaptureFixture[str]) -> None:
+def test_error_of_work_is_raised_unchanged(on: Dask, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(decoding.ImageError, match=r"not an image \(4 bytes\)"):
         list(parallel.spread(bytes, decoding.decode, [b"text"], total=1, description=""))
     with pytest.raises(FileNotFoundError):
@@ -107,9 +103,9 @@ def test_an_error_of_the_work_comes_through_as_it_is(on: Dask, capfd: pytest.Cap
     assert list(parallel.spread(bytes, len, [b"text"], total=1, description="")) == [4]
 
 
-def test_a_model_is_loaded_once_by_a_worker_and_says_the_same_there(on: Dask, model: Path) -> None:
+def test_worker_loads_model_once_and_returns_the_same(on: Dask, model: Path) -> None:
     classifier = Classifier.load(model)
-    images = np.random.default_rng(0).integers(0, 256, (8 * MOST_IMAGES, 48, 48, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (8 * MAX_IMAGES, 48, 48, 3), dtype=np.uint8)
     alone = classifier.probabilities(images)
     before = classifiers_held(on)
     for _ in range(2):
@@ -126,7 +122,7 @@ def classifiers_held(dask: Dask) -> list[int]:
         return [number for _, number in sorted(client.run(eval, count).items())]
 
 
-def test_processes_here_label_to_the_bit_as_one_does(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_processes_return_same_bits_as_one(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(parallel.SCHEDULER, raising=False)
     monkeypatch.setattr(threads, "cores", lambda: 5)
     classifier = Classifier.load(model)
@@ -135,14 +131,14 @@ def test_processes_here_label_to_the_bit_as_one_does(model: Path, monkeypatch: p
     assert np.array_equal(list(found), classifier.probabilities(images))
 
 
-def test_dask_is_imported_only_where_a_scheduler_is_named() -> None:
+def test_dask_is_imported_only_with_a_scheduler() -> None:
     code = f"import sys; {TWO_DIGITS}; print([name for name in ('dask', 'distributed') if name in sys.modules])"
     environment = {name: value for name, value in os.environ.items() if name != parallel.SCHEDULER}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout == "[1, 2]\n[]\n"
 
 
-def test_certificates_that_dask_is_configured_with_are_used(
+def test_certificates_of_dask_configuration_are_used(
     start: Callable[..., Dask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openssl = shutil.which("openssl")
