@@ -22,6 +22,7 @@ import requests
 from tqdm import tqdm
 
 from anteojos.runtime.errors import InputError
+from anteojos.runtime.files import is_hidden
 from anteojos.vocabulary import SPLITS, TEST_LABELS
 
 MARKS_OF_THE_ROOT = {"train", "validate"}
@@ -379,7 +380,7 @@ def _read(path: Path) -> Iterator[bytes]:
 
 
 def _is_junk(part: str) -> bool:
-    return part.startswith(".") or part.casefold() in ("__macosx", "thumbs.db")
+    return is_hidden(part) or part.casefold() in ("__macosx", "thumbs.db")
 
 
 def _copy_splits(where: str, files: list[Entry], folders: list[tuple[str, ...]], into: Path, max_bytes: int) -> None:
