@@ -149,14 +149,14 @@ def predict(model: Path, *arguments: str | Path, **options: Any) -> "subprocess.
 
 
 def on_terminal(*command: str | Path, **environment: str) -> str:
-    """Run a command on a terminal of its own; give what it shows there."""
+    """Run a command in a new terminal; return its output there."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     variables = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=variables):
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # which ends what comes from a terminal
+        with contextlib.suppress(OSError):  # marks the end of the output
             while piece := os.read(ours, 2**16):
                 shown += piece
     os.close(ours)
@@ -231,6 +231,8 @@ def test_terminal_gets_a_table_and_a_bar_from_50_images(
     assert "predict:" not in on_terminal(*command, *bright_and_dark * 24)
     many = on_terminal(*command, *bright_and_dark * 25)
     assert re.search(r"predict: .*50/50", many)
+    # The bar is cleared before each row, so that a row starts at the left edge.
+    assert len(re.findall(rf"[\r\n]{re.escape(str(tmp_path))}", many)) == 50
     assert "predict:" not in on_terminal(*command, "--quiet", *bright_and_dark * 25)
 
 
@@ -357,7 +359,7 @@ def test_annotated_copies_never_overwrite_images(
     assert main([*arguments, str(tmp_path)]) == 1
     assert "is one of the images, and would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "two.png").read_bytes() == before
-    # Twice into a subfolder: the copies of the first run are no images to label, and are replaced.
+    # Twice into a subfolder: the copies of the first run are not labelled, but replaced.
     for _ in range(2):
         assert main([*arguments, str(tmp_path / "out")]) == 0
         assert [row["face"] for row in rows(capsys.readouterr().out)] == ["1", "2"]

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import click
 
@@ -14,7 +14,6 @@ from anteojos.runtime.errors import InputError
 from anteojos.runtime.quiet import quiet_libraries
 
 UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
-Shell = Literal["bash", "zsh", "fish"]
 _EXISTING = click.Path(path_type=Path, allow_dash=False)
 _PROBABILITY = click.FloatRange(0, 1)
 
@@ -149,22 +148,22 @@ def predict(
 
     classifier = Classifier.load(model)
     # Annotated copies of an earlier run are not images to label.
-    found = reading.find_images(paths, ignored=annotate)
-    copies = writing.annotated_paths(found.images, annotate) if annotate else []
+    images, skipped = reading.find_images(paths, ignored=annotate)
+    copies = writing.annotated_paths(images, annotate) if annotate else []
     options = inference.Options(threshold, uncertain, whole, annotate=bool(annotate))
-    labelled = inference.label(found.images, classifier, options, progress=not quiet)
+    labelled = inference.label(images, classifier, options, progress=not quiet)
     on_terminal = output is None and sys.stdout.isatty()
     totals = writing.write(
         writing.save_copies(labelled, copies) if annotate else labelled,
         form or ("table" if on_terminal else "csv"),
         output,
-        width=max(len(writing.printable(file)) for file in found.images),
+        width=max(len(writing.printable(file)) for file in images),
         color=on_terminal and _colored(sys.stdout),
     )
     if on_terminal and not quiet:
         click.echo(totals.summary(by_face=not whole and classifier.card.crop == "face"), err=True)
-    if found.skipped and not quiet:
-        click.echo(f"Skipped {reading.counted(found.skipped, 'file')} of other formats.", err=True)
+    if skipped and not quiet:
+        click.echo(f"Skipped {reading.counted(skipped, 'file')} of other formats.", err=True)
     return UNREADABLE if totals.unreadable else 0
 
 
@@ -277,8 +276,8 @@ Examples:
   eval "$(anteojos completion zsh)"           # in ~/.zshrc
   anteojos completion fish > ~/.config/fish/completions/anteojos.fish""",
 )
-@click.argument("shell", type=click.Choice(get_args(Shell)))
-def completion(shell: Shell) -> None:
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
     """Print the script that completes this command in a shell."""
     from click.shell_completion import get_completion_class
 

@@ -183,7 +183,9 @@ def test_exif_orientation_is_applied(format_: str, orientation: int) -> None:
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(oriented(upright, orientation))
     options = {"lossless": True} if format_ == "WEBP" else {}
-    np.testing.assert_array_equal(decode(encoded(stored, format_, exif=exif, **options)).pixels, upright)
+    result = decode(encoded(stored, format_, exif=exif, **options))
+    np.testing.assert_array_equal(result.pixels, upright)
+    assert (result.width, result.height) == (20, 30)
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])

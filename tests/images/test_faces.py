@@ -174,6 +174,10 @@ def test_cut_face_repeats_edge_pixels_outside_the_image() -> None:
     assert (cut[:, 0] == cut[:, 10]).all()
     assert (cut[0] == cut[5]).all()
     assert np.array_equal(cut[10:, 15:], SCENE[:80, :75])
+    lower_right = cut_face(SCENE, (230, 130, 310, 210))
+    assert np.array_equal(lower_right[:80, :75], SCENE[120:, 225:])
+    assert (lower_right[79:] == lower_right[79]).all()
+    assert (lower_right[:, 74:] == lower_right[:, 74:75]).all()
 
 
 def test_cut_face_has_eyes_at_the_aligned_positions() -> None:

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from anteojos.images.decoding import FORMATS, is_image
@@ -11,19 +10,12 @@ from anteojos.runtime.errors import InputError
 from anteojos.runtime.files import visible_files
 
 
-@dataclass(frozen=True)
-class Found:
-    """The images to label, in order, and the number of files in folders that were skipped because of their format."""
+def find_images(paths: Sequence[Path], ignored: Path | None = None) -> tuple[list[Path], int]:
+    """Return the images to label: the files in `paths`, and sorted the images in the folders in `paths`.
 
-    images: list[Path]
-    skipped: int
-
-
-def find_images(paths: Sequence[Path], ignored: Path | None = None) -> Found:
-    """List the files in `paths`, and the images in the folders in `paths`, sorted.
-
-    The path - stands for the paths on standard input. In folders, hidden files and the subfolder `ignored` are skipped.
-    Raises InputError if there is no image.
+    The path - is replaced by the paths on standard input. In folders, hidden files and the subfolder `ignored` are
+    ignored; other files that are not images are skipped, and their number is the second result. Raises InputError if
+    there is no image.
     """
     images: list[Path] = []
     skipped = 0
@@ -40,7 +32,7 @@ def find_images(paths: Sequence[Path], ignored: Path | None = None) -> Found:
         raise InputError(
             f"{', '.join(map(str, paths))}: no images there{others}", advice=f"Images are named *{', *'.join(FORMATS)}."
         )
-    return Found(images, skipped)
+    return images, skipped
 
 
 def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
