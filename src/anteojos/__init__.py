@@ -1,4 +1,4 @@
-"""Label faces, with or without glasses: the trained model in a program, and the pipeline that trains it."""
+"""Classify faces with and without glasses: a trained model for programs, and the pipeline that trains it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Not before it is asked for: a stage or `anteojos --help` need not wait for the others' imports.
+    # Import on first use, so that stages and `anteojos --help` do not wait for NumPy, Pillow and LiteRT.
     if name not in _MODULES:
         raise AttributeError(f"module 'anteojos' has no attribute {name!r}")
     return getattr(import_module(f"anteojos.{_MODULES[name]}"), name)

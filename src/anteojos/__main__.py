@@ -1,4 +1,4 @@
-"""`python -m anteojos` is the command `anteojos`."""
+"""Run the command `anteojos` with `python -m anteojos`."""
 
 import sys
 

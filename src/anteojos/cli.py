@@ -3,35 +3,31 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal
 
 import click
 
-# NumPy, Pillow and LiteRT are imported where they are used, so that --help need not wait for them.
+# Each subcommand imports what it needs, so that --help does not wait for NumPy, Pillow and LiteRT.
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.quiet import quiet_libraries
 
-if TYPE_CHECKING:
-    from anteojos.labelling.labelling import Totals
-
 UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
-Shell = Literal["bash", "zsh", "fish"]
 _EXISTING = click.Path(path_type=Path, allow_dash=False)
 _PROBABILITY = click.FloatRange(0, 1)
 
 
 class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the commands in the order in which they stand here, not by the alphabet."""
+        """List the commands in the order of this file, not alphabetically."""
         return list(self.commands)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; give its exit code, as `anteojos --help` lists them."""
+    """Run the command and return its exit code; `anteojos --help` lists the codes."""
     quiet_libraries()
-    # https://no-color.org: any value but an empty one.
+    # https://no-color.org: any value except an empty one.
     color = False if os.environ.get("NO_COLOR") else None
     try:
         done = command.main(arguments, prog_name="anteojos", standalone_mode=False, color=color)
@@ -47,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno == errno.EPIPE or not error.strerror:
             raise
-        # A full disk, a folder that can't be written: the machine's matter.
+        # A full disk or missing permissions, for example: not a bug.
         _say(f"{error.filename or 'writing'}: {error.strerror}")
         return 1
     return done if isinstance(done, int) else 0
 
 
-def _say(words: str) -> None:
-    click.echo(f"{click.style('anteojos:', fg='red', bold=True)} {words}", err=True, color=_colored(sys.stderr))
+def _say(text: str) -> None:
+    click.echo(f"{click.style('anteojos:', fg='red', bold=True)} {text}", err=True, color=_colored(sys.stderr))
 
 
 def _colored(stream: Any) -> bool:
@@ -63,7 +59,7 @@ def _colored(stream: Any) -> bool:
 
 @click.group(
     cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
     epilog="""\b
 Examples:
   anteojos predict photo.jpg
@@ -96,25 +92,15 @@ Examples:
 An image that cannot be read is a row with its error; the exit code is then 3.""",
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="PATH...")
+@click.option("--model", type=_EXISTING, default="models/model.tflite", help="The trained model, with its card.")
+@click.option("--whole", is_flag=True, help="Label each image as a whole, without detecting faces.")
 @click.option(
-    "--model",
-    type=_EXISTING,
-    default="models/model.tflite",
-    show_default=True,
-    help="The trained model, with its card.",
-)
-@click.option("--whole", is_flag=True, help="Label each image as a whole, without searching for faces.")
-@click.option(
-    "--annotate",
-    type=_EXISTING,
-    metavar="DIR",
-    help="Write copies of the images there, with a box and a label for each face.",
+    "--annotate", type=_EXISTING, metavar="DIR", help="Write copies there, with a box and a label for each face."
 )
 @click.option(
     "--threshold",
     type=_PROBABILITY,
     default=0.5,
-    show_default=True,
     help="Probability of the first class from which it is the label.",
 )
 @click.option(
@@ -122,7 +108,6 @@ An image that cannot be read is a row with its error; the exit code is then 3.""
     type=_PROBABILITY,
     nargs=2,
     default=(0.2, 0.8),
-    show_default=True,
     metavar="LOW HIGH",
     help="Warn of probabilities of the first class between these two.",
 )
@@ -130,10 +115,10 @@ An image that cannot be read is a row with its error; the exit code is then 3.""
     "--format",
     "form",
     type=click.Choice(["table", "csv", "jsonl"]),
-    help="How labels are written.  [default: table on a terminal, else csv]",
+    help="Format of the labels.  [default: table on a terminal, else csv]",
 )
-@click.option("-o", "--output", type=_EXISTING, help="Write to this file, whole or not at all.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no summary.")
+@click.option("-o", "--output", type=_EXISTING, help="Write to this file, completely or not at all.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress bar and no summary.")
 def predict(
     paths: tuple[Path, ...],
     model: Path,
@@ -147,68 +132,39 @@ def predict(
 ) -> int:
     """Label the faces in images.
 
-    PATH is an image, a folder of images, or - for a list of them on standard input: a line each, or with NUL between
-    them, as `find -print0` writes it.
+    PATH is an image, a folder of images, or - for a list of images on standard input, one per line, or separated by NUL
+    as `find -print0` writes it.
 
     Each face is a row: its file, its number in the image from left to right, its box, its label, the probability of
-    that label, and a warning if the label should not be relied on. CSV and JSON lines also have the eyes and the
+    that label, and a warning if you should not rely on the label. CSV and JSON lines also have the eyes and the
     probability of the first class, and name classes by their folder; a table has their display names. An image without
     a face is a row without a label. A model that was trained on whole images (preprocess.crop: none) labels whole
     images.
     """
     if uncertain[0] > uncertain[1]:
         raise click.BadParameter(f"{uncertain[0]} is above {uncertain[1]}", param_hint="--uncertain")
-    from anteojos.labelling import labelling
+    from anteojos.labelling import inference, reading, writing
     from anteojos.model.classifier import Classifier
-    from anteojos.runtime.outputs import replacing
 
     classifier = Classifier.load(model)
-    # Copies of an earlier run are no images to label.
-    found = labelling.find(paths, ignored=annotate)
-    if not found.files:
-        others = f" ({_files(found.skipped)} of other formats)" if found.skipped else ""
-        raise InputError(
-            f"{', '.join(map(str, paths))}: no images there{others}",
-            advice=f"Images are named *{', *'.join(labelling.FORMATS)}.",
-        )
-    copies = labelling.annotated_paths(found.files, annotate) if annotate else []
-    options = labelling.Options(threshold, uncertain, whole, annotate=bool(copies))
-
-    def labelled() -> Iterator[labelling.Labelled]:
-        progress = not quiet and len(found.files) >= labelling.MANY
-        for number, one in enumerate(labelling.label(found.files, classifier, options, progress)):
-            if one.annotated:
-                with replacing(copies[number]) as path:
-                    path.write_bytes(one.annotated)
-            yield one
-
+    # Annotated copies of an earlier run are not images to label.
+    images, skipped = reading.find_images(paths, ignored=annotate)
+    copies = writing.annotated_paths(images, annotate) if annotate else []
+    options = inference.Options(threshold, uncertain, whole, annotate=bool(annotate))
+    labelled = inference.label(images, classifier, options, progress=not quiet)
     on_terminal = output is None and sys.stdout.isatty()
-    totals = labelling.write(
-        labelled(),
+    totals = writing.write(
+        writing.save_copies(labelled, copies) if annotate else labelled,
         form or ("table" if on_terminal else "csv"),
         output,
-        width=max(len(labelling.shown(file)) for file in found.files),
+        width=max(len(writing.printable(file)) for file in images),
         color=on_terminal and _colored(sys.stdout),
     )
-    if not quiet:
-        if on_terminal:
-            click.echo(_summary(totals, by_face=not whole and classifier.card.crop == "face"), err=True)
-        if found.skipped:
-            click.echo(f"Skipped {_files(found.skipped)} of other formats.", err=True)
+    if on_terminal and not quiet:
+        click.echo(totals.summary(by_face=not whole and classifier.card.crop == "face"), err=True)
+    if skipped and not quiet:
+        click.echo(f"Skipped {reading.counted(skipped, 'file')} of other formats.", err=True)
     return UNREADABLE if totals.unreadable else 0
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"
-
-
-def _summary(totals: "Totals", by_face: bool) -> str:
-    """Say in a line what was labelled."""
-    parts = [f"{totals.images:,} image{'' if totals.images == 1 else 's'}"]
-    if by_face:
-        parts += [f"{totals.faces:,} face{'' if totals.faces == 1 else 's'}"]
-        parts += [f"{totals.without_face:,} without a face"]
-    return ", ".join([*parts, f"{totals.unreadable:,} unreadable"])
 
 
 @command.command(
@@ -224,29 +180,18 @@ Examples:
     "--crop",
     type=click.Choice(["face", "none"]),
     default="none",
-    show_default=True,
     help="face: audit the aligned face; none: the whole image.",
 )
 @click.option(
-    "--border",
-    type=click.IntRange(4, 72),
-    default=22,
-    show_default=True,
-    help="Width of the border, in 160ths of the width of an image.",
+    "--border", type=click.IntRange(4, 72), default=22, help="Width of the border, in 160ths of the width of an image."
 )
 @click.option(
     "--size",
     type=click.IntRange(32, 1024),
     default=160,
-    show_default=True,
     help="Width and height, in px, to which images are resized first.",
 )
-@click.option(
-    "--image",
-    type=_EXISTING,
-    metavar="PNG",
-    help="Draw where the border differs between the classes.",
-)
+@click.option("--image", type=_EXISTING, metavar="PNG", help="Draw where the border differs between the classes.")
 @click.option("--fail", is_flag=True, help="Exit with code 4 if the border leaks the label.")
 def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, image: Path | None, fail: bool) -> int:
     """Check whether the label of images can be predicted from their border, or from properties of the files.
@@ -285,17 +230,17 @@ Examples:
 )
 @click.argument("n", type=click.IntRange(1, 1000), metavar="N")
 @click.argument("place", type=_EXISTING, default="train")
-@click.option("-o", "--output", type=_EXISTING, default="contact-sheet.png", show_default=True, help="File to write.")
+@click.option("-o", "--output", type=_EXISTING, default="contact-sheet.png", help="File to write.")
 def show(n: int, place: Path, output: Path) -> int:
     """Write a contact sheet with N images of a split or folder, to look at the data before training.
 
-    PLACE is a split of data/raw, train (the default), validate or test, or any folder. The same number of images is
-    taken from each folder in it, evenly spread.
+    PLACE is a split of data/raw, train (the default), validate or test, or any folder. It takes the same number of
+    images from each folder in it, evenly spread.
     """
     from anteojos.evaluation import contact_sheet
     from anteojos.runtime.outputs import replacing
 
-    # `train` is the split, and ./train a folder.
+    # `train` is the split, ./train is a folder.
     split = Path("data/raw", place)
     folder = split if str(place) in ("train", "validate", "test") and split.is_dir() else place
     sheet, unreadable = contact_sheet.of_folder(folder, n)
@@ -312,10 +257,11 @@ Examples:
   anteojos report
   anteojos report --against main --output review.html""",
 )
-@click.option("-o", "--output", type=_EXISTING, default="report.html", show_default=True, help="File to write.")
+@click.option("-o", "--output", type=_EXISTING, default="report.html", help="File to write.")
 @click.option("--against", metavar="REVISION", help="A branch, tag or commit to compare parameters and metrics with.")
 def report(output: Path, against: str | None) -> None:
     """Write the results of the pipeline in this folder as one HTML page that you can send to others."""
+    # The only subcommand that needs a checkout, and so the only one that imports `team`.
     from anteojos.team import report as page
 
     page.write(output, against)
@@ -330,11 +276,11 @@ Examples:
   eval "$(anteojos completion zsh)"           # in ~/.zshrc
   anteojos completion fish > ~/.config/fish/completions/anteojos.fish""",
 )
-@click.argument("shell", type=click.Choice(get_args(Shell)))
-def completion(shell: Shell) -> None:
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
     """Print the script that completes this command in a shell."""
     from click.shell_completion import get_completion_class
 
-    known = get_completion_class(shell)
-    assert known is not None
-    click.echo(known(command, {}, "anteojos", "_ANTEOJOS_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    click.echo(completion_class(command, {}, "anteojos", "_ANTEOJOS_COMPLETE").source())

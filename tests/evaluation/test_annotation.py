@@ -9,7 +9,7 @@ from PIL import Image
 
 from anteojos.evaluation import annotation
 from anteojos.images.faces import Box, Face
-from anteojos.labelling import labelling
+from anteojos.labelling import writing
 from anteojos.model.classifier import Prediction
 from anteojos.runtime.errors import InputError
 
@@ -123,14 +123,14 @@ def test_jpeg_stays_jpeg_and_everything_else_is_png(suffix: str, format_: str, a
 
 def test_copies_keep_their_place_below_the_common_folder(tmp_path: Path) -> None:
     files = [tmp_path / "photos/a/1.jpg", tmp_path / "photos/b/1.jpg", tmp_path / "photos/2.webp"]
-    copies = labelling.annotated_paths(files, tmp_path / "out")
+    copies = writing.annotated_paths(files, tmp_path / "out")
     assert copies == [tmp_path / "out/a/1.jpg", tmp_path / "out/b/1.jpg", tmp_path / "out/2.webp.png"]
-    assert labelling.annotated_paths(files[:1], Path("out")) == [Path("out/1.jpg")]
+    assert writing.annotated_paths(files[:1], Path("out")) == [Path("out/1.jpg")]
 
 
 def test_copies_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     files = [tmp_path / "1.webp", tmp_path / "1.png", tmp_path / "1.tiff", tmp_path / "1.jpg"]
-    assert len(set(labelling.annotated_paths(files, tmp_path / "out"))) == 4
+    assert len(set(writing.annotated_paths(files, tmp_path / "out"))) == 4
 
 
 def test_files_are_known_by_their_place_and_not_by_how_it_is_written(
@@ -139,7 +139,7 @@ def test_files_are_known_by_their_place_and_not_by_how_it_is_written(
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path / "photos")
     files = [Path("1.jpg"), Path("../photos/2.jpg"), tmp_path / "3.jpg"]
-    assert labelling.annotated_paths(files, Path("out")) == [
+    assert writing.annotated_paths(files, Path("out")) == [
         Path("out/photos/1.jpg"),
         Path("out/photos/2.jpg"),
         Path("out/3.jpg"),
@@ -154,4 +154,4 @@ def test_a_folder_where_a_copy_would_overwrite_an_original_is_refused(tmp_path: 
     for file in files:
         file.touch()
     with pytest.raises(InputError, match=r"1\.jpg is one of the images, and would be overwritten"):
-        labelling.annotated_paths(files, tmp_path / folder)
+        writing.annotated_paths(files, tmp_path / folder)

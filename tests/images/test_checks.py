@@ -1,4 +1,4 @@
-"""What is wrong with a set of images is listed, all at once, and stops the pipeline before anything is written."""
+"""All problems of a dataset are listed at once, and stop the pipeline before it writes anything."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ ADVICE = "Fix the source or change dataset.expected, then run `dvc repro` again.
 
 
 def texture(seed: int, width: int = 32, height: int = 31) -> Image.Image:
-    """A random image that is unlike those of other seeds."""
+    """Return a random image that differs from those of other seeds."""
     cells = np.random.default_rng(seed).integers(20, 200, (8, 8, 3), dtype=np.uint8)
     return Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -63,7 +63,7 @@ def write_params(
 
 @pytest.fixture
 def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data/raw with nothing wrong: two images of each class in each split, test flat with its labels beside it."""
+    """A valid data/raw: two images of each class in each split, those of test with their labels in a table."""
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path)
     folder = tmp_path / "data" / "raw"
@@ -82,24 +82,24 @@ def write_labels(raw: Path, *rows: str) -> None:
 
 
 def verified() -> dict[str, Any]:
-    """Run the stage and give what it wrote to metrics/verify.json."""
+    """Run the stage and return the content of metrics/verify.json."""
     verify.main()
     return json.loads(Path("metrics/verify.json").read_text(encoding="utf-8"))
 
 
 def warned() -> dict[str, int]:
-    """Run the stage and give the kinds of warnings that it counted."""
+    """Run the stage and return the number of warnings by kind, without zeros."""
     return {kind: number for kind, number in verified()["warnings"].items() if number}
 
 
 def manifest_rows() -> dict[str, dict[str, str]]:
-    """Return what the stage wrote to data/manifest.csv, by file."""
+    """Return the rows of data/manifest.csv by file."""
     table = pd.read_csv("data/manifest.csv", dtype=str, keep_default_na=False)
     return {row["file"]: row for row in table.to_dict("records")}
 
 
 def refusal() -> InputError:
-    """Run the stage, which has to fail and must leave all of its outputs as they were."""
+    """Run the stage, which must fail and keep its earlier outputs."""
     old = {Path("data/manifest.csv"): "an older manifest", Path("metrics/verify.json"): "older metrics"}
     for path, text in old.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,10 +119,10 @@ def problems() -> tuple[str, ...]:
     return error.problems
 
 
-# --- what passes
+# --- valid datasets
 
 
-def test_a_set_with_nothing_wrong_passes(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_dataset_has_no_findings(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verified() == {
         "images": 12,
         **{split: {"glasses": 2, "noglasses": 2} for split in SPLITS},
@@ -132,7 +132,7 @@ def test_a_set_with_nothing_wrong_passes(raw: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_manifest_lists_each_image_once_split_by_split(raw: Path) -> None:
+def test_manifest_lists_each_image_once_by_split(raw: Path) -> None:
     verified()
     table = pd.read_csv("data/manifest.csv")
     assert tuple(table.columns) == manifest.COLUMNS
@@ -152,7 +152,7 @@ def test_the_manifest_lists_each_image_once_split_by_split(raw: Path) -> None:
     ]
 
 
-def test_what_the_manifest_says_of_an_image_is_so(raw: Path) -> None:
+def test_manifest_row_has_the_properties_of_the_image(raw: Path) -> None:
     path = put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width=31, height=34).convert("L"))
     verified()
     grey = Image.open(path)
@@ -182,7 +182,7 @@ def test_width_and_height_are_those_of_the_upright_image(raw: Path) -> None:
     assert (row["width"], row["height"]) == ("31", "34")
 
 
-def test_the_same_images_make_the_same_manifest(raw: Path) -> None:
+def test_same_images_give_the_same_manifest(raw: Path) -> None:
     verified()
     before = Path("data/manifest.csv").read_bytes()
     verified()
@@ -190,7 +190,7 @@ def test_the_same_images_make_the_same_manifest(raw: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b.jpg", "a,b.jpg", 'a"b".jpg', "a'b.jpg", "ñandú 眼镜.jpg", "a.b.JPG", "100%.jpg"])
-def test_any_file_name_goes(raw: Path, name: str) -> None:
+def test_any_file_name_is_accepted(raw: Path, name: str) -> None:
     (raw / "train/glasses/row-1-column-1.jpg").rename(raw / "train/glasses" / name)
     (raw / "test/glasses-1.jpg").rename(raw / "test" / name)
     rows = [[name, "glasses"], ["glasses-2.jpg", "glasses"], ["noglasses-1.jpg", "noglasses"]]
@@ -204,13 +204,13 @@ def test_any_file_name_goes(raw: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name", [".DS_Store", "train/.hidden.jpg", "train/glasses/._a.jpg", "test/.cache/a.jpg", "train/.cache/deep/a.jpg"]
 )
-def test_hidden_files_are_passed_over(raw: Path, name: str) -> None:
+def test_hidden_files_are_skipped(raw: Path, name: str) -> None:
     put(raw / name, b"no image")
     assert warned() == {}
 
 
-def test_a_link_to_an_image_is_an_image(raw: Path) -> None:
-    # DVC can link what it checks out to its cache.
+def test_link_to_an_image_counts(raw: Path) -> None:
+    # DVC can check out files as links to its cache.
     path = raw / "train/glasses/row-1-column-1.jpg"
     cached = path.rename(raw.parent / "cached")
     path.symlink_to(cached)
@@ -219,13 +219,13 @@ def test_a_link_to_an_image_is_an_image(raw: Path) -> None:
 
 
 @pytest.mark.parametrize("format_", ["png", "gif", "bmp", "tif", "tiff", "webp", "avif", "jpeg", "PNG"])
-def test_images_of_other_formats_count(raw: Path, format_: str) -> None:
+def test_images_of_each_format_count(raw: Path, format_: str) -> None:
     (raw / "train/glasses/row-1-column-1.jpg").unlink()
     put(raw / f"train/glasses/a.{format_}", texture(99))
     assert verified()["train"] == {"glasses": 2, "noglasses": 2}
 
 
-def test_a_class_may_be_named_unknown(raw: Path, tmp_path: Path) -> None:
+def test_class_may_be_named_unknown(raw: Path, tmp_path: Path) -> None:
     write_params(tmp_path, labels=("glasses", "unknown"))
     for split in ("train", "validate"):
         (raw / split / "noglasses").rename(raw / split / "unknown")
@@ -240,23 +240,23 @@ def test_a_class_may_be_named_unknown(raw: Path, tmp_path: Path) -> None:
 # --- counts and layout
 
 
-def test_counts_that_differ_are_reported(raw: Path) -> None:
+def test_wrong_counts_are_problems(raw: Path) -> None:
     (raw / "train/noglasses/row-1-column-1.jpg").unlink()
     put(raw / "validate/glasses/more.jpg", texture(99))
     assert problems() == ("train/noglasses: 1 image, expected 2", "validate/glasses: 3 images, expected 2")
 
 
-def test_a_missing_class_folder_is_reported(raw: Path) -> None:
+def test_missing_class_folder_is_a_problem(raw: Path) -> None:
     shutil.rmtree(raw / "train/noglasses")
     assert problems() == ("train/noglasses: 0 images, expected 2",)
 
 
-def test_a_missing_split_is_reported(raw: Path) -> None:
+def test_missing_split_is_a_problem(raw: Path) -> None:
     shutil.rmtree(raw / "validate")
     assert problems() == ("validate/glasses: 0 images, expected 2", "validate/noglasses: 0 images, expected 2")
 
 
-def test_a_missing_data_raw_is_reported(raw: Path) -> None:
+def test_missing_data_raw_is_a_problem(raw: Path) -> None:
     shutil.rmtree(raw)
     assert problems() == tuple(
         f"{split}/{label}: 0 images, expected 2" for split in SPLITS for label in ("glasses", "noglasses")
@@ -276,15 +276,15 @@ def test_a_missing_data_raw_is_reported(raw: Path) -> None:
         ("test/glasses/more/a.jpg", "test"),
     ],
 )
-def test_an_image_in_no_class_s_folder_is_reported(raw: Path, place: str, split: str) -> None:
+def test_image_outside_class_folders_is_a_problem(raw: Path, place: str, split: str) -> None:
     put(raw / place, texture(99))
-    assert problems() == (f"{place}: in no class's folder, expected {split}/glasses/ or {split}/noglasses/",)
+    assert problems() == (f"{place}: not in a class folder, expected {split}/glasses/ or {split}/noglasses/",)
 
 
-# --- images that can't be decoded whole
+# --- images that cannot be decoded
 
 
-def test_a_truncated_image_is_reported(raw: Path) -> None:
+def test_truncated_image_is_a_problem(raw: Path) -> None:
     path = raw / "validate/glasses/row-1-column-1.jpg"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -300,18 +300,18 @@ def test_a_truncated_image_is_reported(raw: Path) -> None:
         (b"\xff\xd8\xff", "not an image (3 bytes)"),
     ],
 )
-def test_what_is_no_image_but_is_named_so_is_reported(raw: Path, content: bytes, problem: str) -> None:
+def test_other_file_with_image_suffix_is_a_problem(raw: Path, content: bytes, problem: str) -> None:
     (raw / "train/glasses/row-1-column-1.jpg").write_bytes(content)
     assert problems() == (f"train/glasses/row-1-column-1.jpg: {problem}",)
 
 
-def test_an_image_too_large_is_reported(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_image_is_a_problem(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "MAX_PIXELS", 32 * 31)
     put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width=33))
     assert problems() == ("train/glasses/row-1-column-1.jpg: too large: 33 × 31 px, at most 992 pixels",)
 
 
-def test_a_link_to_nothing_is_reported(raw: Path) -> None:
+def test_broken_link_is_a_problem(raw: Path) -> None:
     path = raw / "train/glasses/row-1-column-1.jpg"
     path.unlink()
     path.symlink_to("nowhere.jpg")
@@ -321,7 +321,7 @@ def test_a_link_to_nothing_is_reported(raw: Path) -> None:
 # --- images in two splits
 
 
-def test_a_face_in_train_and_validate_is_reported(raw: Path) -> None:
+def test_duplicate_in_train_and_validate_is_a_problem(raw: Path) -> None:
     shutil.copy(raw / "train/glasses/row-1-column-2.jpg", raw / "validate/glasses/row-1-column-1.jpg")
     assert problems() == (
         "validate/glasses/row-1-column-1.jpg: the same image as train/glasses/row-1-column-2.jpg"
@@ -329,14 +329,14 @@ def test_a_face_in_train_and_validate_is_reported(raw: Path) -> None:
     )
 
 
-def test_a_face_in_train_and_test_is_reported_under_another_label_too(raw: Path) -> None:
+def test_duplicate_with_another_label_in_test_is_a_problem(raw: Path) -> None:
     shutil.copy(raw / "train/glasses/row-1-column-2.jpg", raw / "test/noglasses-1.jpg")
     assert problems() == (
         "test/noglasses-1.jpg: the same image as train/glasses/row-1-column-2.jpg (0 of 64 hash bits differ)",
     )
 
 
-def test_a_face_saved_anew_in_another_split_is_reported(raw: Path) -> None:
+def test_recompressed_duplicate_in_other_split_is_a_problem(raw: Path) -> None:
     put(raw / "validate/glasses/row-1-column-1.jpg", Image.open(raw / "train/glasses/row-1-column-2.jpg"), quality=50)
     (problem,) = problems()
     assert problem.startswith(
@@ -345,14 +345,14 @@ def test_a_face_saved_anew_in_another_split_is_reported(raw: Path) -> None:
 
 
 def with_bits(number: int) -> Image.Image:
-    """An image of whose 64 hash bits all but the last `number` rows' last are set."""
+    """Return an image with all 64 hash bits set, except the last bit in each of the last `number` rows."""
     cells = np.tile(np.arange(9, dtype=np.uint8) * 20, (8, 1))
     cells[8 - number :, 8] = 130
     return Image.fromarray(np.repeat(cells.repeat(4, axis=0).repeat(4, axis=1)[..., None], 3, axis=2))
 
 
 @pytest.mark.parametrize("bits", [0, 1, 4, 8])
-def test_near_duplicate_bits_says_how_many_bits_may_differ(raw: Path, tmp_path: Path, bits: int) -> None:
+def test_near_duplicate_bits_limits_the_differing_bits(raw: Path, tmp_path: Path, bits: int) -> None:
     write_params(tmp_path, near_duplicate_bits=bits)
     for split, differ in (("train", 0), ("validate", bits)):
         (raw / split / "glasses/row-1-column-1.jpg").unlink()
@@ -364,7 +364,7 @@ def test_near_duplicate_bits_says_how_many_bits_may_differ(raw: Path, tmp_path: 
         assert warned() == {"odd_sizes": 2}
 
 
-def test_of_many_copies_across_splits_none_hides(raw: Path) -> None:
+def test_each_of_many_copies_across_splits_is_reported(raw: Path) -> None:
     for place in ("train/glasses/row-1-column-2", "validate/glasses/row-1-column-1", "validate/glasses/row-1-column-2"):
         shutil.copy(raw / "train/glasses/row-1-column-1.jpg", raw / f"{place}.jpg")
     assert problems() == tuple(
@@ -377,7 +377,7 @@ def test_of_many_copies_across_splits_none_hides(raw: Path) -> None:
 # --- warnings
 
 
-def test_duplicates_within_a_split_are_warned_of(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_duplicate_within_a_split_is_a_warning(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(raw / "train/glasses/row-1-column-1.jpg", raw / "train/noglasses/row-1-column-2.jpg")
     assert warned() == {"duplicates_within_split": 1}
     assert capsys.readouterr().err == (
@@ -387,7 +387,7 @@ def test_duplicates_within_a_split_are_warned_of(raw: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_an_image_that_is_not_rgb_is_warned_of(raw: Path, capsys: pytest.CaptureFixture[str], mode: str) -> None:
+def test_image_that_is_not_rgb_is_a_warning(raw: Path, capsys: pytest.CaptureFixture[str], mode: str) -> None:
     put(raw / "train/glasses/row-1-column-1.jpg", texture(99).convert(mode))
     assert warned() == {"not_rgb": 1}
     assert capsys.readouterr().err == f"warning (not_rgb): train/glasses/row-1-column-1.jpg: {mode}, not RGB\n"
@@ -396,7 +396,7 @@ def test_an_image_that_is_not_rgb_is_warned_of(raw: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("width", "height", "odd"), [(32, 34, 0), (35, 28, 0), (32, 35, 1), (36, 31, 1), (32, 27, 1), (300, 310, 1)]
 )
-def test_a_size_that_differs_by_over_a_tenth_is_warned_of(
+def test_size_that_differs_by_over_a_tenth_is_a_warning(
     raw: Path, capsys: pytest.CaptureFixture[str], width: int, height: int, odd: int
 ) -> None:
     put(raw / "train/glasses/row-1-column-1.jpg", texture(99, width, height))
@@ -406,28 +406,28 @@ def test_a_size_that_differs_by_over_a_tenth_is_warned_of(
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "Thumbs.db", "glasses/jpg"])
-def test_a_file_that_is_no_image_is_warned_of(raw: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_file_that_is_not_an_image_is_a_warning(raw: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     put(raw / "train" / name, b"anything")
     assert warned() == {"not_images": 1}
-    assert capsys.readouterr().err == f"warning (not_images): train/{name}: no image, passed over\n"
+    assert capsys.readouterr().err == f"warning (not_images): train/{name}: not an image, skipped\n"
 
 
 @pytest.mark.parametrize(("name", "format_"), [("a.heic", "HEIC"), ("IMG_0001.HEIC", "HEIC"), ("a.nef", "NEF")])
-def test_an_image_in_a_format_that_is_not_read_is_named_with_what_to_do(
+def test_unsupported_format_is_a_warning_with_advice(
     raw: Path, capsys: pytest.CaptureFixture[str], name: str, format_: str
 ) -> None:
     put(raw / "train/glasses" / name, b"anything")
     assert warned() == {"not_images": 1}
-    said = capsys.readouterr().err
-    assert said == (
-        f"warning (not_images): train/glasses/{name}: {format_} is not read, passed over; convert it to JPEG or PNG\n"
+    message = capsys.readouterr().err
+    assert message == (
+        f"warning (not_images): train/glasses/{name}: {format_} is not supported, skipped; convert it to JPEG or PNG\n"
     )
     if name == "a.heic":
-        assert undocumented("A format that is not read", said) == []
+        assert undocumented("A format that is not supported", message) == []
 
 
-@pytest.mark.parametrize(("unlike", "last"), [(20, "19.txt: no image, passed over"), (1021, "and 1,001 more")])
-def test_of_many_warnings_of_a_kind_twenty_are_shown_and_the_others_counted(
+@pytest.mark.parametrize(("unlike", "last"), [(20, "19.txt: not an image, skipped"), (1021, "and 1,001 more")])
+def test_twenty_warnings_of_a_kind_are_printed(
     raw: Path, capsys: pytest.CaptureFixture[str], unlike: int, last: str
 ) -> None:
     for number in range(unlike):
@@ -435,12 +435,12 @@ def test_of_many_warnings_of_a_kind_twenty_are_shown_and_the_others_counted(
     put(raw / "validate/glasses/row-1-column-1.jpg", texture(99, 40, 31))
     assert warned() == {"not_images": unlike, "odd_sizes": 1}
     lines = capsys.readouterr().err.splitlines()
-    assert sum("no image, passed over" in line for line in lines) == 20
+    assert sum("not an image, skipped" in line for line in lines) == 20
     assert [line for line in lines if "not_images" in line][-1].endswith(last)
     assert sum("unlike the rest" in line for line in lines) == 1
 
 
-def test_warnings_of_every_kind_are_counted(raw: Path) -> None:
+def test_warnings_are_counted_by_kind(raw: Path) -> None:
     put(raw / "train/glasses/row-1-column-1.jpg", texture(90).convert("L"))
     put(raw / "train/glasses/row-1-column-2.jpg", texture(91).convert("CMYK"))
     put(raw / "train/noglasses/row-1-column-1.jpg", texture(92, width=64))
@@ -458,7 +458,7 @@ SIZE = 80  # px, of the drawn faces
 
 @pytest.fixture
 def drawn(raw: Path, tmp_path: Path) -> Path:
-    """The data/raw of `raw` with a drawn face in each image, and preprocess.crop: face."""
+    """A valid data/raw with a drawn face in each image, and preprocess.crop: face."""
     write_params(tmp_path, crop="face")
     for seed, path in enumerate(sorted(raw.rglob("*.jpg"))):
         drawn_face(100 + seed, SIZE).save(path, quality=95)
@@ -466,7 +466,7 @@ def drawn(raw: Path, tmp_path: Path) -> Path:
 
 
 def bars(seed: int) -> Image.Image:
-    """Bars of random grey, in which nothing looks like a face."""
+    """Return random grey bars, in which no face is detected."""
     greys = np.random.default_rng(seed).integers(0, 256, 9, dtype=np.uint8).repeat(10)
     return Image.fromarray(np.broadcast_to(greys[np.newaxis, :, np.newaxis], (80, 90, 3)).copy())
 
@@ -489,7 +489,7 @@ def side_by_side(*seeds: int, sizes: tuple[int, ...]) -> Image.Image:
     return sheet
 
 
-def test_the_manifest_says_where_each_face_is(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_manifest_has_the_position_of_each_face(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert warned() == {}
     assert capsys.readouterr() == ("", "")
     rows = manifest_rows()
@@ -502,8 +502,8 @@ def test_the_manifest_says_where_each_face_is(drawn: Path, capsys: pytest.Captur
         assert np.abs(np.array(face.eyes) - eyes).max() < 0.25 * np.linalg.norm(eyes[1] - eyes[0])
 
 
-def test_the_hash_is_that_of_the_aligned_face(drawn: Path) -> None:
-    # The same face in another place of a larger image is the same image all the same.
+def test_hash_is_that_of_the_aligned_face(drawn: Path) -> None:
+    # The same face at another position in a larger image is a duplicate.
     path = put(drawn / "train/glasses/row-1-column-1.jpg", drawn_face(7, 200), quality=95)
     larger = np.pad(np.asarray(drawn_face(7, 200)), ((60, 20), (30, 90), (0, 0)), mode="edge")
     put(drawn / "train/glasses/row-1-column-2.jpg", Image.fromarray(larger), quality=95)
@@ -516,7 +516,7 @@ def test_the_hash_is_that_of_the_aligned_face(drawn: Path) -> None:
     assert row["dhash"] == f"{decoding.difference_hash(aligned):016x}"
 
 
-def test_a_face_that_moved_on_its_canvas_is_reported(drawn: Path) -> None:
+def test_duplicate_face_at_another_position_is_a_problem(drawn: Path) -> None:
     for place, corner in (("train/glasses/row-1-column-1", (2, 4)), ("validate/glasses/row-1-column-1", (35, 30))):
         sheet = Image.new("RGB", (160, 155), "white")
         sheet.paste(drawn_face(2, 120), corner)
@@ -528,9 +528,7 @@ def test_a_face_that_moved_on_its_canvas_is_reported(drawn: Path) -> None:
     ]
 
 
-def test_the_largest_of_several_faces_is_used_and_the_image_is_listed(
-    drawn: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_faces_warn_and_the_largest_is_used(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(drawn / "train/glasses/row-1-column-1.jpg", side_by_side(200, 201, sizes=(80, 140)))
     assert warned() == {"several_faces": 1}
     assert capsys.readouterr().err == (
@@ -541,7 +539,7 @@ def test_the_largest_of_several_faces_is_used_and_the_image_is_listed(
     assert float(row["left"]) > 80
 
 
-def test_an_image_without_a_face_stops_the_pipeline(drawn: Path) -> None:
+def test_image_without_a_face_is_a_problem(drawn: Path) -> None:
     put(drawn / "train/glasses/row-1-column-1.jpg", bars(99))
     put(drawn / "test/noglasses-2.jpg", bars(98))
     assert face_problems() == (
@@ -550,7 +548,7 @@ def test_an_image_without_a_face_stops_the_pipeline(drawn: Path) -> None:
     )
 
 
-def test_images_without_a_face_are_warned_of_if_they_are_used_as_a_whole(
+def test_no_face_is_a_warning_if_whole_images_are_used(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_no_face(tmp_path, "whole")
@@ -565,7 +563,7 @@ def test_images_without_a_face_are_warned_of_if_they_are_used_as_a_whole(
 
 
 @pytest.mark.parametrize(("more", "last"), [(20, "no face found"), (25, "and 5 more images without a face")])
-def test_of_many_images_without_a_face_twenty_are_listed(drawn: Path, tmp_path: Path, more: int, last: str) -> None:
+def test_twenty_images_without_a_face_are_listed(drawn: Path, tmp_path: Path, more: int, last: str) -> None:
     expected = {split: {"glasses": 2, "noglasses": 2} for split in SPLITS}
     expected["train"] = {"glasses": 2 + more, "noglasses": 2}
     write_params(tmp_path, crop="face", expected=expected)
@@ -578,7 +576,7 @@ def test_of_many_images_without_a_face_twenty_are_listed(drawn: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("no_face", ["fail", "whole"])
-def test_where_most_images_show_no_face_another_crop_is_advised(drawn: Path, tmp_path: Path, no_face: str) -> None:
+def test_advice_if_most_images_show_no_face(drawn: Path, tmp_path: Path, no_face: str) -> None:
     write_no_face(tmp_path, no_face)
     for seed, path in enumerate(sorted(drawn.rglob("*.jpg"))[:7]):
         put(path, bars(seed))
@@ -592,7 +590,7 @@ def test_where_most_images_show_no_face_another_crop_is_advised(drawn: Path, tmp
     )
 
 
-def test_without_face_detection_no_face_is_missed(drawn: Path, tmp_path: Path) -> None:
+def test_crop_none_does_not_detect_faces(drawn: Path, tmp_path: Path) -> None:
     write_params(tmp_path, crop="none")
     put(drawn / "train/glasses/row-1-column-1.jpg", texture(99, SIZE, SIZE))
     put(drawn / "train/glasses/row-1-column-2.jpg", drawn_face(300, SIZE))
@@ -601,19 +599,19 @@ def test_without_face_detection_no_face_is_missed(drawn: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("crop", "odd"), [("face", 0), ("none", 1)])
-def test_sizes_are_compared_only_where_whole_images_are_used(drawn: Path, tmp_path: Path, crop: str, odd: int) -> None:
+def test_sizes_are_compared_only_for_whole_images(drawn: Path, tmp_path: Path, crop: str, odd: int) -> None:
     write_params(tmp_path, crop=crop)
     put(drawn / "train/glasses/row-1-column-1.jpg", drawn_face(300, 200))
     assert verified()["warnings"] == {**NO_WARNINGS, "odd_sizes": odd}
 
 
-def test_advice_on_faces_is_given_only_where_there_are_images(tmp_path: Path, raw: Path) -> None:
+def test_no_advice_on_faces_without_images(tmp_path: Path, raw: Path) -> None:
     write_params(tmp_path, crop="face")
     shutil.rmtree(raw)
     assert refusal().advice == ADVICE
 
 
-def test_all_problems_of_an_image_set_with_faces_are_listed_at_once(drawn: Path) -> None:
+def test_all_problems_of_faces_are_listed_at_once(drawn: Path) -> None:
     (drawn / "train/noglasses/row-1-column-1.jpg").unlink()
     (drawn / "train/glasses/row-1-column-1.jpg").write_bytes(b"")
     put(drawn / "validate/glasses/row-1-column-1.jpg", bars(99))
@@ -635,7 +633,7 @@ def sort_test_images_into_folders(raw: Path) -> None:
             (raw / f"test/{label}-{number}.jpg").rename(raw / f"test/{label}/{number}.jpg")
 
 
-def test_test_labels_may_come_from_folders(raw: Path) -> None:
+def test_test_labels_from_folders(raw: Path) -> None:
     sort_test_images_into_folders(raw)
     metrics = verified()
     assert metrics["test"] == {"glasses": 2, "noglasses": 2}
@@ -643,13 +641,13 @@ def test_test_labels_may_come_from_folders(raw: Path) -> None:
     assert manifest_rows()["test/noglasses/2.jpg"]["label"] == "noglasses"
 
 
-def test_counts_of_test_folders_are_checked(raw: Path) -> None:
+def test_wrong_counts_in_test_folders_are_problems(raw: Path) -> None:
     sort_test_images_into_folders(raw)
     (raw / "test/glasses/1.jpg").rename(raw / "test/noglasses/3.jpg")
     assert problems() == ("test/glasses: 1 image, expected 2", "test/noglasses: 3 images, expected 2")
 
 
-def test_without_labels_the_balance_is_not_known(raw: Path) -> None:
+def test_test_balance_without_labels_is_not_known(raw: Path) -> None:
     (raw / "test_labels.csv").unlink()
     metrics = verified()
     assert metrics["test"] == {"glasses": 0, "noglasses": 0, "not known": 4}
@@ -657,19 +655,19 @@ def test_without_labels_the_balance_is_not_known(raw: Path) -> None:
     assert manifest_rows()["test/glasses-1.jpg"]["label"] == ""
 
 
-def test_without_labels_the_total_is_checked(raw: Path) -> None:
+def test_test_total_without_labels_is_checked(raw: Path) -> None:
     (raw / "test_labels.csv").unlink()
     (raw / "test/glasses-1.jpg").unlink()
     assert problems() == ("test: 3 images, expected 4",)
 
 
-def test_where_a_table_and_a_folder_agree_all_is_well(raw: Path) -> None:
+def test_table_that_agrees_with_folders_is_accepted(raw: Path) -> None:
     sort_test_images_into_folders(raw)
     write_labels(raw, "glasses/1.jpg,glasses", "test/noglasses/1.jpg,noglasses")
     assert verified()["test"] == {"glasses": 2, "noglasses": 2}
 
 
-def test_where_a_table_and_a_folder_contradict_each_other_it_is_reported(raw: Path) -> None:
+def test_table_that_contradicts_folders_is_a_problem(raw: Path) -> None:
     sort_test_images_into_folders(raw)
     write_labels(raw, "glasses/1.jpg,noglasses", "noglasses/1.jpg,glasses")
     assert problems() == (
@@ -695,7 +693,7 @@ GOOD_ROWS = ("glasses-1.jpg,glasses", "glasses-2.jpg,glasses", "noglasses-1.jpg,
     ],
     ids=["no-last-newline", "windows", "bom", "test-prefix", "spaces", "repeated", "other-columns", "quotes"],
 )
-def test_tables_as_people_and_programs_write_them_are_read(raw: Path, text: str) -> None:
+def test_csv_variants_are_read(raw: Path, text: str) -> None:
     (raw / "test_labels.csv").write_bytes(text.encode("utf-8"))
     assert verified()["test"] == {"glasses": 2, "noglasses": 2}
 
@@ -709,7 +707,7 @@ def test_tables_as_people_and_programs_write_them_are_read(raw: Path, text: str)
         ),
         (
             (*GOOD_ROWS, "gone.jpg,glasses"),
-            ["test_labels.csv, line 6: test/gone.jpg is not among the test images"],
+            ["test_labels.csv, line 6: test/gone.jpg is not one of the test images"],
         ),
         (
             (*GOOD_ROWS, "glasses-1.jpg,noglasses"),
@@ -733,7 +731,7 @@ def test_tables_as_people_and_programs_write_them_are_read(raw: Path, text: str)
         (
             (*GOOD_ROWS, "../train/glasses/row-1-column-1.jpg,glasses"),
             [
-                "test_labels.csv, line 6: test/../train/glasses/row-1-column-1.jpg is not among the test images",
+                "test_labels.csv, line 6: test/../train/glasses/row-1-column-1.jpg is not one of the test images",
             ],
         ),
         (
@@ -743,7 +741,7 @@ def test_tables_as_people_and_programs_write_them_are_read(raw: Path, text: str)
     ],
     ids=["label", "file", "contradiction", "missing", "counts", "half-a-row", "other-folder", "empty"],
 )
-def test_rows_that_do_not_fit_the_images_are_reported(raw: Path, rows: tuple[str, ...], expected: list[str]) -> None:
+def test_rows_that_do_not_match_the_images_are_problems(raw: Path, rows: tuple[str, ...], expected: list[str]) -> None:
     write_labels(raw, *rows)
     assert list(problems()) == expected
 
@@ -757,7 +755,7 @@ def test_rows_that_do_not_fit_the_images_are_reported(raw: Path, rows: tuple[str
         (b"a.jpg,glasses\nb.jpg,glasses\n", "test_labels.csv: has the columns a.jpg, glasses; expected file,label"),
     ],
 )
-def test_a_table_with_other_columns_is_refused(raw: Path, content: bytes, message: str) -> None:
+def test_table_with_other_columns_is_rejected(raw: Path, content: bytes, message: str) -> None:
     (raw / "test_labels.csv").write_bytes(content)
     assert str(refusal()) == message
 
@@ -767,10 +765,10 @@ def test_a_table_with_other_columns_is_refused(raw: Path, content: bytes, messag
     [b"", b"\n\n", bytes(range(256)), b"\xff\xfef\0i\0l\0e\0", b'file,label\n"a.jpg,glasses\n', b"a,b\n1,2\n1,2,3,4\n"],
     ids=["empty", "blank", "garbage", "utf-16", "open-quote", "ragged"],
 )
-def test_what_is_no_table_is_refused(raw: Path, content: bytes) -> None:
+def test_file_that_is_not_csv_is_rejected(raw: Path, content: bytes) -> None:
     (raw / "test_labels.csv").write_bytes(content)
     error = refusal()
-    assert error.headline == "test_labels.csv: no CSV table"
+    assert error.headline == "test_labels.csv: not a CSV table"
     assert len(error.problems) == 1
     assert error.advice == "Expected the columns file,label."
 
@@ -787,7 +785,7 @@ def test_all_problems_are_listed_at_once(raw: Path) -> None:
     write_labels(raw, *GOOD_ROWS[1:], "glasses-1.jpg,hats")
     assert str(refusal()) == (
         f"{Path('data/raw')} does not match params.yaml\n"
-        "  train/a.jpg: in no class's folder, expected train/glasses/ or train/noglasses/\n"
+        "  train/a.jpg: not in a class folder, expected train/glasses/ or train/noglasses/\n"
         "  test_labels.csv, line 5: label 'hats', expected glasses or noglasses\n"
         "  test/glasses-1.jpg: has no row in test_labels.csv\n"
         "  train/glasses/row-1-column-1.jpg: empty file (0 bytes)\n"
@@ -799,13 +797,13 @@ def test_all_problems_are_listed_at_once(raw: Path) -> None:
     )
 
 
-def test_where_no_image_can_be_decoded_each_is_listed(raw: Path) -> None:
+def test_each_undecodable_image_is_listed(raw: Path) -> None:
     for path in raw.rglob("*.jpg"):
         path.write_bytes(b"")
     assert len(problems()) == 12
 
 
-def test_the_stage_ends_with_the_problems_and_status_1(raw: Path, tmp_path: Path) -> None:
+def test_stage_exits_with_the_problems_and_status_1(raw: Path, tmp_path: Path) -> None:
     (raw / "train/glasses/row-1-column-1.jpg").unlink()
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
     done = subprocess.run(
@@ -818,7 +816,7 @@ def test_the_stage_ends_with_the_problems_and_status_1(raw: Path, tmp_path: Path
     )
 
 
-def test_counting_names_only_what_is_there(raw: Path) -> None:
+def test_counts_have_not_known_only_if_needed(raw: Path) -> None:
     dataset = verify.Params.load().dataset
     found = [checks.Found("a.jpg", "train", "glasses"), checks.Found("b.jpg", "test", "")]
     assert checks.counts(found, dataset) == {

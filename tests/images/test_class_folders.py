@@ -1,4 +1,4 @@
-"""Images in a folder for each class are found and read, and what can't be is named."""
+"""Images in one folder per class are found and read; unreadable ones are listed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def found_in(folder: Path) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): label for file, label in zip(files, labels, strict=True)}
 
 
-def test_a_folder_for_each_class_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_class_folders_are_found(tmp_path: Path) -> None:
     for file in ("cats/2.jpg", "cats/1.PNG", "dogs/old/3.webp", "dogs/.thumb.jpg", ".cache/x.jpg", "cover.jpg"):
         image(tmp_path / file)
     (tmp_path / "dogs/notes.txt").touch()
@@ -31,7 +31,7 @@ def test_a_folder_for_each_class_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("splits", [("train", "validate"), ("train",), ("validate",)])
-def test_the_splits_of_the_pipeline_are_taken_together(tmp_path: Path, splits: Sequence[str]) -> None:
+def test_class_folders_of_splits_are_merged(tmp_path: Path, splits: Sequence[str]) -> None:
     for split in splits:
         for label in ("glasses", "noglasses"):
             image(tmp_path / split / label / "1.jpg")
@@ -49,7 +49,7 @@ def test_the_splits_of_the_pipeline_are_taken_together(tmp_path: Path, splits: S
         (["train/a/1.jpg", "validate/b/1.jpg", "validate/c/1.jpg"], "the folders a, b, c"),
     ],
 )
-def test_other_than_two_classes_are_refused(tmp_path: Path, files: list[str], found: str) -> None:
+def test_other_than_two_classes_are_rejected(tmp_path: Path, files: list[str], found: str) -> None:
     for file in files:
         image(tmp_path / file)
     with pytest.raises(InputError) as caught:
@@ -58,12 +58,12 @@ def test_other_than_two_classes_are_refused(tmp_path: Path, files: list[str], fo
     assert caught.value.advice
 
 
-def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere: is no folder"):
+def test_missing_folder_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: not a folder"):
         class_folders.find(tmp_path / "nowhere")
 
 
-def test_images_are_read_with_what_their_files_give_away(tmp_path: Path) -> None:
+def test_images_are_read_with_properties_of_their_files(tmp_path: Path) -> None:
     files = [
         image(tmp_path / "1.jpg", (40, 30), quality=60),
         image(tmp_path / "2.jpg", (50, 31), quality=90),
@@ -82,7 +82,7 @@ def test_images_are_read_with_what_their_files_give_away(tmp_path: Path) -> None
     assert (str(first).startswith("JPEG {"), fourth) == (True, "PNG")
 
 
-def test_the_face_is_aligned_where_asked_for(photographs: Photographs) -> None:
+def test_crop_face_returns_the_aligned_face(photographs: Photographs) -> None:
     (aligned,), facts = class_folders.read([photographs.two], 48, "face")
     with Image.open(photographs.two) as image:
         # The larger one, on the right.
@@ -91,14 +91,14 @@ def test_the_face_is_aligned_where_asked_for(photographs: Photographs) -> None:
     assert facts["width"] == [640]
 
 
-def test_images_without_a_face_are_named_where_faces_are_asked_for(photographs: Photographs) -> None:
+def test_crop_face_rejects_images_without_a_face(photographs: Photographs) -> None:
     with pytest.raises(InputError) as caught:
         class_folders.read([photographs.two, photographs.none], 48, "face")
     assert caught.value.problems == (f"{photographs.none}: no face found",)
     assert len(class_folders.read([photographs.two, photographs.none], 48, "none")[0]) == 2
 
 
-def test_all_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_all_unreadable_images_are_listed(tmp_path: Path) -> None:
     good = image(tmp_path / "good.jpg")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("not images")

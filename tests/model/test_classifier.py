@@ -391,7 +391,7 @@ def test_labelling_needs_no_tensorflow() -> None:
     # Nor what else takes long to import: an image's label is wanted at once.
     code = (
         "import sys; from anteojos import cli; from anteojos.evaluation import annotation; "
-        "from anteojos.labelling import labelling; "
+        "from anteojos.labelling import inference, reading, writing; "
         "from anteojos.model import classifier; from anteojos.runtime import parallel; "
         "print([m for m in ('tensorflow', 'keras', 'pandas', 'pydantic', 'requests') if m in sys.modules])"
     )

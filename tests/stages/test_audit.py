@@ -270,7 +270,7 @@ def test_the_command_draws_where_it_is_asked_to(tmp_path: Path) -> None:
 
 def test_the_command_says_what_is_wrong_with_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", str(tmp_path)]) == 1
-    assert "does not hold images of two classes" in capsys.readouterr().err
+    assert "does not contain images of two classes" in capsys.readouterr().err
     draw_images(tmp_path, "nothing")
     (tmp_path / "train/glasses/3.jpg").write_text("no image")
     assert main(["audit", str(tmp_path)]) == 1

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 from anteojos.evaluation import figures
 from anteojos.images import decoding
 from anteojos.runtime.errors import InputError
+from anteojos.runtime.files import visible_files
 
 _COLUMNS = 8
 _SIDE = 160  # px
@@ -27,10 +28,9 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
             advice="Name a folder of images; or train, validate or test in a checkout where `dvc repro` has run.",
         )
     groups: dict[str, list[Path]] = defaultdict(list)
-    for file in sorted(folder.rglob("*")):
-        inside = file.relative_to(folder)
-        if decoding.is_image(file) and file.is_file() and not any(part.startswith(".") for part in inside.parts):
-            groups[inside.parent.as_posix()].append(file)
+    for name in filter(decoding.is_image, visible_files(folder)):
+        if (folder / name).is_file():
+            groups[name.rpartition("/")[0] or "."].append(folder / name)
     if not groups:
         raise InputError(f"{folder}: no images there", advice=f"Images are named *{', *'.join(decoding.FORMATS)}.")
     total = sum(map(len, groups.values()))

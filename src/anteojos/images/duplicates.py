@@ -1,4 +1,4 @@
-"""Images that are the same or nearly so, found by their difference hashes."""
+"""Find equal and nearly equal images by their difference hashes."""
 
 from itertools import pairwise
 
@@ -11,12 +11,11 @@ HASH_BITS = 64
 def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp]:
     """Return the pairs of hashes that differ in at most `bits` of their 64 bits.
 
-    `hashes` is uint64 (N,). The result is (P, 2), indices i < j in rising order. Of equal hashes, each is paired with
-    the first of them alone, and only the first with its neighbours: all that are alike hang together, and N copies of
-    one image make N - 1 pairs, not N² / 2.
+    `hashes` is uint64 (N,). The result is (P, 2), sorted indices i < j. Equal hashes are paired only with the first of
+    them, and only this one is paired with other hashes: N copies of an image give N - 1 pairs, not N² / 2.
 
-    Cutting 64 bits into `bits` + 1 bands leaves at least one band of a near pair untouched, so only hashes that share
-    a band are compared.
+    If two hashes differ in `bits` bits and are cut into `bits` + 1 bands, at least one band is equal. So only hashes
+    with an equal band are compared.
     """
     unique, first, group = np.unique(hashes, return_index=True, return_inverse=True)
     later = np.setdiff1d(np.arange(len(hashes)), first)
@@ -26,7 +25,7 @@ def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp
         band = (unique >> low) & np.uint64(2 ** int(high - low) - 1)
         order = np.argsort(band, kind="stable")
         band, ordered = band[order], unique[order]
-        # Equal bands stand together now: compare each hash with the next, the one after it, … as far as any band goes.
+        # Equal bands are now neighbours: compare each hash with the next one, then with the one after that, and so on.
         near = np.arange(len(order) - 1)
         step = 1
         while len(near := near[near + step < len(order)]) and len(near := near[band[near] == band[near + step]]):

@@ -20,6 +20,7 @@ import requests
 from tqdm import tqdm
 
 from anteojos.runtime.errors import InputError, capped, printable
+from anteojos.runtime.files import is_hidden
 from anteojos.vocabulary import SPLITS, TEST_LABELS
 
 REQUIRED = ("train/", "validate/")  # the folders of a dataset; test/ is optional
@@ -216,7 +217,7 @@ def _parts(name: str) -> list[str]:
 
 def _is_junk(name: str) -> bool:
     """Return whether a file or its folder is hidden or was added by the operating system."""
-    return any(part.startswith(".") or part.casefold() in ("__macosx", "thumbs.db") for part in _parts(name))
+    return any(is_hidden(part) or part.casefold() in ("__macosx", "thumbs.db") for part in _parts(name))
 
 
 def _fault(info: zipfile.ZipInfo) -> str:

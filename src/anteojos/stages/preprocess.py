@@ -1,4 +1,4 @@
-"""Make of each split's images one array of what the network sees."""
+"""Crop and resize the images of each split into one array, the input of the network."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,46 +27,48 @@ def main() -> None:
         rows = table[table["split"] == split]
         with replacing(Path("data/processed", split)) as folder:
             folder.mkdir()
-            write_split(rows, folder, params.preprocess.size, split)
+            write_split(rows, folder, params.preprocess.size, description=split)
     with replacing(Path("metrics/plots/samples.png")) as path:
         draw_samples(Path("data/processed/train"), params.dataset).save(path)
 
 
 def write_split(rows: pd.DataFrame, folder: Path, size: int, description: str) -> None:
-    """Write the images of `rows` to `folder`: images.npy, uint8 (N, size, size, 3), and index.csv, in one order."""
-    shape = (len(rows), size, size, 3)
+    """Write `rows` of the manifest to `folder`: images.npy, uint8 (N, size, size, 3), and index.csv in the same order.
+
+    `description` is shown at the progress bar.
+    """
     items = list(zip(rows["file"], rows[list(manifest.FACE)].itertuples(index=False, name=None), strict=True))
-    images = parallel.spread(read, partial(prepared, size=size), items, total=len(items), description=description)
-    # One after the other, so that only the images in use are held in memory. Not into a memory map: a full disk would
-    # end the process there without a word.
+    images = parallel.spread(read, partial(prepare, size=size), items, total=len(items), description=description)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(items), size, size, 3)}
+    # Image by image, to hold few of them in memory. With a memory map, a full disk would kill the process (SIGBUS).
     with (folder / "images.npy").open("wb") as array:
-        np.lib.format.write_array_header_1_0(array, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(array, header)
         for image in images:
             array.write(np.ascontiguousarray(image).data)
     manifest.write(rows[list(manifest.INDEX)], folder / "index.csv")
 
 
 def read(item: tuple[str, Sequence[float]]) -> tuple[bytes, faces.Face | None]:
-    """Read an image of the manifest; return its bytes and its face."""
+    """Return the bytes of an image and its face, from its path and the values of the face in the manifest."""
     file, face = item
     return (RAW / file).read_bytes(), faces.Face.of(face)
 
 
-def prepared(given: tuple[bytes, faces.Face | None], size: int) -> Pixels:
-    """Make of an image's bytes what the network sees, uint8 (size, size, 3): the face, or the whole without one."""
-    data, face = given
+def prepare(item: tuple[bytes, faces.Face | None], size: int) -> Pixels:
+    """Return the input of the network, uint8 (size, size, 3): the aligned face, or without a face the whole image."""
+    data, face = item
     return faces.prepare(decoding.decode(data, None if face else size).image, size, face)
 
 
 def draw_samples(folder: Path, dataset: Dataset) -> figures.Figure:
-    """Draw the report's Figure 4, a row of training images for each class, with their labels."""
-    array, index = np.load(folder / "images.npy", mmap_mode="r"), manifest.read(folder / "index.csv")
+    """Draw a row of training images for each class, with their labels: Figure 4 of the 2024 report."""
+    images, index = np.load(folder / "images.npy", mmap_mode="r"), manifest.read(folder / "index.csv")
     rows = [np.flatnonzero(index["label"] == label)[:SAMPLES_PER_CLASS] for label in dataset.labels]
     columns = min(len(row) for row in rows)
     cells = [
-        figures.Cell(array[image], (dataset.name(label),))
+        figures.Cell(images[number], (dataset.name(label),))
         for label, row in zip(dataset.labels, rows, strict=True)
-        for image in row[:columns]
+        for number in row[:columns]
     ]
     return figures.contact_sheet("Training images", cells, columns=max(1, columns))
 

@@ -13,11 +13,6 @@ from anteojos.runtime.runner import run
 from anteojos.vocabulary import SPLITS, TEST_LABELS
 
 RAW = Path("data/raw")
-ADVICE = {
-    False: "Fix the source or change dataset.expected, then run `dvc repro` again.",
-    # DVC does not watch what lies outside of the repository.
-    True: "Fix the source and run `dvc repro --force fetch`, or change dataset.expected; then run `dvc repro` again.",
-}
 
 
 def main() -> None:
@@ -31,18 +26,11 @@ def main() -> None:
         found = checks.add_test_labels(found, test_labels, dataset.labels, findings)
     table = checks.examine(RAW, found, preprocess.crop, findings)
     checks.compare(table, found, dataset, preprocess, findings)
-
-    for kind, lines in findings.warnings.items():
-        for line in lines[: checks.MOST_SHOWN]:
-            print(f"warning ({kind}): {line}", file=sys.stderr)
-        if len(lines) > checks.MOST_SHOWN:
-            print(f"warning ({kind}): and {len(lines) - checks.MOST_SHOWN:,} more", file=sys.stderr)
+    print_warnings(findings.warnings)
     if findings.problems:
-        raise InputError(
-            f"{RAW} does not match params.yaml",
-            findings.problems,
-            " ".join([*advice_on_faces(table, preprocess), ADVICE[dataset.source == "archive"]]),
-        )
+        advice = advice_on_faces(table, preprocess) + advice_on_source(dataset.source)
+        raise InputError(f"{RAW} does not match params.yaml", findings.problems, advice)
+
     counts = checks.counts(found, dataset)
     with replacing(Path("data/manifest.csv")) as path:
         manifest.write(table, path)
@@ -57,14 +45,32 @@ def main() -> None:
     )
 
 
-def advice_on_faces(table: pd.DataFrame, preprocess: Preprocess) -> list[str]:
-    """Say what to do about images without a face, if they stop the pipeline: it depends on how many there are."""
+def print_warnings(warnings: dict[str, list[str]]) -> None:
+    """Print the first warnings of each kind, and how many more there are."""
+    for kind, lines in warnings.items():
+        more = len(lines) - checks.MOST_SHOWN
+        for line in lines[: checks.MOST_SHOWN] + [f"and {more:,} more"] * (more > 0):
+            print(f"warning ({kind}): {line}", file=sys.stderr)
+
+
+def advice_on_faces(table: pd.DataFrame, preprocess: Preprocess) -> str:
+    """Return what to do about images without a face, if they stop the pipeline; it depends on how many there are."""
     share = (table["faces"] == 0).mean() if preprocess.crop == "face" and preprocess.no_face == "fail" else 0
     if share > 0.5:
-        return ["Most images show no face: if they are not meant to, set preprocess.crop: none in params.yaml."]
-    return (
-        ["To use images without a face as a whole, set preprocess.no_face: whole in params.yaml."] if share > 0 else []
-    )
+        return "Most images show no face: if they are not meant to, set preprocess.crop: none in params.yaml. "
+    if share > 0:
+        return "To use images without a face as a whole, set preprocess.no_face: whole in params.yaml. "
+    return ""
+
+
+def advice_on_source(source: str) -> str:
+    """Return how to correct the images and run the pipeline again."""
+    # DVC does not see that an archive outside of the repository has changed.
+    if source == "archive":
+        fix = "Fix the source and run `dvc repro --force fetch`, or change dataset.expected;"
+    else:
+        fix = "Fix the source or change dataset.expected,"
+    return f"{fix} then run `dvc repro` again."
 
 
 if __name__ == "__main__":
