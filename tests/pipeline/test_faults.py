@@ -253,10 +253,10 @@ def test_damaged_outputs_are_named_and_repaired_by_repro(project: Project, small
     assert status != 0
     assert "3 of " in said
     for file in FILES:
-        assert (f"  {file}: missing" if how == "deleted" else f"  {file}: not as in dvc.lock") in said
+        assert (f"  {file}: missing" if how == "deleted" else f"  {file}: differs from dvc.lock") in said
     assert "ran" not in project.repro().values()
     assert contents(project) == contents(small_project)
-    assert "all whole" in fsck(project)[1]
+    assert "no damage" in fsck(project)[1]
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -277,7 +277,7 @@ def test_what_is_damaged_in_the_cache_is_named_and_repaired_by_repro(
     project.repro()
     assert contents(project) == contents(small_project)
     assert damaged_in_cache(project) == []
-    assert "all whole" in fsck(project)[1]
+    assert "no damage" in fsck(project)[1]
 
 
 def test_the_folders_that_killed_runs_may_litter_are_those_of_the_outputs() -> None:
@@ -312,7 +312,7 @@ def test_a_damaged_memory_of_runs_is_named_and_does_not_stop_repro(project: Proj
     (project.path / "dvc.lock").unlink()
     status, said = fsck(project)
     assert status != 0
-    assert all(f"{run.relative_to(project.path)}, what a run came to: damaged" in said for run in runs)
+    assert all(f"{run.relative_to(project.path)}, an entry of the run cache: damaged" in said for run in runs)
     project.repro()
     assert contents(project) == contents(small_project)
 
