@@ -70,7 +70,7 @@ def test_unsupported_python_version_is_named(new: Project, version: tuple[int, i
     other.chmod(0o755)
     output = refused(new, "PYTHON=./other python")
     assert "anteojos needs Python 3.11, 3.12 or 3.13; ./other python is {}.{}. Name another:".format(*version) in output
-    assert undocumented("Python is too old, too new, or not there", output) == []
+    assert undocumented("Python is too old, too new or missing", output) == []
     assert not (new.path / ".venv").exists()
 
 
@@ -97,7 +97,7 @@ def test_full_disk_is_named_before_anything_is_installed(new: Project) -> None:
     with small_disk(new.path, 5000):
         output = refused(new)
         assert f"{new.path} has 0.0 GB free, .venv needs 2.6 GB: make room" in output
-        assert undocumented("No room for the environment", output) == []
+        assert undocumented("No disk space for the environment", output) == []
         assert not (new.path / ".venv").exists()
 
 
@@ -195,7 +195,7 @@ def test_other_dataset_layout_is_named(project: Project, tmp_path: Path) -> None
     project.set("dataset.source", "archive")
     project.set("dataset.archive", "../faces")
     failed = project.run("dvc", "repro")
-    assert undocumented("A data set in another layout", failed.stderr) == []
+    assert undocumented("A dataset with another layout", failed.stderr) == []
 
 
 def test_command_in_another_folder_misses_the_model(project: Project, tmp_path: Path) -> None:

@@ -47,8 +47,13 @@ def recover(repo: Any) -> bool:
     remove_left()
     remove_empty_runs(Path(repo.cache.local_cache_dir))
     lock = Path("dvc.lock")
-    if not lock.exists() or readable(lock, repo):
+    try:
+        Lockfile(repo, str(lock.absolute())).load()
         return True
+    except DvcException:
+        # Keep a merge conflict: you have to resolve it.
+        if b"\n<<<<<<< " in lock.read_bytes():
+            return True
     move_aside(lock)
     source = "the version in git replaces it" if restore_from_git(str(lock)) else "DVC will write it again"
     print(f"{lock} could not be read; it was moved to {DAMAGED}, and {source}", file=sys.stderr)
@@ -83,15 +88,6 @@ def is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def readable(lock: Path, repo: Any) -> bool:
-    """Return whether DVC can read its lock file. A merge conflict also counts, because you have to resolve it."""
-    try:
-        Lockfile(repo, str(lock.absolute())).load()
-    except DvcException:
-        return b"\n<<<<<<< " in lock.read_bytes()
-    return True
 
 
 def remove_empty_runs(cache: Path) -> None:

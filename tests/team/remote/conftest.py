@@ -29,9 +29,9 @@ class Team:
         """Clone the commits of `first`, without data."""
         return clone(self.first.path, path, **self.storage.environment)
 
-    def whole(self) -> set[str]:
+    def verified(self) -> set[str]:
         """Return the names of all objects at `place`, after comparing each with its checksum."""
-        return whole(self.storage, self.place)
+        return verified(self.storage, self.place)
 
 
 def push(project: Project, *arguments: str) -> str:
@@ -46,7 +46,7 @@ def pull(project: Project, *arguments: str) -> str:
     return project.must("dvc", "pull", *arguments)
 
 
-def whole(storage: Folder, place: str) -> set[str]:
+def verified(storage: Folder, place: str) -> set[str]:
     """Return the names of the objects at a place, after comparing each with its checksum."""
     objects = {name: storage.read(place, name) for name in storage.names(place)}
     SEEN.update({(storage.name, place, name): len(content) for name, content in objects.items()})

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.project import Project, clone, commit
-from tests.team.remote.conftest import TRIED, md5, outputs, pull, push, share, whole
+from tests.team.remote.conftest import TRIED, md5, outputs, pull, push, share, verified
 from tests.team.remote.servers import KEY, S3, SECRET, SSH, Folder, Server, aws, damaged
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
@@ -77,10 +77,10 @@ def test_interrupted_push_and_pull_complete_when_repeated(
         assert 0 < arrived() < FILES, "not in the middle"
 
     cut(project.started("dvc", "push", "--jobs", "2", **once), lambda: len(big & storage.names(place)))
-    arrived = whole(storage, place)
+    arrived = verified(storage, place)
     push(project)
-    assert whole(storage, place) > arrived
-    assert big <= whole(storage, place)
+    assert verified(storage, place) > arrived
+    assert big <= verified(storage, place)
 
     other = clone(project.path, tmp_path / "other", **storage.environment)
     cache = other.path / ".dvc/cache/files/md5"
@@ -165,7 +165,7 @@ def test_full_disk_is_an_error_and_stored_files_are_complete(
             assert reason in failed.stderr
             assert re.search(r"failed to push data to the cloud - \d+ files failed to upload", failed.stderr)
             assert "Traceback" not in failed.stderr
-            fits = whole(full, place)
+            fits = verified(full, place)
             assert 0 < len(ballast(project) & fits) < FILES
             # DVC writes the list of a folder after all of its files.
             assert yaml.safe_load((project.path / "data/ballast.dvc").read_text())["outs"][0]["md5"] not in fits
@@ -175,7 +175,7 @@ def test_full_disk_is_an_error_and_stored_files_are_complete(
             while project.run("dvc", "push").returncode and time.monotonic() < deadline:
                 time.sleep(1)
             TRIED["pushes"] += 1
-            assert whole(full, place) > fits
+            assert verified(full, place) > fits
             other = clone(project.path, tmp_path / "other", **full.environment)
             pull(other)
             assert ballast(other) == ballast(project)
@@ -231,7 +231,7 @@ def test_damaged_object_is_named_and_old_outputs_stay(
     other.must("git", "pull", "--quiet")
     pull(other)
     assert outputs(other) == expected
-    whole(storage, f"{place}-2")
+    verified(storage, f"{place}-2")
 
 
 def test_damaged_model_is_accepted_without_verify(project: Project, folder: Folder, tmp_path: Path, place: str) -> None:

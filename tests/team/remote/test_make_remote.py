@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import Project, clone, commit
-from tests.team.remote.conftest import TRIED, outputs, share, whole
+from tests.team.remote.conftest import TRIED, outputs, share, verified
 from tests.team.remote.servers import KEY, S3, SECRET, SSH, Folder, aws
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
@@ -65,7 +65,7 @@ def test_printed_steps_share_the_data_through_s3(project: Project, s3: S3, tmp_p
             TRIED["pulls"] += command == "dvc pull"
     assert outputs(colleague) == outputs(project)
     assert set(colleague.repro().values()) == {"unchanged"}
-    assert len(whole(s3, "steps")) > 40
+    assert len(verified(s3, "steps")) > 40
     for secret in (KEY, SECRET):
         assert secret not in spoken
         assert mentions(secret, project) == mentions(secret, colleague) == []

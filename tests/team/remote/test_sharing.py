@@ -30,7 +30,7 @@ def test_clone_pulls_all_data_and_runs_nothing(team: Team, tmp_path: Path) -> No
     assert len(outputs(clone)) > 40
     assert clone.repro() == stages("unchanged")
     assert clone.must("git", "status", "--porcelain") == ""
-    assert team.whole()
+    assert team.verified()
 
 
 def test_two_branches_pushed_at_once_are_both_pulled(team: Team, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_two_branches_pushed_at_once_are_both_pulled(team: Team, tmp_path: Path)
         _, stderr = command.communicate(timeout=120)
         assert command.returncode == 0, stderr
         TRIED["pushes"] += 1
-    team.whole()
+    team.verified()
     third = team.clone(tmp_path / "third")
     for branch, member in members.items():
         third.must("git", "checkout", "--quiet", branch)
