@@ -1,4 +1,4 @@
-"""Team workflow: share data, compare branches, check commits, release models.
+"""Share data, compare branches, check commits, release models.
 
 `python -m anteojos.team` runs these modules in the root of a checkout. The Makefile calls it.
 """

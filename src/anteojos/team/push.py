@@ -13,8 +13,8 @@ from dvc_data.hashfile.hash_info import HashInfo
 from anteojos.runtime.errors import InputError
 
 
-def push_metrics() -> int:
-    """Push the metrics of each run in the run cache to the remote; return how many were not there yet."""
+def push_metrics() -> None:
+    """Push the metrics of each run in the run cache to the remote; print how many were not there yet."""
     with Repo() as repo, repo.lock:
         in_git = {str(out) for stage in repo.index.stages for out in stage.outs if not out.use_cache}
         runs = [yaml.safe_load(run.read_text()) for run in Path(repo.stage_cache.cache_dir).glob("*/*/*")]
@@ -23,4 +23,4 @@ def push_metrics() -> int:
         pushed, failed = repo.cloud.push(here)
     if failed:
         raise InputError(f"{len(failed)} of {len(here)} metrics were not pushed", advice="Run `make push` again.")
-    return len(pushed)
+    print(f"{len(pushed)} metrics pushed")

@@ -38,8 +38,8 @@ For S3 and SSH, each person has their own keys: in the environment, in ~/.aws or
 .dvc/config.local, which git ignores (`dvc remote modify --local {name} ...`). Never write a key into .dvc/config."""
 
 
-def set_up(url: str, endpoint: str = "") -> str:
-    """Make `url` the default remote in .dvc/config, if it can be written and read; return the next steps.
+def set_up(url: str, endpoint: str = "") -> None:
+    """Make `url` the default remote in .dvc/config, if it can be written and read; print the next steps.
 
     After an InputError .dvc/config is unchanged. No key is written: DVC reads keys from their usual places.
     """
@@ -66,7 +66,7 @@ def set_up(url: str, endpoint: str = "") -> str:
             config["core"]["remote"] = NAME
     default = before["core"].get("remote", NAME)
     was = f"\nThe default was {default}. You can still use it: `dvc push --remote {default}`." * (default != NAME)
-    return NEXT_STEPS.format(url=url, name=NAME, was=was)
+    print(NEXT_STEPS.format(url=url, name=NAME, was=was))
 
 
 def _require_form(name: str, value: str, forms: dict[str, str]) -> None:
