@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from anteojos.runtime.errors import OF_THE_MACHINE, InputError
-from anteojos.runtime.runner import alone
 
 INTERRUPTED = 130
 BASE = click.Argument(["base"])
@@ -60,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _call(name: str, function: str, **arguments: Any) -> None:
     """Run the function of a subcommand. Only its module is imported: `make repro` runs three subcommands."""
     module, _, function = function.partition(".")
-    with alone(name) if name in NOT_DURING_A_STAGE else nullcontext():
+    with ExitStack() as stack:
+        if name in NOT_DURING_A_STAGE:
+            from anteojos.runtime.runner import alone
+
+            stack.enter_context(alone(name))
         getattr(import_module(f"anteojos.team.{module}"), function)(**arguments)
 
 
