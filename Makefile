@@ -1,19 +1,20 @@
-# Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
+# The two main commands are `make repro` and `make test`. `make help` lists all.
 
 PYTHON ?= python3
-# What the targets that write README's tables measure: by default the images that params.yaml names.
+# For the targets that write the tables of measurements; the default images are those of params.yaml.
 SEEDS ?= 1 2 3
 ARCHIVE ?=
 TEST_LABELS ?=
 VERSION ?=
 MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 
-# Stages run `python`, and DVC is found, as in an activated environment. Quoted, for paths may hold spaces.
+# Use python and dvc of .venv, as if it were activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# The commit that `compare` and `gate` compare with; they read it from the environment, whatever is in a branch's name.
+# The commit that `compare` and `gate` compare with. Read from the environment, because the name of a branch can contain
+# characters with a meaning in the shell.
 BASE ?= main
 export BASE
-# The code beside this file, and not what the environment was set up from.
+# PYTHONPATH: the code of this checkout, also if .venv was set up for another one.
 TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
@@ -23,20 +24,20 @@ TEAM = PYTHONPATH=src python -m anteojos.team
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
-setup: .venv/installed  ## make .venv from requirements.lock, if it is not there or is older (2 minutes)
+setup: .venv/installed  ## set up .venv from requirements.lock, if it is missing or older (2 minutes)
 
 .venv/installed: requirements.lock
 	@command -v "$(PYTHON)" > /dev/null || { echo "anteojos needs Python 3.11, 3.12 or 3.13; there is no $(PYTHON). Name another: make PYTHON=python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("anteojos needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
 	@"$(PYTHON)" -P src/anteojos/team/install.py
-	@test ! -e .git || .venv/bin/python -m anteojos.team.hook
+	@test ! -e .git || .venv/bin/python -m anteojos.team hook
 	@touch .venv/installed
 
-repro: setup  ## run what has changed of the pipeline: images, training, scores, predictions
-	@$(TEAM).ready
-	@$(TEAM).fsck --quick
+repro: setup  ## run the stages that have changed: images, training, scores, predictions
+	@$(TEAM) ready
+	@$(TEAM) fsck --quick
 	dvc --wait-for-lock repro $(ARGS)
-	@$(TEAM).reproduced --record
+	@$(TEAM) record
 
 test: setup  ## run all tests (50 minutes on 2 cores)
 	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
@@ -46,57 +47,57 @@ lint: setup  ## ruff, format check and mypy
 	ruff format --check
 	mypy
 
-check-reproduced: setup  ## reproduce the last commit in a clone; say what differs and by how much
-	@$(TEAM).reproduced
+check-reproduced: setup  ## reproduce the last commit in a clone and compare the results
+	@$(TEAM) reproduced
 
-fsck: setup  ## read DVC's cache and the outputs whole; name what is damaged and put it out of the way
-	@$(TEAM).fsck
+fsck: setup  ## read DVC's cache and the outputs completely, and remove damaged files
+	@$(TEAM) fsck
 
-remote: setup  ## share data: URL=s3://bucket/path (ENDPOINT=https://… if not Amazon's), ssh://host/path or a folder
-	@$(TEAM).remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
+remote: setup  ## set up shared storage: URL=s3://bucket/path (ENDPOINT=https://… if not Amazon's), ssh://host/path or a folder
+	@$(TEAM) remote $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") -- "$(URL)"
 
-push: setup  ## push data, models and runs to the remote: a colleague's `dvc repro --pull` takes over what ran here
+push: setup  ## push data, models and runs to the remote; a colleague's `dvc repro --pull` uses them
 	dvc push --run-cache
-	@$(TEAM).push
+	@$(TEAM) push
 
-check-committed: setup  ## fail unless dvc.lock and the metrics are up to date and committed, and the data shared
-	@$(TEAM).check_committed
+check-committed: setup  ## fail unless dvc.lock and the metrics are up to date and committed, and the data pushed
+	@$(TEAM) check-committed
 
-compare: setup  ## write what differs from BASE (main): metrics, parameters and plots, to comparison/
-	@$(TEAM).compare "$$BASE"
+compare: setup  ## write the differences from BASE (main) in metrics, parameters and plots to comparison/
+	@$(TEAM) compare -- "$$BASE"
 
-report: setup  ## write report.html, one page of what the pipeline found; AGAINST=main compares with that branch
+report: setup  ## write the results as one page, report.html; AGAINST=main compares with that branch
 	@PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
 
-gate: setup  ## fail if the accuracy fell by more than its interval against BASE (main), or the label leaks
-	@$(TEAM).gate "$$BASE"
+gate: setup  ## fail if the accuracy is below the 95 % interval of that in BASE (main), or if the label leaks
+	@$(TEAM) gate -- "$$BASE"
 
-note: setup  ## in GitLab's CI: write the comparison on the merge request
-	@$(TEAM).note
+note: setup  ## in GitLab's CI: write the comparison as a note on the merge request
+	@$(TEAM) note
 
-resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a side, and reproduce
-	@$(TEAM).resolve
+resolve: setup  ## resolve a merge conflict in dvc.lock and the metrics, and reproduce
+	@$(TEAM) resolve
 
-release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
-	@$(TEAM).release "$(VERSION)"
+release: setup  ## release the committed model as VERSION (v1.0.0): push it to the remote, and tag it
+	@$(TEAM) release -- "$(VERSION)"
 
 experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write README's table
 	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
-crossvalidate: setup  ## train edge in several ways, each on parts of the labelled images; write README's table
+crossvalidate: setup  ## cross-validate edge with several recipes; write README's table
 	python benchmarks/crossvalidate.py $(MEASURE)
 
-shortcut: setup  ## show what the report's network goes by; write README's table
+shortcut: setup  ## show which parts of an image the baseline network uses; write README's table
 	python benchmarks/shortcut.py $(MEASURE)
 
-drawn: setup  ## label the images of ARCHIVE by training on the drawn faces alone; write the table in docs
+drawn: setup  ## train on drawn faces only and label the images of ARCHIVE; write the table in docs
 	python benchmarks/drawn.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
 duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
-bench: setup  ## measure speed, memory and what many images take; write the tables of benchmarks/README.md (1 hour)
+bench: setup  ## measure speed and memory; write the tables of benchmarks/README.md (1 hour)
 	for part in machine cold faces label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
 
-clean:  ## remove .venv and what the pipeline made; DVC's cache stays
+clean:  ## remove .venv and all outputs; DVC's cache stays
 	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

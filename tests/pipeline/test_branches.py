@@ -1,4 +1,4 @@
-"""Branches with other parameters: compared to the number, merged with one command, and switched with their data."""
+"""Branches with other parameters are compared, merged, and checked out with their data."""
 
 import json
 import sys
@@ -17,13 +17,13 @@ MAKE = ("make", "--old-file", ".venv/installed")
 
 
 def read(project: Project, file: str, revision: str = "") -> Any:
-    """Read a metrics file as it is, or as it was in a commit."""
+    """Read a metrics file from the checkout or from a commit."""
     text = project.must("git", "show", f"{revision}:{file}") if revision else (project.path / file).read_text()
     return json.loads(text)
 
 
 def branch(project: Project, name: str, **parameters: Any) -> None:
-    """Make a branch from here with other parameters, written key__name, and their results."""
+    """Make a branch with other parameters, such as train__seed=2, and their results."""
     project.must("git", "checkout", "--quiet", "-b", name)
     for key, value in parameters.items():
         project.set(key.replace("__", "."), value)
@@ -41,7 +41,7 @@ def numbers(value: Any, key: str = "") -> dict[str, Any]:
     }
 
 
-def test_a_branch_is_compared_with_main_to_the_number(project: Project) -> None:
+def test_dvc_diff_shows_exact_changes_of_a_branch(project: Project) -> None:
     branch(project, "longer", train__epochs=3, evaluate__threshold=0.4)
     metrics = json.loads(project.must("dvc", "metrics", "diff", "main", "--json"))
     for file in ("metrics/train.json", "metrics/evaluate.json"):
@@ -71,11 +71,9 @@ def test_a_branch_is_compared_with_main_to_the_number(project: Project) -> None:
 
 
 @pytest.mark.parametrize("into", ["main", "skewed"])
-def test_a_merge_conflicts_in_results_alone_and_make_resolve_settles_it_from_the_cache(
-    project: Project, into: str
-) -> None:
+def test_make_resolve_resolves_conflicts_of_results_from_the_cache(project: Project, into: str) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
-    # Far enough to change labels, whatever the network of one epoch came to.
+    # A threshold that changes labels for any network.
     threshold = 0.0 if read(project, "metrics/evaluate.json")["validate"]["recall"] < 1 else 1.0
     branch(project, "skewed", evaluate__threshold=threshold)
     project.must("git", "checkout", "--quiet", "main")
@@ -93,14 +91,14 @@ def test_a_merge_conflicts_in_results_alone_and_make_resolve_settles_it_from_the
     output = project.must(*MAKE, "resolve")
     assert "Stage 'train' is cached - skipping run" in output or "Stage 'train' didn't change" in output
     assert "Running stage 'train'" not in output
-    assert "The conflict is settled." in output
+    assert "The conflict is resolved." in output
     project.must("git", "commit", "--quiet", "--no-edit")
     assert project.must("git", "status", "--porcelain") == ""
     assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
     assert read(project, "metrics/train.json")["last"]["epoch"] == 2
 
 
-def test_make_resolve_leaves_other_conflicts_to_a_person(project: Project) -> None:
+def test_make_resolve_refuses_other_conflicts(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
     branch(project, "high", predict__threshold=0.9)
     project.must("git", "checkout", "--quiet", "main")
@@ -108,7 +106,7 @@ def test_make_resolve_leaves_other_conflicts_to_a_person(project: Project) -> No
     assert project.run("git", "merge", "high").returncode == 1
     failed = project.run(*MAKE, "resolve")
     assert failed.returncode != 0
-    assert "  params.yaml\nSettle these first" in failed.stderr
+    assert "  params.yaml\nResolve these first" in failed.stderr
     assert "<<<<<<<" in (project.path / "params.yaml").read_text()
     project.must("git", "checkout", "--theirs", "params.yaml")
     project.must("git", "add", "params.yaml")
@@ -117,8 +115,8 @@ def test_make_resolve_leaves_other_conflicts_to_a_person(project: Project) -> No
     assert project.must("git", "diff", "high", "--stat") == ""
 
 
-def test_git_checkout_brings_the_branch_s_data_and_model(project: Project, tmp_path: Path) -> None:
-    project.must("python", "-m", "anteojos.team.hook")
+def test_git_checkout_also_checks_out_the_data(project: Project, tmp_path: Path) -> None:
+    project.must("python", "-m", "anteojos.team", "hook")
     main = outputs(project)
     branch(project, "other", dataset__seed=7)
     other = outputs(project)
@@ -127,23 +125,23 @@ def test_git_checkout_brings_the_branch_s_data_and_model(project: Project, tmp_p
         project.must("git", "checkout", "--quiet", name)
         assert outputs(project) == expected
         assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
-    # A single file that is checked out brings nothing along.
+    # Checking out a single file does not check out data.
     (project.path / "data/predictions.csv").unlink()
     project.must("git", "checkout", "params.yaml")
     assert not (project.path / "data/predictions.csv").exists()
 
-    # Where data are nowhere to be had, git still switches, and what is missing is said.
+    # If the data are missing, git still switches the branch, and the hook prints a message.
     project.must("git", "clone", "--quiet", str(project.path), str(tmp_path / "empty"))
     empty = Project(tmp_path / "empty")
-    empty.must("python", "-m", "anteojos.team.hook")
+    empty.must("python", "-m", "anteojos.team", "hook")
     switched = empty.run("git", "checkout", "main")
     assert switched.returncode == 0
-    assert "bring them with dvc pull" in switched.stderr
+    assert "run dvc pull" in switched.stderr
     assert empty.must("git", "branch", "--show-current").strip() == "main"
 
 
-def test_a_hook_of_ones_own_is_left_alone(project: Project) -> None:
+def test_existing_hook_is_not_replaced(project: Project) -> None:
     hook = project.path / ".git/hooks/post-checkout"
     hook.write_text("#!/bin/sh\necho mine\n")
-    project.must("python", "-m", "anteojos.team.hook")
+    project.must("python", "-m", "anteojos.team", "hook")
     assert hook.read_text() == "#!/bin/sh\necho mine\n"

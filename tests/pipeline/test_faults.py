@@ -254,10 +254,10 @@ def test_damaged_outputs_are_named_and_repaired_by_repro(project: Project, small
     assert status != 0
     assert "3 of " in said
     for file in FILES:
-        assert (f"  {file}: missing" if how == "deleted" else f"  {file}: not as in dvc.lock") in said
+        assert (f"  {file}: missing" if how == "deleted" else f"  {file}: differs from dvc.lock") in said
     assert "ran" not in project.repro().values()
     assert contents(project) == contents(small_project)
-    assert "all whole" in fsck(project)[1]
+    assert "no damage" in fsck(project)[1]
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -276,7 +276,7 @@ def test_damaged_cache_is_named_and_repaired(project: Project, small_project: Pr
     project.repro()
     assert contents(project) == contents(small_project)
     assert damaged_in_cache(project) == []
-    assert "all whole" in fsck(project)[1]
+    assert "no damage" in fsck(project)[1]
 
 
 def test_cleaned_folders_are_those_of_outputs() -> None:
@@ -311,7 +311,7 @@ def test_damaged_run_cache_does_not_stop_repro(project: Project, small_project: 
     (project.path / "dvc.lock").unlink()
     status, said = fsck(project)
     assert status != 0
-    assert all(f"{run.relative_to(project.path)}, what a run came to: damaged" in said for run in runs)
+    assert all(f"{run.relative_to(project.path)}, an entry of the run cache: damaged" in said for run in runs)
     project.repro()
     assert contents(project) == contents(small_project)
 

@@ -1,4 +1,4 @@
-"""The Makefile's targets, in a checkout whose path has a space in it."""
+"""The targets of the Makefile, in a checkout with a space in its path."""
 
 import json
 import sys
@@ -11,8 +11,8 @@ from tests.project import Project
 pytestmark = pytest.mark.pipeline
 
 
-def test_make_repro_runs_the_pipeline_from_the_environment_beside_it(project: Project) -> None:
-    # The environment that these tests run in, taken for set up: to install it anew takes minutes (.ci/run does).
+def test_make_repro_runs_the_pipeline_with_its_environment(project: Project) -> None:
+    # Use the environment of these tests: a new one takes minutes (.ci/run makes one).
     (project.path / ".venv").symlink_to(sys.prefix)
     project.set("predict.threshold", 0.9)
     output = project.must("make", "--old-file", ".venv/installed", "repro", PATH="/usr/bin:/bin")
@@ -23,7 +23,7 @@ def test_make_repro_runs_the_pipeline_from_the_environment_beside_it(project: Pr
     assert "train" not in only_one
 
 
-def test_make_clean_removes_what_make_made_and_nothing_a_person_wrote(project: Project) -> None:
+def test_make_clean_removes_only_outputs(project: Project) -> None:
     made = (
         "data/raw",
         "data/processed/train",
@@ -44,11 +44,11 @@ def test_make_clean_removes_what_make_made_and_nothing_a_person_wrote(project: P
     assert [path for path in (*made, ".venv") if (project.path / path).exists()] == []
     assert [path for path in written if not (project.path / path).exists()] == []
     assert project.must("git", "diff", "--name-only") == ""
-    # The pipeline's outputs come back from DVC's cache, which stays.
+    # DVC restores the outputs from its cache.
     assert "ran" not in project.repro().values()
 
 
-def test_make_help_explains_every_target(project: Project) -> None:
+def test_make_help_lists_every_target(project: Project) -> None:
     shown = project.must("make")
     assert shown == project.must("make", "help")
     targets = {line.split()[1] for line in shown.splitlines()}
@@ -56,7 +56,7 @@ def test_make_help_explains_every_target(project: Project) -> None:
     assert targets == {target for line in phony for target in line.split()[1:]}
 
 
-def test_the_experiments_table_is_written_from_what_dvc_remembers(project: Project) -> None:
+def test_experiments_table_shows_the_experiments_in_dvc(project: Project) -> None:
     project.must("dvc", "exp", "run", "-S", "train.network=sigmoid", "-S", "preprocess.crop=none")
     code = (
         "import sys; sys.path.insert(0, 'benchmarks'); from networks import *;"

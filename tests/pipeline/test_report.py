@@ -1,4 +1,4 @@
-"""The report: one page, for everybody, that tells what the pipeline found."""
+"""The report is one accessible HTML page with the results of the pipeline."""
 
 import json
 import re
@@ -27,15 +27,15 @@ def page(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_page_can_be_read_on_any_screen_by_anybody(chromium: Browser, page: Path, width: int, scheme: str) -> None:
-    said: list[str] = []
-    shown = opened(chromium, page, width, scheme, said)
-    assert said == []
+def test_page_is_accessible_on_each_screen(chromium: Browser, page: Path, width: int, scheme: str) -> None:
+    messages: list[str] = []
+    shown = opened(chromium, page, width, scheme, messages)
+    assert messages == []
     images = shown.evaluate("[...document.images].map(image => [image.naturalWidth, image.alt.length])")
     assert len(images) == 4 + 5 + 4
     assert all(across > 0 and described > 5 for across, described in images)
     assert shown.evaluate("document.scrollingElement.scrollWidth") == width
-    # The visible text, as a person gets to see it.
+    # inner_text returns the visible text only.
     text = shown.inner_text("body")
     for heading in ("Data", "Can the label be predicted", "Scores", "Test set", "Environment"):
         assert heading in text
@@ -50,14 +50,14 @@ def test_the_page_can_be_read_on_any_screen_by_anybody(chromium: Browser, page: 
     shown.context.close()
 
 
-def test_the_page_allows_no_script_and_no_network(page: Path) -> None:
+def test_page_uses_no_script_and_no_network(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in text
     assert "<script" not in text
     assert re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*", text) == []
 
 
-def test_the_figures_are_those_of_the_metrics(small_project: Project, page: Path) -> None:
+def test_figures_are_those_of_the_metrics(small_project: Project, page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     evaluate = json.loads((small_project.path / "metrics/evaluate.json").read_text())
     for of in evaluate.values():
@@ -69,28 +69,28 @@ def test_the_figures_are_those_of_the_metrics(small_project: Project, page: Path
     assert text.count("✗ is") == round(4 * (1 - evaluate["test"]["accuracy"]))
 
 
-def test_the_same_outputs_give_the_same_bytes(project: Project, page: Path) -> None:
+def test_same_outputs_give_the_same_bytes(project: Project, page: Path) -> None:
     project.must("anteojos", "report")
     assert (project.path / "report.html").read_bytes() == page.read_bytes()
     assert str(project.path).encode() not in page.read_bytes()
 
 
-def test_names_from_outside_do_not_become_markup(project: Project) -> None:
+def test_class_names_are_escaped(project: Project) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     params = project.path / "params.yaml"
-    told = yaml.safe_load(params.read_text())
-    told["dataset"]["classes"][0]["name"] = hostile
-    params.write_text(yaml.safe_dump(told))
+    values = yaml.safe_load(params.read_text())
+    values["dataset"]["classes"][0]["name"] = hostile
+    params.write_text(yaml.safe_dump(values))
     project.must("anteojos", "report")
     text = (project.path / "report.html").read_text(encoding="utf-8")
     assert hostile not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
-    # The classes' names are on the images that the stages draw.
+    # The stages write the names of the classes on images.
     assert "<strong>Not up to date.</strong>" in text
     assert re.search(r"were written:\s+[\w, ]*preprocess", text)
 
 
-def test_parameters_and_metrics_are_compared_with_another_branch(project: Project) -> None:
+def test_parameters_and_metrics_are_compared_with_a_branch(project: Project) -> None:
     project.must("git", "checkout", "--quiet", "-b", "stricter")
     project.set("predict.threshold", 0.0)
     project.repro()
@@ -105,7 +105,7 @@ def test_parameters_and_metrics_are_compared_with_another_branch(project: Projec
     assert "--against mian: no such commit" in done.stderr
 
 
-def test_outputs_that_are_missing_are_named(project: Project) -> None:
+def test_missing_outputs_are_named(project: Project) -> None:
     (project.path / "metrics/evaluate.json").unlink()
     (project.path / "data/predictions.csv").unlink()
     (project.path / "report.html").write_text("before")
@@ -115,12 +115,12 @@ def test_outputs_that_are_missing_are_named(project: Project) -> None:
     assert (project.path / "report.html").read_text() == "before"
 
 
-def test_the_images_of_the_readme_are_taken_anew(chromium: Browser, project: Project) -> None:
+def test_screenshots_of_the_docs_are_taken(chromium: Browser, project: Project) -> None:
     project.must("anteojos", "report")
     for name, size in (("report", (1280, 1600)), ("report-phone", (360, 800))):
         (project.path / f"docs/{name}.jpg").unlink()
         project.must("python", "benchmarks/screenshots.py")
         with Image.open(project.path / f"docs/{name}.jpg") as image:
             assert image.size == size
-            # In the light a page is mostly white, in the dark mostly not.
+            # One is in light mode, the other in dark mode.
             assert (np.asarray(image.convert("L")).mean() > 128) == (name == "report")

@@ -1,4 +1,4 @@
-"""By how much two files differ is told in the terms of what is in them."""
+"""Differences between two files are measured in the units of their content."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from PIL import Image
 from anteojos.model import training
 from anteojos.model.metadata import Card
 from anteojos.model.recipes import Recipe
+from anteojos.runtime.errors import InputError
 from anteojos.team import differences, reproduced
 from anteojos.team.differences import Difference
 from tests.conftest import SEEN
@@ -42,7 +43,7 @@ def sides(tmp_path: Path, name: str) -> tuple[Path, Path]:
         ("a.txt", "x", "y", "other bytes"),
     ],
 )
-def test_numbers_are_named_with_both_values_those_that_differ_most_first(
+def test_different_numbers_are_named_largest_difference_first(
     tmp_path: Path, name: str, committed: object, reproduced: object, expected: str
 ) -> None:
     paths = sides(tmp_path, name)
@@ -78,10 +79,10 @@ def test_images_differ_in_values(tmp_path: Path, name: str) -> None:
         assert differences.between(*paths, []).text == "shape (4, 5, 3), committed (4, 2, 3)"
 
 
-def test_models_differ_in_weights_and_in_what_they_say_of_images(tmp_path: Path) -> None:
+def test_models_differ_in_weights_and_probabilities(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 255, (6, 48, 48, 3), dtype=np.uint8)
-    pictures = training.LabelledImages(images, np.arange(6) % 2 == 0)
-    network, _ = training.train(pictures, pictures, "sigmoid", Recipe(epochs=1, rescale=True), 1, lambda epoch: None)
+    labelled = training.LabelledImages(images, np.arange(6) % 2 == 0)
+    network, _ = training.train(labelled, labelled, "sigmoid", Recipe(epochs=1, rescale=True), 1, lambda epoch: None)
     np.save(tmp_path / "images.npy", images)
     keras, tflite = sides(tmp_path, "model.keras"), sides(tmp_path, "model.tflite")
     before = np.asarray(network(images.astype(np.float32)))[:, 0]
@@ -92,7 +93,7 @@ def test_models_differ_in_weights_and_in_what_they_say_of_images(tmp_path: Path)
         training.save_tflite(network, tflite[side])
         Card(("a", "b"), ("A", "B"), "none", SEEN).attach(tflite[side])
     after = np.asarray(network(images.astype(np.float32)))[:, 0]
-    assert differences.between(*keras, []) == Difference("weights differ by at most 1.2e-01")
+    assert differences.between(*keras, []) == Difference("1 of 60,417 weights differ, by at most 0.125")
     found = differences.between(*tflite, [tmp_path / "images.npy", tmp_path / "images.npy"])
     assert found.probability == pytest.approx(np.abs(after - before).max(), abs=1e-5)
     assert found.text.startswith("probabilities of 12 images differ by at most ")
@@ -116,33 +117,36 @@ def test_files_of_a_folder_are_compared_one_by_one(tmp_path: Path) -> None:
             (side / "data/raw" / f"{name}.txt").write_text(value)
     assert dict(reproduced.compare(*both)) == {
         "data/raw/b.txt": Difference("other bytes"),
-        "data/raw/gone.txt": Difference("not among those reproduced"),
-        "data/raw/new.txt": Difference("not among those committed"),
+        "data/raw/gone.txt": Difference("not among the reproduced files"),
+        "data/raw/new.txt": Difference("not among the committed files"),
     }
 
 
 @pytest.mark.parametrize(
-    ("found", "code", "said"),
+    ("found", "error", "message"),
     [
-        ({"a": None}, 0, "1 of 1 outputs are the same to the byte."),
-        ({"a": Difference("x", 0.9e-4)}, 0, "The same results: no probability differs by 0.0001 or more."),
+        ({"a": None}, False, "1 of 1 outputs are the same to the byte."),
+        ({"a": Difference("x", 0.9e-4)}, False, "The same results: no probability differs by 0.0001 or more."),
         (
             {"a": Difference("x", 0.9e-4), "b": Difference("y", 1e-4)},
-            1,
-            "Other results: a probability differs by 1.0e",
+            True,
+            "Other results: a probability differs by 1.0e-04",
         ),
-        ({"a": Difference("x")}, 1, "No probabilities could be compared: bring the committed model with `dvc pull`."),
+        ({"a": Difference("x")}, True, "No probabilities could be compared: get the committed model with `dvc pull`."),
     ],
 )
-def test_a_difference_counts_from_a_ten_thousandth_of_a_probability(
-    found: dict[str, Difference | None], code: int, said: str, capsys: pytest.CaptureFixture[str]
+def test_probability_difference_of_tolerance_or_more_fails(
+    found: dict[str, Difference | None], error: bool, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert reproduced.report(found) == code
-    output = capsys.readouterr()
-    assert said in output.out + output.err
+    if error:
+        with pytest.raises(InputError, match=message):
+            reproduced.judge(found)
+    else:
+        reproduced.judge(found)
+        assert message in capsys.readouterr().out
 
 
-def test_an_output_that_is_nowhere_to_be_had_is_known_by_its_checksum(tmp_path: Path) -> None:
+def test_missing_committed_output_is_compared_by_checksum(tmp_path: Path) -> None:
     both = checkouts(tmp_path, "models/model.tflite")
-    expected = {"models/model.tflite": Difference("another checksum; the committed one is not here")}
+    expected = {"models/model.tflite": Difference("another checksum; the committed file is not available")}
     assert dict(reproduced.compare(*both)) == expected

@@ -1,4 +1,4 @@
-"""The quality gate, on metrics that are written by hand."""
+"""The quality gate, with small metrics files."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def accuracy(right: int, n: int) -> Accuracy:
 @pytest.mark.parametrize(
     ("right", "before", "fell"),
     [
-        pytest.param(24, 24, False, id="the same"),
+        pytest.param(24, 24, False, id="same"),
         pytest.param(30, 24, False, id="better"),
         pytest.param(18, 24, False, id="0.450, within the interval from 0.446"),
         pytest.param(17, 24, True, id="0.425, below it"),
@@ -32,35 +32,34 @@ def accuracy(right: int, n: int) -> Accuracy:
         pytest.param(37, 40, False, id="0.925, within it"),
     ],
 )
-def test_a_fall_by_more_than_the_interval_is_one(right: int, before: int, fell: bool) -> None:
+def test_accuracy_below_the_interval_fell(right: int, before: int, fell: bool) -> None:
     assert gate.fell(accuracy(right, 40), accuracy(before, 40)) is fell
 
 
-def test_an_accuracy_just_at_the_end_of_the_interval_is_within_it() -> None:
+def test_accuracy_at_the_end_of_the_interval_did_not_fall() -> None:
     assert not gate.fell(Accuracy(40, 0.446, 0.3), Accuracy(40, 0.6, 0.446))
     assert gate.fell(Accuracy(40, 0.445999, 0.3), Accuracy(40, 0.6, 0.446))
 
 
-def test_the_border_s_verdict_is_the_leak_and_the_others_are_told() -> None:
+def test_leak_of_the_border_is_separate_from_other_leaks() -> None:
     assert gate.leaks({"border": NONE, "width": NONE}) == ("", {})
     assert gate.leaks({"border": LEAK, "width": NONE}) == ("accuracy 0.993 (p = 0.001)", {})
     assert gate.leaks({"border": NONE, "width": LEAK}) == ("", {"width": "accuracy 0.993 (p = 0.001)"})
 
 
 @pytest.mark.parametrize("audit", [{}, {"width": NONE}, {"border": {}}, {"border": None}])
-def test_an_audit_without_a_verdict_on_the_border_does_not_pass(audit: dict[str, Any]) -> None:
+def test_audit_without_verdict_on_the_border_raises(audit: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"metrics/audit.json: no verdict"):
         gate.leaks(audit)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository, in a folder of which the project is; the gate is asked to compare with `before`."""
+    """A repository with the project in a subfolder."""
     for command in ("init --quiet", "config user.name Someone", "config user.email someone@example.invalid"):
         subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
     (tmp_path / "project/metrics").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setattr("sys.argv", ["gate", "before"])
     write("audit", {"border": NONE})
     return tmp_path / "project"
 
@@ -85,7 +84,7 @@ def commit(metrics: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "said"),
+    ("before", "message"),
     [
         pytest.param(None, "in before: none yet", id="no file"),
         pytest.param({"test": {"n": 20}}, "in before: none yet", id="another split"),
@@ -93,24 +92,24 @@ def commit(metrics: object) -> None:
         pytest.param(validate(50, 80), "The numbers of images differ", id="other images"),
     ],
 )
-def test_it_passes_and_says_what_it_compared(
-    checkout: Path, capsys: pytest.CaptureFixture[str], before: object, said: str
+def test_passing_gate_prints_both_accuracies(
+    checkout: Path, capsys: pytest.CaptureFixture[str], before: object, message: str
 ) -> None:
     commit(before)
     write("evaluate", validate(24, 40))
-    gate.main()
+    gate.check("before")
     output = capsys.readouterr().out
-    assert said in output
+    assert message in output
     assert "validate: accuracy 0.600 of 40 images, its 95 % interval from 0.446" in output
     assert "The model passes." in output
 
 
-def test_it_names_all_that_is_wrong_at_once(checkout: Path) -> None:
+def test_all_problems_are_named_at_once(checkout: Path) -> None:
     commit(validate(40, 40))
     write("evaluate", validate(24, 40))
     write("audit", {"border": LEAK})
     with pytest.raises(InputError) as refused:
-        gate.main()
+        gate.check("before")
     assert refused.value.problems == (
         "validate: accuracy 0.600 is below the interval of before, 0.912 and up",
         "metrics/audit.json: the border predicts the label: accuracy 0.993 (p = 0.001); expected no leak",
@@ -120,8 +119,8 @@ def test_it_names_all_that_is_wrong_at_once(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "here", "named"),
     [
-        ("no JSON", validate(24, 40), r"metrics/evaluate\.json in before: not JSON"),
-        ("[]", validate(24, 40), r"metrics/evaluate\.json in before: no metrics in it"),
+        ("no JSON", validate(24, 40), r"metrics/evaluate\.json in before: not a JSON object"),
+        ("[]", validate(24, 40), r"metrics/evaluate\.json in before: not a JSON object"),
         (
             {"validate": {"n": 40}},
             validate(24, 40),
@@ -133,18 +132,18 @@ def test_it_names_all_that_is_wrong_at_once(checkout: Path) -> None:
             r"^metrics/evaluate\.json: no accuracy of validate",
         ),
         (validate(24, 40), {"test": {}}, r"^metrics/evaluate\.json: no accuracy of validate"),
-        (validate(24, 40), "{", r"^metrics/evaluate\.json: not JSON"),
+        (validate(24, 40), "{", r"^metrics/evaluate\.json: not a JSON object"),
     ],
 )
-def test_metrics_that_cannot_be_read_are_named(checkout: Path, before: object, here: object, named: str) -> None:
+def test_invalid_metrics_are_named(checkout: Path, before: object, here: object, named: str) -> None:
     commit(before)
     write("evaluate", here)
     with pytest.raises(InputError, match=named):
-        gate.main()
+        gate.check("before")
 
 
-def test_metrics_that_are_not_there_are_asked_for(checkout: Path) -> None:
+def test_missing_metrics_are_named(checkout: Path) -> None:
     commit(validate(24, 40))
     Path("metrics/evaluate.json").unlink()
-    with pytest.raises(InputError, match=r"metrics/evaluate\.json: not there\nRun `make repro`"):
-        gate.main()
+    with pytest.raises(InputError, match=r"metrics/evaluate\.json: No such file\nRun `make repro`"):
+        gate.check("before")

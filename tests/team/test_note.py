@@ -1,4 +1,4 @@
-"""The comparison gets onto a merge request or a pull request as one comment; a server answers as theirs do."""
+"""The comparison becomes one comment on a merge request or a pull request; a test server answers like the real ones."""
 
 import json
 import os
@@ -22,12 +22,12 @@ PAGE = 2  # notes; both services page
 
 
 class Comments(BaseHTTPRequestHandler):
-    """What GitLab says of a merge request's notes, and GitHub of a pull request's comments; the server has the list."""
+    """Answer like GitLab for the notes of a merge request, and like GitHub for the comments of a pull request."""
 
     server: Any
 
     def do_GET(self) -> None:
-        if self.refused():
+        if self.is_refused():
             return
         if self.path.endswith("/user"):
             return self.answer({"id": 5})
@@ -35,34 +35,34 @@ class Comments(BaseHTTPRequestHandler):
         page = int(query.get("page", ["1"])[0])
         headers = {}
         if len(self.server.comments) > page * PAGE:
-            # GitLab's way, and GitHub's.
+            # The first is for GitLab, the second for GitHub.
             headers["X-Next-Page"] = str(page + 1)
             headers["Link"] = f'<https://api.github.com{path}?page={page + 1}>; rel="next"'
         self.answer(self.server.comments[(page - 1) * PAGE : page * PAGE], headers)
 
     def do_POST(self) -> None:
-        if not self.refused():
+        if not self.is_refused():
             author = {"author": {"id": 5}, "user": {"login": "github-actions[bot]"}}
-            self.server.comments.append({"id": len(self.server.comments) + 1, **author, **self.sent()})
+            self.server.comments.append({"id": len(self.server.comments) + 1, **author, **self.body()})
             self.answer(self.server.comments[-1])
 
     def do_PUT(self) -> None:
-        if not self.refused():
-            self.server.comments[int(self.path.rpartition("/")[2]) - 1] |= self.sent()
+        if not self.is_refused():
+            self.server.comments[int(self.path.rpartition("/")[2]) - 1] |= self.body()
             self.answer({})
 
     do_PATCH = do_PUT  # noqa: N815
 
-    def refused(self) -> bool:
-        self.server.asked.append((self.command, self.path))
+    def is_refused(self) -> bool:
+        self.server.requests.append((self.command, self.path))
         if "a secret" in (self.headers.get("PRIVATE-TOKEN") or self.headers.get("Authorization") or ""):
             return False
         self.send_error(401)
         return True
 
-    def sent(self) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        return body
+    def body(self) -> dict[str, Any]:
+        text: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return text
 
     def answer(self, value: object, headers: dict[str, str] | None = None) -> None:
         body = json.dumps(value).encode()
@@ -88,10 +88,10 @@ class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def serving(server: Any) -> Iterator[Any]:
-    # A person's, though it begins like ours, and another of ours.
+    # A comment of a person that begins like ours, and another comment of our own.
     mine = {"id": 1, "author": {"id": 4}, "user": {"login": "a-person"}, "body": f"{note.MARK}\nWhat is this?"}
     other = {"id": 2, "author": {"id": 5}, "user": {"login": "github-actions[bot]"}, "body": "Something else"}
-    server.comments, server.asked = [mine, other], []
+    server.comments, server.requests = [mine, other], []
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -112,44 +112,44 @@ def gitlab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def write(text: str) -> None:
-    note.REPORT.write_text(f"{note.MARK}\n{text}\n")
+    note.PAGE.write_text(f"{note.MARK}\n{text}\n")
 
 
-def test_one_note_is_written_and_then_written_anew(gitlab: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    note.main()
+def test_second_run_updates_the_note(gitlab: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    note.write()
     write("second")
-    note.main()
+    note.write()
     assert [comment["body"] for comment in gitlab.comments[1:]] == ["Something else", f"{note.MARK}\nsecond\n"]
     notes = "/api/v4/projects/7/merge_requests/3/notes"
-    assert [asked for asked in gitlab.asked if asked[0] != "GET"] == [("POST", notes), ("PUT", f"{notes}/3")]
+    assert [request for request in gitlab.requests if request[0] != "GET"] == [("POST", notes), ("PUT", f"{notes}/3")]
     assert "a secret" not in "".join(capsys.readouterr())
 
 
-def test_a_token_that_is_refused_is_said_and_not_shown(gitlab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_token_is_an_error_and_not_shown(gitlab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITLAB_TOKEN", "an old one")
     with pytest.raises(InputError, match=r"The note was not written: 401[\s\S]*scope `api`") as refused:
-        note.main()
+        note.write()
     assert "an old one" not in str(refused.value)
     assert len(gitlab.comments) == 2
 
 
-def test_where_a_variable_is_missing_nothing_is_asked(
+def test_missing_variable_sends_no_request(
     gitlab: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("GITLAB_TOKEN")
-    note.main()
+    note.write()
     assert capsys.readouterr().out == "No note was written: GITLAB_TOKEN not set.\n"
-    assert gitlab.asked == []
+    assert gitlab.requests == []
 
 
-def test_a_comparison_that_is_not_there_is_asked_for(gitlab: Any) -> None:
-    note.REPORT.unlink()
-    with pytest.raises(InputError, match=r"comparison/report\.md: not there\nRun `make compare`"):
-        note.main()
+def test_missing_comparison_is_an_error(gitlab: Any) -> None:
+    note.PAGE.unlink()
+    with pytest.raises(InputError, match=r"comparison/comparison\.md: No such file\nRun `make compare`"):
+        note.write()
 
 
 @pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed")
-def test_github_s_workflow_writes_one_comment_and_then_writes_it_anew(tmp_path: Path) -> None:
+def test_second_run_of_the_github_workflow_updates_the_comment(tmp_path: Path) -> None:
     server = UnixServer(str(tmp_path / "socket"), Comments)
     run = GITHUB["jobs"]["comment"]["steps"][-1]["run"]
     environment = {
@@ -162,13 +162,13 @@ def test_github_s_workflow_writes_one_comment_and_then_writes_it_anew(tmp_path: 
     (tmp_path / "config.yml").write_text(f"http_unix_socket: {tmp_path / 'socket'}\n")
     for served in serving(server):
         for text in ("first", "second"):
-            (tmp_path / "report.md").write_text(f"{note.MARK}\n{text}\n")
+            (tmp_path / "comparison.md").write_text(f"{note.MARK}\n{text}\n")
             subprocess.run(["bash", "-e", "-c", run], cwd=tmp_path, env=environment, check=True, timeout=60)
         assert [comment["body"] for comment in served.comments[1:]] == ["Something else", f"{note.MARK}\nsecond\n"]
         comments = "/repos/team/anteojos/issues/3/comments"
-        written = [asked for asked in served.asked if asked[0] != "GET"]
+        written = [request for request in served.requests if request[0] != "GET"]
         assert written == [("POST", comments), ("PATCH", "/repos/team/anteojos/issues/comments/3")]
 
 
-def test_github_s_workflow_finds_its_comment_by_the_mark_that_compare_writes() -> None:
+def test_github_workflow_looks_for_the_mark_of_compare() -> None:
     assert f'startswith("{note.MARK}")' in GITHUB["jobs"]["comment"]["steps"][-1]["run"]

@@ -1,4 +1,4 @@
-"""What a team does with the pipeline: share it, compare branches, check it, release its model.
+"""Share data, compare branches, check commits, release models.
 
-Each module is run by a target of the Makefile, from the top of a checkout.
+`python -m anteojos.team` runs these modules in the root of a checkout. The Makefile calls it.
 """

@@ -1,38 +1,43 @@
-"""Git and DVC, run in a checkout."""
+"""Run git and DVC in a checkout, and read the files that they write."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from anteojos.runtime.errors import InputError
 
 
 def run(*command: str, cwd: Path = Path(), show: bool = False) -> str:
-    """Run a command in the folder `cwd` and give what it printed, or show it while it runs.
+    """Run a command in the folder `cwd`, and return its output or `show` it while it runs.
 
-    This Python's folder comes first on the path; warnings go where ours go. Raises InputError with what the command
-    said where it fails.
+    The folder of this Python comes first in PATH. Warnings go to our stderr. Raises InputError with the command's
+    error message if it fails.
     """
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    done = subprocess.run(  # noqa: S603, the commands stand in this package
+    done = subprocess.run(  # noqa: S603, all commands are defined in this package
         command, cwd=cwd, env={**os.environ, "PATH": path}, capture_output=not show, text=True
     )
     if done.returncode:
-        said = "" if show else done.stderr.strip()
-        raise InputError(f"{' '.join(command)}: exit code {done.returncode}", said.splitlines())
+        message = "" if show else done.stderr.strip()
+        raise InputError(f"{' '.join(command)}: exit code {done.returncode}", message.splitlines())
     sys.stderr.write(done.stderr or "")
     return done.stdout or ""
 
 
 def git(*arguments: str) -> str:
-    """Return what git prints; InputError with what it says where it fails."""
+    """Return the output of a git command, or raise InputError with its message if it fails."""
     return run("git", *arguments)
 
 
 def dvc(*arguments: str) -> str:
-    """Return what DVC prints; InputError with what it says where it fails."""
+    """Return the output of a DVC command, or raise InputError with its message if it fails."""
     return run("dvc", *arguments)
 
 
@@ -45,11 +50,11 @@ def succeeds(*command: str) -> bool:
     return True
 
 
-def revision(base: str, given_as: str = "BASE=") -> str:
-    """Return the name by which git and DVC know the commit `base`: itself, or its first digits where it is a checksum.
+def revision(base: str, option: str = "BASE=") -> str:
+    """Return the name of the commit `base` for git and DVC: `base` itself, shortened if it is a checksum.
 
-    "" where `base` is what git calls no commit at all, 40 zeros: GitHub and GitLab compare a new branch with that.
-    Raises InputError where there is no such commit.
+    Return "" if `base` is 40 zeros: GitHub and GitLab compare a new branch with this. Raises InputError that mentions
+    `option` if there is no such commit.
     """
     if re.fullmatch("0{40}", base):
         return ""
@@ -57,7 +62,49 @@ def revision(base: str, given_as: str = "BASE=") -> str:
         short = git("rev-parse", "--short", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
     except InputError:
         raise InputError(
-            f"{given_as}{base}: no such commit in this clone; expected a branch, a tag or a checksum",
-            advice=f"`git fetch origin` brings the others' branches, to be called origin/NAME: {given_as}origin/main.",
+            f"{option}{base}: no such commit in this clone; expected a branch, a tag or a checksum",
+            advice=f"`git fetch origin` downloads the branches of others; name them origin/NAME: {option}origin/main.",
         ) from None
     return short if re.fullmatch("[0-9a-f]{40}", base) else base
+
+
+def dvc_status() -> dict[str, Any]:
+    """Return the stages that are not up to date, with what has changed."""
+    status: dict[str, Any] = json.loads(dvc("status", "--json"))
+    return status
+
+
+def default_remote() -> str:
+    """Return the name of DVC's default remote, or "" if there is none."""
+    return dvc("config", "core.remote").strip()
+
+
+def read_lock(path: Path) -> Mapping[str, Any]:
+    """Read the stages of a dvc.lock; none if the file does not exist."""
+    if not path.is_file():
+        return {}
+    try:
+        stages: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    except (yaml.YAMLError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: not a valid lock file of DVC; it may contain a merge conflict",
+            advice=f"Restore it with `git checkout HEAD -- {path}`, or write it again with `make repro`.",
+        ) from None
+    return stages
+
+
+def checksums(lock: Mapping[str, Any]) -> dict[str, str]:
+    """Return the checksums of all outputs in the stages of a lock, by their paths."""
+    return {out["path"]: out.get("md5", "") for stage in lock.values() for out in stage.get("outs", ())}
+
+
+def leaves(value: Any, name: str = "", lists: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested dicts by their full names, such as train.seed; with `lists` also those of lists."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{name}.{key}" if name else str(key), lists)
+    elif lists and isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(item, f"{name}[{number}]", lists)
+    else:
+        yield name, value

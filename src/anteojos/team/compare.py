@@ -1,4 +1,4 @@
-"""Write what differs from another branch as a page that a person can read, and draw the plots of both."""
+"""Write the differences from another branch as a Markdown page, and draw the plots of both."""
 
 import shutil
 import sys
@@ -6,62 +6,47 @@ from pathlib import Path
 
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
-from anteojos.runtime.runner import run
 from anteojos.team.commands import dvc, revision
 
 FOLDER = Path("comparison")
-REPORT, PLOTS = FOLDER / "report.md", FOLDER / "plots"
-# By this, CI finds its comment on a pull request again; a person does not see it.
+PAGE, PLOTS = FOLDER / "comparison.md", FOLDER / "plots"
+# CI finds its earlier comment on a pull request by this line.
 MARK = "<!-- written by make compare -->"
 
 
-def main() -> None:
-    """Write the comparison with the commit that is named on the command line: report.md and plots."""
-    base = revision(sys.argv[1])
-    # Of another comparison, images would be left in it.
+def write(base: str) -> None:
+    """Write and print the comparison with the commit `base`, and draw the plots. Raises InputError if it is unknown."""
+    base = revision(base)
+    # An earlier comparison may have other images.
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    text = report(base) if base else f"{MARK}\nA new branch: nothing was there before to compare with.\n"
-    with replacing(REPORT) as path:
+    text = comparison(base) if base else f"{MARK}\nA new branch: there is no earlier commit to compare with.\n"
+    with replacing(PAGE) as path:
         path.write_text(text, encoding="utf-8")
     print(text, end="")
 
 
-def report(base: str) -> str:
-    """Return the difference to `base` as Markdown, and draw its plots."""
-    return "\n\n".join(
-        (
-            f"{MARK}\n### Compared with `{base}`",
-            "**Metrics**",
-            table(dvc("metrics", "diff", "--md", base)),
-            "**Parameters**",
-            table(dvc("params", "diff", "--md", base)),
-            drawn(base) + "\n",
-        )
-    )
+def comparison(base: str) -> str:
+    """Return the differences from `base` as Markdown, and draw the plots."""
+    sections = [f"{MARK}\n### Compared with `{base}`"]
+    for title, kind in (("Metrics", "metrics"), ("Parameters", "params")):
+        rows = dvc(kind, "diff", "--md", base).strip().splitlines()
+        # The first two rows are the head of the table.
+        sections += [f"**{title}**", "\n".join(rows) if len(rows) > 2 else "Nothing changed."]
+    return "\n\n".join([*sections, draw_plots(base) + "\n"])
 
 
-def table(markdown: str) -> str:
-    """Return a table that DVC wrote, or say that there is nothing below its head."""
-    rows = markdown.strip().splitlines()
-    return "\n".join(rows) if len(rows) > 2 else "Nothing changed."
+def draw_plots(base: str) -> str:
+    """Draw the plots of `base` and of this checkout; return where they are, or why there are none.
 
-
-def drawn(base: str) -> str:
-    """Draw the plots of `base` and of what is here; say where they are, or why not.
-
-    DVC reads from the remote what is not in its cache, so nothing need be pulled before.
+    DVC reads data that are not in its cache from the remote.
     """
     try:
         dvc("plots", "diff", base, "--out", str(PLOTS))
     except InputError as error:
-        # The tables stand without them. It may be the remote that `base` names, and which is gone since.
+        # The tables are useful without plots. The remote in `base` may no longer exist.
         print(error, file=sys.stderr)
-        return "No plots: DVC could not draw them; the log says why."
+        return "No plots: DVC could not draw them; see the log."
     if list(PLOTS.rglob("*.png")):
         return f"Plots: `{PLOTS}/index.html`, and the images in `{PLOTS}/static`."
-    return "No plots: their data are neither here nor in a remote."
-
-
-if __name__ == "__main__":
-    run(main)
+    return "No plots: their data are neither in DVC's cache nor in a remote."

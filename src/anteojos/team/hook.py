@@ -1,24 +1,24 @@
-"""`git checkout BRANCH` brings the branch's data and model too: `make setup` installs DVC's hook for it.
+"""Install DVC's git hook, so that `git checkout BRANCH` also checks out the data and the model.
 
-`dvc install` would also make each `git commit` wait for `dvc status`, and stop each `git push` where there is no
-remote; and its hooks need an environment that is activated.
+`dvc install` would also run `dvc status` before each `git commit`, and stop each `git push` if there is no remote; and
+its hooks need an activated environment.
 """
 
 from dvc.repo import Repo
 from dvc.scm import NoSCM
 from scmrepo.exceptions import GitHookAlreadyExists
 
-# Git has switched by then, whatever the hook ends with: what it could not bring is said, and no script fails of it.
+# Git has already switched the branch when the hook runs, so the hook only prints a message and does not fail.
 HOOK = """\
-# Written by `make setup` of anteojos; delete this file to do without.
+# Written by `make setup` of anteojos. Delete this file if you do not want it.
 PATH="$PWD/.venv/bin:$PATH"
 command -v dvc >/dev/null || exit 0
 dvc git-hook post-checkout "$@" ||
-  echo "Not all data of this commit are here: bring them with dvc pull, or make them with dvc repro." >&2"""
+  echo "Some data of this commit are missing: run dvc pull, or dvc repro to make them." >&2"""
 
 
-def main() -> None:
-    """Install the hook, unless there is one already or this is no git repository."""
+def install() -> None:
+    """Install the hook, unless there is already one or this is not a git repository."""
     with Repo() as repo:
         if isinstance(repo.scm, NoSCM):
             return
@@ -27,7 +27,3 @@ def main() -> None:
         except GitHookAlreadyExists:
             return
         repo.scm.install_hook("post-checkout", HOOK)
-
-
-if __name__ == "__main__":
-    main()

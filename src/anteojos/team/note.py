@@ -1,57 +1,48 @@
-"""Write the comparison on a GitLab merge request: one note, written anew each time.
+"""Write the comparison on a GitLab merge request, as one note that later runs update.
 
-On GitHub the workflow does the same with `gh`, in a job that runs nothing of the pull request.
+On GitHub, the workflow does the same with `gh`, in a job that runs no code of the pull request.
 """
 
 import os
-from pathlib import Path
 
 import requests
 
 from anteojos.runtime.errors import InputError
-from anteojos.runtime.runner import run
-from anteojos.team.compare import MARK, REPORT
+from anteojos.team.compare import MARK, PAGE
 
-# GitLab's own variables of a merge request's pipeline, and a project access token with the scope `api`, masked.
+# Variables that GitLab sets for a merge request, and a masked project access token with the scope `api`.
 VARIABLES = ("CI_API_V4_URL", "CI_MERGE_REQUEST_PROJECT_ID", "CI_MERGE_REQUEST_IID", "GITLAB_TOKEN")
 TIMEOUT = 60  # s
 
 
-def main() -> None:
-    """Write the note, or say why there is none to write."""
+def write() -> None:
+    """Write the note, or print which variable is not set. Raises InputError if there is no comparison."""
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if missing:
         print(f"No note was written: {', '.join(missing)} not set.")
         return
+    if not PAGE.is_file():
+        raise InputError(f"{PAGE}: No such file", advice="Run `make compare`, which writes it.")
     api, project, request, token = (os.environ[name] for name in VARIABLES)
-    with requests.Session() as session:
-        session.headers["PRIVATE-TOKEN"] = token
-        write(session, api, f"{api}/projects/{project}/merge_requests/{request}/notes", read(REPORT))
-
-
-def read(path: Path) -> str:
-    """Read the comparison; InputError where there is none."""
-    if not path.is_file():
-        raise InputError(f"{path}: not there", advice="Run `make compare`, which writes it.")
-    return path.read_text(encoding="utf-8")
-
-
-def write(session: requests.Session, api: str, notes: str, text: str) -> None:
-    """Write the text over the token's own note at the URL `notes`, or as a new one where it has none."""
+    notes = f"{api}/projects/{project}/merge_requests/{request}/notes"
     try:
-        note = own_note(session, api, notes)
-        how, url = ("PUT", f"{notes}/{note}") if note else ("POST", notes)
-        session.request(how, url, json={"body": text}, timeout=TIMEOUT).raise_for_status()
+        with requests.Session() as session:
+            session.headers["PRIVATE-TOKEN"] = token
+            note = own_note(session, api, notes)
+            method, url = ("PUT", f"{notes}/{note}") if note else ("POST", notes)
+            body = {"body": PAGE.read_text(encoding="utf-8")}
+            session.request(method, url, json=body, timeout=TIMEOUT).raise_for_status()
     except requests.RequestException as error:
-        # Neither has the token in it: it travels in a header.
+        # The message does not contain the token, which is sent in a header.
         raise InputError(
-            f"The note was not written: {error}", advice="Has GITLAB_TOKEN the scope `api`, and has it not expired?"
+            f"The note was not written: {error}",
+            advice="Check that GITLAB_TOKEN has the scope `api` and has not expired.",
         ) from None
-    print("The note on the merge request was written" + (" anew." if note else "."))
+    print(f"The note on the merge request was {'updated' if note else 'written'}.")
 
 
 def own_note(session: requests.Session, api: str, notes: str) -> int | None:
-    """Return the number of the note that an earlier run wrote, None where there is none."""
+    """Return the number of the note that an earlier run wrote, or None. `notes` is the URL of all notes."""
     answer = session.get(f"{api}/user", timeout=TIMEOUT)
     answer.raise_for_status()
     author, page = answer.json()["id"], "1"
@@ -64,7 +55,3 @@ def own_note(session: requests.Session, api: str, notes: str) -> int | None:
                 return number
         page = answer.headers.get("X-Next-Page", "")
     return None
-
-
-if __name__ == "__main__":
-    run(main)

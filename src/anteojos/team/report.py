@@ -1,4 +1,4 @@
-"""What the pipeline found as one HTML page, to look at and to send: no other file, no network and no script."""
+"""Write the results of the pipeline as one HTML page that needs no other file, no network and no script."""
 
 import base64
 import csv
@@ -6,7 +6,6 @@ import io
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,29 +19,27 @@ from anteojos.images import manifest
 from anteojos.params import Params
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
-from anteojos.team.commands import dvc, revision
+from anteojos.team.commands import dvc, dvc_status, leaves, revision
 
 METRICS, PLOTS, TEST = Path("metrics"), Path("metrics/plots"), Path("data/processed/test")
 PREDICTIONS = Path("data/predictions.csv")
 CHARTS = ("accuracy", "loss", "confusion", "roc", "calibration")
 SHEETS = ("samples", "leak", "mistakes", "attention")
-MOST_ROWS = 200  # of the test set: each brings its image into the page
-# Vega-Lite's version in the templates of DVC, by their $schema.
-_VEGA_LITE = "5.21"
+MOST_ROWS = 200  # of the test set; each row adds an image to the page
+VEGA_LITE = "5.21"  # the version in the $schema of DVC's templates
 
 
 class Change(NamedTuple):
-    """A parameter or a metric: what it is here and there, and by how much it differs, in words."""
+    """A parameter or metric as text: its value here and in the other commit, and the difference."""
 
     name: str
     here: str
-    there: str
-    difference: str
+    there: str = ""
+    difference: str = ""
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """A row of the test set; `wrong` is None where its label is not known."""
+class Predicted(NamedTuple):
+    """A row of the test set; `wrong` is None if the label is not known, `image` is a data URI."""
 
     file: str
     label: str
@@ -50,35 +47,22 @@ class Predicted:
     warning: str
     actual: str
     wrong: bool | None
-    picture: str
+    image: str
 
 
 def write(output: Path, against: str | None = None) -> None:
-    """Write the page for the checkout in this folder to `output`, compared with the commit `against` where given.
+    """Write the page for the checkout in this folder to `output`, compared with the commit `against` if given.
 
-    Raises InputError that names all outputs that are missing, or where there is no such commit.
+    Raises InputError that names all missing outputs, or if there is no such commit.
     """
-    missing = [str(path) for path in _needed() if not path.exists()]
+    missing = [str(path) for path in _inputs() if not path.exists()]
     if missing:
         raise InputError(
-            "outputs that the report tells of are not there",
+            "outputs that the report shows are missing",
             missing,
-            "Run `make repro` in the checkout, which makes them; or bring them with `dvc pull`.",
+            "Run `make repro` in the checkout to make them, or `dvc pull` to get them.",
         )
     base = revision(against, "--against ") if against else None
-    page = _template().render(_told(base))
-    with replacing(output) as path:
-        path.write_text(page, encoding="utf-8")
-
-
-def _needed() -> Iterator[Path]:
-    yield Path("params.yaml")
-    yield from (METRICS / f"{name}.json" for name in ("verify", "audit", "train", "evaluate", "predict"))
-    yield from (PLOTS / f"{name}.png" for name in SHEETS)
-    yield from (PREDICTIONS, TEST / "images.npy", TEST / "index.csv")
-
-
-def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -86,30 +70,39 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = in_words
-    return environment.get_template("report.html.j2")
+    environment.filters["number"] = as_text
+    page = environment.get_template("report.html.j2").render(_values(base))
+    with replacing(output) as path:
+        path.write_text(page, encoding="utf-8")
 
 
-def _told(base: str | None) -> dict[str, Any]:
-    """Return all values that the page shows, by name."""
+def _inputs() -> Iterator[Path]:
+    yield Path("params.yaml")
+    yield from (METRICS / f"{name}.json" for name in ("verify", "audit", "train", "evaluate", "predict"))
+    yield from (PLOTS / f"{name}.png" for name in SHEETS)
+    yield from (PREDICTIONS, TEST / "images.npy", TEST / "index.csv")
+
+
+def _values(base: str | None) -> dict[str, Any]:
+    """Return all values of the page by name."""
     params = Params.load()
-    metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in METRICS.glob("*.json")}
-    validate = metrics["evaluate"]["validate"]
+    metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(METRICS.glob("*.json"))}
+    sheets = {name: (PLOTS / f"{name}.png").read_bytes() for name in SHEETS}
     return {
         "params": params,
         "names": dict(zip(params.dataset.labels, params.dataset.names, strict=True)),
         "metrics": metrics,
-        "summary": summary(params.train.network, validate, metrics["audit"]["border"]),
+        "summary": summary(params.train.network, metrics["evaluate"]["validate"], metrics["audit"]["border"]),
         "wrong": {split: round(of["n"] * (1 - of["accuracy"])) for split, of in metrics["evaluate"].items()},
         "charts": charts(),
-        "sheets": {name: _data_uri((PLOTS / f"{name}.png").read_bytes(), "png") for name in SHEETS},
-        "widths": {name: _width(PLOTS / f"{name}.png") for name in SHEETS},
+        "sheets": {name: _data_uri(sheet, "png") for name, sheet in sheets.items()},
+        "widths": {name: Image.open(io.BytesIO(sheet)).width for name, sheet in sheets.items()},
         "predictions": predictions(params.dataset.labels),
         "most_rows": MOST_ROWS,
-        "stale": stale(),
+        "stale": sorted(dvc_status()),
         "base": base,
-        "changed_params": changes("params", base),
-        "changed_metrics": changes("metrics", base),
+        "changed_params": changes("params", base, yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))),
+        "changed_metrics": changes("metrics", base, metrics),
     }
 
 
@@ -130,40 +123,37 @@ def summary(network: str, validate: Mapping[str, Any], border: Mapping[str, Any]
 
 
 def charts() -> dict[str, str]:
-    """Draw the charts of dvc.yaml as DVC fills its templates in, as data URIs of SVG by their names."""
-    with tempfile.TemporaryDirectory() as folder:  # DVC copies the images that it shows
+    """Draw the charts of dvc.yaml with the templates of DVC; return data URIs of SVG by name."""
+    with tempfile.TemporaryDirectory() as folder:  # DVC copies images there
         found = json.loads(dvc("plots", "show", "--json", "--out", folder))["data"]
     missing = [name for name in CHARTS if not found.get(name)]
     if missing:
-        raise InputError(
-            "charts that DVC could not draw", missing, "Run `make repro`, which makes what they are drawn from."
-        )
-    return {name: _data_uri(_drawn(found[name][0]["content"]).encode(), "svg+xml") for name in CHARTS}
+        raise InputError("charts that DVC could not draw", missing, "Run `make repro`, which writes their data.")
+    return {name: _data_uri(_svg(found[name][0]["content"]).encode(), "svg+xml") for name in CHARTS}
 
 
-def _drawn(chart: dict[str, Any]) -> str:
-    # What a reader would click on is chosen here: that counts stand in the confusion matrix. Nothing can be dragged.
-    chart["params"] = [
-        {"name": param["name"], "value": True} for param in chart.get("params", ()) if param["name"] == "showValues"
-    ]
-    # Of one revision, its name says nothing.
+def _svg(chart: dict[str, Any]) -> str:
+    # An image has no controls: show the counts in the confusion matrix, and remove the other parameters.
+    shown = [param["name"] for param in chart.get("params", ()) if param["name"] == "showValues"]
+    chart["params"] = [{"name": name, "value": True} for name in shown]
+    # There is only one revision: do not show its name.
     encoding = chart.get("encoding", {})
     if "color" in encoding:
         encoding["color"] = {"value": "#6f42c1"}
     if "facet" in chart:
         chart["facet"]["column"]["header"] = None
-    # Letters may be wider where the page is read than where it was drawn.
+    # Fonts may be wider on the machine that shows the page.
     chart["padding"] = {"left": 10, "top": 5, "right": 60, "bottom": 5}
     chart["config"] = {"background": "white", "font": "sans-serif"}
-    svg: str = vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=_VEGA_LITE)
+    svg: str = vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=VEGA_LITE)
     return svg
 
 
 def predictions(labels: tuple[str, str]) -> list[Predicted]:
-    """Read the labels of the test images, the first MOST_ROWS, with the images as the network saw them."""
+    """Read the predictions for the first `MOST_ROWS` test images, with the images as the network sees them."""
     with PREDICTIONS.open(encoding="utf-8", newline="") as table:
-        rows = list(csv.DictReader(table))
-    actual = manifest.read(TEST / "index.csv", ("file", "label"))["label"]
+        rows = list(csv.DictReader(table))[:MOST_ROWS]
+    index = manifest.read(TEST / "index.csv", ("file", "label"))["label"]
     images = np.load(TEST / "images.npy", mmap_mode="r")
     return [
         Predicted(
@@ -171,11 +161,11 @@ def predictions(labels: tuple[str, str]) -> list[Predicted]:
             row["label"],
             f"{float(row['probability']):.3f}",
             row["warning"],
-            actual[number],
-            row["label"] != actual[number] if actual[number] in labels else None,
-            _thumbnail(images[number]),
+            actual,
+            row["label"] != actual if actual in labels else None,
+            _thumbnail(image),
         )
-        for number, row in enumerate(rows[:MOST_ROWS])
+        for row, actual, image in zip(rows, index, images, strict=False)
     ]
 
 
@@ -185,57 +175,28 @@ def _thumbnail(pixels: Any) -> str:
     return _data_uri(file.getvalue(), "jpeg")
 
 
-def _width(picture: Path) -> int:
-    with Image.open(picture) as image:
-        return image.width
-
-
 def _data_uri(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def stale() -> list[str]:
-    """Name the stages whose outputs are not of the code, parameters and inputs that are here."""
-    return sorted(name for name in json.loads(dvc("status", "--json")) if name != "always changed")
-
-
-def changes(kind: str, base: str | None) -> list[Change]:
-    """Return all parameters or metrics, with their values in `base` if there is one."""
-    if base is None:
-        files = [Path("params.yaml")] if kind == "params" else sorted(METRICS.glob("*.json"))
-        return [
-            Change(name, in_words(value), "", "")
-            for file in files
-            if file.stem != "environment"
-            for name, value in leaves(
-                yaml.safe_load(file.read_text(encoding="utf-8")), "" if kind == "params" else file.stem
-            )
-        ]
-    found = json.loads(dvc(kind, "diff", "--all", "--json", base))
+def changes(kind: str, base: str | None, values: Mapping[str, Any]) -> list[Change]:
+    """Return all `values` of a kind, "params" or "metrics"; with those in `base`, first those that differ, if given."""
+    if not base:
+        # The environment has its own table.
+        return [Change(name, as_text(value)) for name, value in leaves(values) if not name.startswith("environment.")]
     rows = []
-    for file, values in sorted(found.items()):
-        for name, change in values.items():
+    for file, changed in sorted(json.loads(dvc(kind, "diff", "--all", "--json", base)).items()):
+        for name, change in changed.items():
             here, there = change.get("new"), change.get("old")
             numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (here, there))
-            by = f"{here - there:+.3f}".rstrip("0").rstrip(".") if numbers and here != there else ""
-            difference = by or ("" if here == there else "other")
-            whole = name if kind == "params" else f"{Path(file).stem}.{name}"
-            rows.append(Change(whole, in_words(here), in_words(there), difference))
-    # What differs first.
+            difference = f"{here - there:+.3f}".rstrip("0").rstrip(".") if numbers else "other"
+            full_name = name if kind == "params" else f"{Path(file).stem}.{name}"
+            rows.append(Change(full_name, as_text(here), as_text(there), "" if here == there else difference))
     return sorted(rows, key=lambda row: row.difference == "")
 
 
-def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested mappings by their full names, such as train.seed."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
-
-
-def in_words(value: Any) -> str:
-    """Write a value for people."""
+def as_text(value: Any) -> str:
+    """Return a value as text for people."""
     match value:
         case None:
             return "–"
@@ -246,8 +207,8 @@ def in_words(value: Any) -> str:
         case float():
             return f"{value:.3f}"
         case list() | tuple():
-            return ", ".join(map(in_words, value))
+            return ", ".join(map(as_text, value))
         case dict():
-            return ", ".join(f"{key}: {in_words(item)}" for key, item in value.items())
+            return ", ".join(f"{key}: {as_text(item)}" for key, item in value.items())
         case _:
             return str(value)

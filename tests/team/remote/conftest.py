@@ -1,4 +1,4 @@
-"""A team that shares its data through each kind of storage, and a count of what was tried."""
+"""Fixtures: a team that shares data through each kind of storage, and counts of what was tested."""
 
 import hashlib
 import shutil
@@ -19,35 +19,35 @@ SEEN: dict[tuple[str, str, str], int] = {}  # bytes of each object, by storage, 
 
 @dataclass(frozen=True)
 class Team:
-    """People who share data at `place` in `storage`; `first` has pushed its branch main. Tests copy it or clone it."""
+    """People who share data at `place` in `storage`; `first` has pushed its branch main. Tests copy or clone it."""
 
     storage: Folder
     place: str
     first: Project
 
     def clone(self, path: Path) -> Project:
-        """Clone what `first` has committed, without any data."""
+        """Clone the commits of `first`, without data."""
         return clone(self.first.path, path, **self.storage.environment)
 
-    def whole(self) -> set[str]:
-        """The names of all objects at `place`, each of which is what its name says."""
-        return whole(self.storage, self.place)
+    def verified(self) -> set[str]:
+        """Return the names of all objects at `place`, after comparing each with its checksum."""
+        return verified(self.storage, self.place)
 
 
 def push(project: Project, *arguments: str) -> str:
-    """Push, which has to succeed."""
+    """Push, and check that it succeeds."""
     TRIED["pushes"] += 1
     return project.must("dvc", "push", *arguments)
 
 
 def pull(project: Project, *arguments: str) -> str:
-    """Pull, which has to succeed."""
+    """Pull, and check that it succeeds."""
     TRIED["pulls"] += 1
     return project.must("dvc", "pull", *arguments)
 
 
-def whole(storage: Folder, place: str) -> set[str]:
-    """The names of the objects at a place, each of which is what its name says."""
+def verified(storage: Folder, place: str) -> set[str]:
+    """Return the names of the objects at a place, after comparing each with its checksum."""
     objects = {name: storage.read(place, name) for name in storage.names(place)}
     SEEN.update({(storage.name, place, name): len(content) for name, content in objects.items()})
     assert [name for name, content in objects.items() if md5(content) != name.removesuffix(".dir")] == []
@@ -59,16 +59,16 @@ def md5(content: bytes) -> str:
 
 
 def share(project: Project, storage: Folder, place: str) -> Project:
-    """Set a checkout's remote up, and commit that; give the checkout as somebody who may use the storage has it."""
+    """Set up and commit a checkout's remote; return the checkout with the environment to use it."""
     project = Project(project.path, storage.environment)
     endpoint = ["--endpoint", storage.endpoint] if isinstance(storage, S3) else []
-    project.must("python", "-m", "anteojos.team.remote", storage.url(place), *endpoint, PYTHONPATH="src")
+    project.must("python", "-m", "anteojos.team", "remote", storage.url(place), *endpoint, PYTHONPATH="src")
     commit(project, "Share data through team")
     return project
 
 
 def outputs(project: Project) -> dict[str, str]:
-    """The checksum of each file that dvc.lock names, or that lies in a folder which it names."""
+    """Return the checksum of each output file of dvc.lock, also in folders."""
     lock = yaml.safe_load((project.path / "dvc.lock").read_text())
     paths = [project.path / out["path"] for stage in lock["stages"].values() for out in stage["outs"]]
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
@@ -83,7 +83,7 @@ def storage(request: pytest.FixtureRequest) -> Folder:
 
 @pytest.fixture(scope="session")
 def with_branches(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small project, and two branches that have run with other parameters. Tests copy it."""
+    """Return the small project with two branches that have run with other parameters. Tests copy it."""
     project = small_project.copy_to(tmp_path_factory.mktemp("branches") / "a project")
     changes = {"longer": {"train.epochs": 2}, "stricter": {"evaluate.threshold": 0.9, "predict.threshold": 0.9}}
     for branch, parameters in changes.items():
@@ -100,7 +100,7 @@ def with_branches(small_project: Project, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def team(storage: Folder, with_branches: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    """A team whose first member has pushed main, and has two branches that are not pushed."""
+    """Return a team whose first member has pushed main, and has two branches that are not pushed."""
     first = share(with_branches.copy_to(tmp_path_factory.mktemp("a team") / "first"), storage, "team")
     for branch in ("longer", "stricter"):
         first.must("git", "checkout", "--quiet", branch)
@@ -113,12 +113,12 @@ def team(storage: Folder, with_branches: Project, tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> str:
-    """A place in a storage that no other test uses."""
+    """Return a place in a storage that no other test uses."""
     return md5(request.node.nodeid.encode())[:8]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was tried, for README."""
+    """Print how much was tested, for the docs."""
     if TRIED:
         storages = ", ".join(sorted({storage for storage, _, _ in SEEN}))
         counts = ", ".join(f"{count} {what}" for what, count in sorted(TRIED.items()))

