@@ -1,7 +1,7 @@
 # Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
 
 PYTHON ?= python3
-# What the targets that write README's tables measure: by default the images that params.yaml names.
+# What the targets that write the tables of docs measure: by default the images that params.yaml names.
 SEEDS ?= 1 2 3
 ARCHIVE ?=
 TEST_LABELS ?=
@@ -18,7 +18,7 @@ TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test lint check-reproduced fsck remote push check-committed compare gate note resolve release
-.PHONY: report experiments crossvalidate shortcut drawn duration bench clean
+.PHONY: report experiments crossvalidate shortcut drawn duration reference bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -80,20 +80,23 @@ resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a
 release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
 	@$(TEAM).release "$(VERSION)"
 
-experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write README's table
+experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write the table in docs
 	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
-crossvalidate: setup  ## train edge in several ways, each on parts of the labelled images; write README's table
+crossvalidate: setup  ## train edge in several ways, each on parts of the labelled images; write the table in docs
 	python benchmarks/crossvalidate.py $(MEASURE)
 
-shortcut: setup  ## show what the report's network goes by; write README's table
+shortcut: setup  ## show what the report's network goes by; write the table in docs
 	python benchmarks/shortcut.py $(MEASURE)
 
 drawn: setup  ## label the images of ARCHIVE by training on the drawn faces alone; write the table in docs
 	python benchmarks/drawn.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
-duration: setup  ## time the training of each network; write README's table
+duration: setup  ## time the training of each network; write the table in docs
 	python benchmarks/duration.py $(MEASURE)
+
+reference: setup  ## write the tables of docs/reference from the code
+	PYTHONPATH=src python benchmarks/reference.py
 
 bench: setup  ## measure speed, memory and what many images take; write the tables of benchmarks/README.md (1 hour)
 	for part in machine cold faces label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done

@@ -95,7 +95,7 @@ def row_of(data: dict[str, Any]) -> dict[str, Any]:
 def table_of(results: pd.DataFrame) -> str:
     """Write a row for each network and crop."""
     lines = [
-        "| network | crop | train | validate | test | the report |",
+        "| network | crop | train | validate | test | the 2024 report |",
         "|---|---|---|---|---|---|",
     ]
     for network, crop in RUNS:
