@@ -457,7 +457,7 @@ def test_a_stage_without_room_names_the_output_and_leaves_what_was_there(
         assert failed.returncode != 0
         assert re.search(f"^{message}$", failed.stderr, re.MULTILINE), failed.stderr
         if message.startswith("fetch"):
-            assert undocumented("No room for an output", failed.stderr) == []
+            assert undocumented("Disk full", failed.stderr) == []
         assert "Traceback" not in failed.stderr
         assert contents(project) == contents(small_project)
         assert left_over(project) == []

@@ -68,7 +68,7 @@ def test_a_python_that_is_too_old_or_too_new_is_named(new: Project, version: tup
     other.chmod(0o755)
     said = refused(new, "PYTHON=./other python")
     assert "anteojos needs Python 3.11, 3.12 or 3.13; ./other python is {}.{}. Name another:".format(*version) in said
-    assert undocumented("Python is too old, too new, or not there", said) == []
+    assert undocumented("Python is too old, too new or missing", said) == []
     assert not (new.path / ".venv").exists()
 
 
@@ -95,7 +95,7 @@ def test_a_full_disk_is_told_of_before_anything_is_installed(new: Project) -> No
     with small_disk(new.path, 5000):
         said = refused(new)
         assert f"{new.path} has 0.0 GB free, .venv takes 2.6 GB: make room" in said
-        assert undocumented("No room for the environment", said) == []
+        assert undocumented("Not enough disk space for the environment", said) == []
         assert not (new.path / ".venv").exists()
 
 
@@ -137,8 +137,8 @@ def test_the_next_steps_are_those_of_the_page_of_errors() -> None:
     full, changed = (
         install.next_step(said) for said in ("[Errno 28] No space left on device", "DO NOT MATCH THE HASHES")
     )
-    assert undocumented("No room for the environment", f"{full}\nThen run the same command again.", 1) == []
-    assert undocumented("What was downloaded is not what was expected", changed) == []
+    assert undocumented("Not enough disk space for the environment", f"{full}\nThen run the same command again.", 1) == []
+    assert undocumented("A download has the wrong checksum", changed) == []
 
 
 def test_setup_installs_from_wheels_and_never_compiles(new: Project, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_dataset_in_another_layout_is_told_what_was_found_and_expected(project
     project.set("dataset.source", "archive")
     project.set("dataset.archive", "../faces")
     failed = project.run("dvc", "repro")
-    assert undocumented("A data set in another layout", failed.stderr) == []
+    assert undocumented("A dataset with another layout", failed.stderr) == []
 
 
 def test_a_command_in_another_folder_says_what_it_misses(project: Project, tmp_path: Path) -> None:

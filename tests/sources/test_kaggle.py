@@ -174,7 +174,7 @@ def test_a_refused_token_is_reported(server: KaggleServer, machine: Machine) -> 
 
     message = machine.download(**TOKEN).message
 
-    assert undocumented("A Kaggle token that is refused", message) == []
+    assert undocumented("A rejected Kaggle token", message) == []
     assert "~/.kaggle" in message
 
 
@@ -196,7 +196,7 @@ def test_without_a_token_a_forbidden_dataset_asks_for_one(server: KaggleServer, 
 
     message = machine.download().message
 
-    assert undocumented("Kaggle wants a token", message) == []
+    assert undocumented("Kaggle requires a token", message) == []
 
 
 @pytest.mark.parametrize("place", ["Downloads/kaggle.json", "kaggle.json"])
