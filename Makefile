@@ -1,7 +1,7 @@
 # Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
 
 PYTHON ?= python3
-# What the targets that write the tables of docs measure: by default the images that params.yaml names.
+# What the targets that write README's tables measure: by default the images that params.yaml names.
 SEEDS ?= 1 2 3
 ARCHIVE ?=
 TEST_LABELS ?=
@@ -80,19 +80,19 @@ resolve: setup  ## settle a merge's conflict in dvc.lock and the metrics: take a
 release: setup  ## register the committed model as VERSION (v1.0.0): push it to the remote, tag it
 	@$(TEAM).release "$(VERSION)"
 
-experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write the table in docs
+experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write README's table
 	python benchmarks/networks.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
-crossvalidate: setup  ## train edge in several ways, each on parts of the labelled images; write the table in docs
+crossvalidate: setup  ## train edge in several ways, each on parts of the labelled images; write README's table
 	python benchmarks/crossvalidate.py $(MEASURE)
 
-shortcut: setup  ## show what the report's network goes by; write the table in docs
+shortcut: setup  ## show what the report's network goes by; write README's table
 	python benchmarks/shortcut.py $(MEASURE)
 
 drawn: setup  ## label the images of ARCHIVE by training on the drawn faces alone; write the table in docs
 	python benchmarks/drawn.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
-duration: setup  ## time the training of each network; write the table in docs
+duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
 reference: setup  ## write the tables of docs/reference from the code
