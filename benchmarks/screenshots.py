@@ -1,7 +1,7 @@
-"""Take the images of the report that README shows.
+"""Write the screenshots of the report page in docs.
 
-`python benchmarks/screenshots.py` opens report.html, which `make report` writes, in the system's Chromium, and writes
-docs/report.jpg, of a wide window, and docs/report-phone.jpg, of a telephone's in the dark. Show drawn faces alone.
+`python benchmarks/screenshots.py` opens report.html, which `make report` writes, in Chromium, and writes
+docs/report.jpg (a wide window) and docs/report-phone.jpg (a phone in dark mode). Use it only with drawn faces.
 """
 
 import os
@@ -14,15 +14,15 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 PAGE = Path("report.html")
-# Width and height of the window, in px, and what the reader has told the system to like.
+# Width and height of the window (px), and the colour scheme.
 SHOTS = {"report": (1280, 1600, "light"), "report-phone": (360, 800, "dark")}
 
 
 def main() -> None:
-    """Take both."""
+    """Write both screenshots."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser or not PAGE.exists():
-        sys.exit("Needed are Chromium (Debian and Ubuntu: apt install chromium) and report.html (make report).")
+        sys.exit("This needs Chromium (Debian and Ubuntu: apt install chromium) and report.html (make report).")
     with sync_playwright() as playwright:
         # Chromium's sandbox does not work for root.
         chromium = playwright.chromium.launch(executable_path=browser, chromium_sandbox=os.getuid() != 0)
