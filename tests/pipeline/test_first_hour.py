@@ -95,7 +95,7 @@ def test_a_full_disk_is_told_of_before_anything_is_installed(new: Project) -> No
     with small_disk(new.path, 5000):
         said = refused(new)
         assert f"{new.path} has 0.0 GB free, .venv takes 2.6 GB: make room" in said
-        assert undocumented("Not enough disk space for the environment", said) == []
+        assert undocumented("No disk space for the environment", said) == []
         assert not (new.path / ".venv").exists()
 
 
@@ -137,7 +137,7 @@ def test_the_next_steps_are_those_of_the_page_of_errors() -> None:
     full, changed = (
         install.next_step(said) for said in ("[Errno 28] No space left on device", "DO NOT MATCH THE HASHES")
     )
-    assert undocumented("Not enough disk space for the environment", f"{full}\nThen run the same command again.", 1) == []
+    assert undocumented("No disk space for the environment", f"{full}\nThen run the same command again.", 1) == []
     assert undocumented("A download has the wrong checksum", changed) == []
 
 

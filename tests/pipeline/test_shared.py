@@ -1,4 +1,4 @@
-"""The whole pipeline on real images, where they are beside the checkout."""
+"""The whole pipeline on real images, if they are next to the checkout."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ COUNTS = {"train": 52, "validate": 20, "test": 10}
 
 @pytest.fixture(scope="module")
 def real(small_project: Project, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A checkout that has run on the zip with the committed parameters: edge, trained on aligned faces."""
+    """A checkout that has run on the zip with the committed parameters: `edge` on aligned faces."""
     project = small_project.copy_to(tmp_path_factory.mktemp("real") / "a project")
     committed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     committed["dataset"] |= {
@@ -32,7 +32,7 @@ def real(small_project: Project, shared_data: Path, tmp_path_factory: pytest.Tem
     }
     (project.path / "params.yaml").write_text(yaml.safe_dump(committed, sort_keys=False), encoding="utf-8")
     done = project.started("dvc", "repro")
-    # Longer than other commands: 120 epochs.
+    # Longer than other commands: it trains all epochs.
     _, stderr = done.communicate(timeout=900)
     assert done.returncode == 0, stderr
     return project
@@ -43,7 +43,7 @@ def metrics_of(project: Project) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(1200)
-def test_the_pipeline_runs_on_the_real_images(real: Project, shared_data: Path) -> None:
+def test_pipeline_runs_on_real_images(real: Project, shared_data: Path) -> None:
     metrics = metrics_of(real)
     for split, n in COUNTS.items():
         assert metrics["verify"][split] == {"glasses": n, "noglasses": n}
@@ -66,7 +66,7 @@ def test_the_pipeline_runs_on_the_real_images(real: Project, shared_data: Path) 
 
 
 @pytest.mark.timeout(1200)
-def test_the_faces_of_the_photographs_are_found_and_labelled(real: Project, shared_data: Path) -> None:
+def test_faces_of_photographs_are_found_and_labelled(real: Project, shared_data: Path) -> None:
     classifier = Classifier.load(real.path / "models/model.tflite")
     folder = shared_data / "photographs"
     with (folder / "faces.csv").open(encoding="utf-8") as table:
@@ -93,7 +93,7 @@ def test_the_faces_of_the_photographs_are_found_and_labelled(real: Project, shar
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("file", ["chelsea.png", "coffee.png"])
-def test_nothing_is_found_where_there_is_no_face(real: Project, shared_data: Path, file: str) -> None:
+def test_photograph_without_face_has_no_faces(real: Project, shared_data: Path, file: str) -> None:
     assert Classifier.load(real.path / "models/model.tflite").faces(shared_data / "photographs" / file) == []
 
 
