@@ -1,7 +1,7 @@
 """Time the training of each network with and without determinism, and write the table.
 
 `make duration` trains on the images of data/raw, with `ARCHIVE=faces.zip` on those of a zip. The networks take turns,
-one round for each seed, so that other load on the machine affects all of them alike.
+one round for each seed, so that other load on the machine affects all of them equally.
 """
 
 import multiprocessing

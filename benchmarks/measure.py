@@ -1,4 +1,4 @@
-"""Measure time and memory of commands that take turns, so that other load on the machine affects all of them alike."""
+"""Measure time and memory of commands that take turns, so that other load affects all of them equally."""
 
 import os
 import statistics
