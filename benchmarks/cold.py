@@ -4,7 +4,6 @@ The last commit is measured, in clones with empty caches, with the parameters of
 network, and as many drawn faces as it had images. The notebook (`notebook.py`) trains on the same images.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -34,9 +33,7 @@ Results = dict[str, list[Cost]]
 
 def main() -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, default: %(default)s")
-    rounds: int = parser.parse_args().rounds
+    rounds = measure.options(__doc__, rounds=3).rounds
     with tempfile.TemporaryDirectory(prefix="anteojos-") as folder:
         results = measure_all(Path.cwd(), Path(folder), rounds)
     record("cold", figures_of(results))

@@ -13,7 +13,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import measure
 from anteojos.vocabulary import Network, Precision
@@ -87,7 +87,7 @@ def main() -> None:
     write_part("gpu", "python benchmarks/gpu.py", f"{measure.table(head, rows)}\n\n{caption}", BENCHMARKS)
 
 
-def train(folder: Path, network: str, device: str, precision: str) -> None:
+def train(folder: Path, network: Network, device: str, precision: Precision) -> None:
     """Train in this process, and write the results to `folder`/found.json."""
     import tensorflow as tf
 
@@ -103,14 +103,13 @@ def train(folder: Path, network: str, device: str, precision: str) -> None:
         half = config.LogicalDeviceConfiguration(memory_limit=8192)
         config.set_logical_device_configuration(gpus[0], [half, half])
 
-    [name] = [known for known in get_args(Network) if known == network]
-    [chosen] = [known for known in get_args(Precision) if known == precision]
     # With pixels up to 255, the loss of `baseline` is in the hundreds, and its rounding errors are large.
-    recipe = replace(RECIPES[name], epochs=EPOCHS, batch_size=BATCH_SIZE, precision=chosen, rescale=True)
+    recipe = replace(RECIPES[network], epochs=EPOCHS, batch_size=BATCH_SIZE, precision=precision, rescale=True)
     images, validate = read_images(folder / "images.npy", VALIDATE)
     ends: list[float] = []
     runs = [
-        training.train(images, validate, name, recipe, 1, lambda _: ends.append(time.perf_counter())) for _ in range(2)
+        training.train(images, validate, network, recipe, 1, lambda _: ends.append(time.perf_counter()))
+        for _ in range(2)
     ]
     history = runs[0][1]
     found = {

@@ -4,7 +4,6 @@
 writes the table in benchmarks/README.md. `--images 10000` sets the number of images, `--rounds` the number of rounds.
 """
 
-import argparse
 import multiprocessing
 import os
 import statistics
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import many
+import measure
 from anteojos.images.detector_models import installed
 from anteojos.model.classifier import Classifier
 from anteojos.model.metadata import Card
@@ -53,11 +53,7 @@ NAMES = {
 
 def main() -> None:
     """Build the networks, write the images, measure, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-
+    options = measure.options(__doc__, images=10_000, rounds=5)
     cores = sorted(os.sched_getaffinity(0))[:2]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,5 +1,6 @@
 """Measure time and memory of commands that take turns, so that other load affects all of them equally."""
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -29,6 +30,16 @@ class Cost:
 
     seconds: float
     mebibytes: float
+
+
+def options(doc: str, **defaults: int | list[int]) -> argparse.Namespace:
+    """Return the numbers from the command line, such as `--images 1000 2000`, or their defaults."""
+    parser = argparse.ArgumentParser(
+        description=doc.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, nargs="+" if isinstance(default, list) else None, default=default)
+    return parser.parse_args()
 
 
 def run(command: Sequence[str | Path], folder: Path | None = None, **environment: str) -> Cost:

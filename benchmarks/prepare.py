@@ -5,7 +5,6 @@ tables in benchmarks/README.md. `--images 1000 2000` sets other numbers, `--roun
 and more are measured once).
 """
 
-import argparse
 import io
 import itertools
 import os
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 import many
+import measure
 from anteojos.images import decoding, duplicates
 from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, record, write_part
@@ -46,13 +46,8 @@ NAMES = {
 
 def main() -> None:
     """Write the images, measure, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--photographs", type=int, default=20, help="large JPEGs to decode, default: %(default)s")
-    parser.add_argument("--hashes", type=int, default=100_000, help="hashes to compare, default: %(default)s")
-    options = parser.parse_args()
-
+    numbers = {"photographs": 20, "hashes": 100_000}
+    options = measure.options(__doc__, images=[1000, 10_000, 100_000], rounds=3, **numbers)
     cores = sorted(os.sched_getaffinity(0))[:2]
     results: dict[int, dict[tuple[str, int], list[Cost]]] = {}
     for count in sorted(options.images):
@@ -89,16 +84,10 @@ def ran(way: str, folder: Path, cores: Sequence[int]) -> Cost:
 def rates(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> str:
     """Return the table of images per second."""
     counts = [count for count in results if count >= 10_000] or list(results)
-    head = ["images per second", *(f"{count:,}, {on(number)}" for count in counts for number in sorted({1, cores}))]
+    columns = [(count, number) for count in counts for number in sorted({1, cores})]
+    head = ["images per second", *(f"{count:,}, {on(number)}" for count, number in columns)]
     rows = [
-        [
-            words,
-            *(
-                f"{count / median(results[count][way, number]).seconds:,.0f}"
-                for count in counts
-                for number in sorted({1, cores})
-            ),
-        ]
+        [words, *(f"{count / median(results[count][way, number]).seconds:,.0f}" for count, number in columns)]
         for way, words in NAMES.items()
     ]
     caption = (

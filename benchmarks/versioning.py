@@ -1,10 +1,10 @@
 """Measure the time that DVC itself takes for many images: as files, and as one archive of the same images.
 
 The images are copies of drawn faces, each with other bytes at its end. The script adds them to DVC, checks their
-status, checks them out and pushes them to an S3 store (SeaweedFS) that it starts on loopback.
+status, checks them out and pushes them to an S3 store (SeaweedFS) that it starts on loopback. `--pushed` is the largest
+number of images that it pushes, `--rounds` the number of rounds for up to 10,000 images.
 """
 
-import argparse
 import io
 import os
 import shutil
@@ -51,17 +51,7 @@ class Size:
 
 def main() -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--images",
-        type=int,
-        nargs="+",
-        default=[1_000, 10_000, 100_000],
-        help="numbers of images, default: %(default)s",
-    )
-    parser.add_argument("--pushed", type=int, default=10_000, help="push at most this number, default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds for up to 10,000 images, default: %(default)s")
-    options = parser.parse_args()
+    options = measure.options(__doc__, images=[1_000, 10_000, 100_000], pushed=10_000, rounds=3)
     sizes = sorted(options.images)
     with tempfile.TemporaryDirectory(prefix="anteojos-") as folder, serving(Path(folder)) as store:
         results = [
