@@ -92,11 +92,11 @@ shortcut: setup  ## show what the report's network goes by; write README's table
 drawn: setup  ## label the images of ARCHIVE by training on the drawn faces alone; write the table in docs
 	python benchmarks/drawn.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
 
-duration: setup  ## time the training of each network; write README's table
-	python benchmarks/duration.py $(MEASURE)
-
 reference: setup  ## write the tables of docs/reference from the code
 	PYTHONPATH=src python benchmarks/reference.py
+
+duration: setup  ## time the training of each network; write README's table
+	python benchmarks/duration.py $(MEASURE)
 
 bench: setup  ## measure speed, memory and what many images take; write the tables of benchmarks/README.md (1 hour)
 	for part in machine cold faces label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done

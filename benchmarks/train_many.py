@@ -96,7 +96,7 @@ def read_images(path: Path, validate: int) -> "tuple[training.LabelledImages, tr
 
 
 def train(folder: Path, network: str) -> None:
-    """Train for one epoch, and write the results to `folder`/found.json."""
+    """Train for an epoch, and leave in `folder` what came of it."""
     from anteojos.model import training
     from anteojos.model.recipes import RECIPES
 

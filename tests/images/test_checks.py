@@ -423,7 +423,7 @@ def test_an_image_in_a_format_that_is_not_read_is_named_with_what_to_do(
         f"warning (not_images): train/glasses/{name}: {format_} is not read, passed over; convert it to JPEG or PNG\n"
     )
     if name == "a.heic":
-        assert undocumented("A format that cannot be read", said) == []
+        assert undocumented("A format that is not read", said) == []
 
 
 @pytest.mark.parametrize(("unlike", "last"), [(20, "19.txt: no image, passed over"), (1021, "and 1,001 more")])

@@ -263,7 +263,7 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
 def test_a_telephones_format_is_named_with_what_to_do(brand: bytes) -> None:
     data = b"\0\0\0\x20ftyp" + brand + bytes(90)
     assert refusal(data) == "HEIC, which is not read; convert it to JPEG or PNG"
-    assert undocumented("A format that cannot be read", refusal(data), 1) == []
+    assert undocumented("A format that is not read", refusal(data), 1) == []
 
 
 def test_what_only_claims_to_be_avif_is_no_image() -> None:

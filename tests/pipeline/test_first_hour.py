@@ -138,7 +138,7 @@ def test_the_next_steps_are_those_of_the_page_of_errors() -> None:
         install.next_step(said) for said in ("[Errno 28] No space left on device", "DO NOT MATCH THE HASHES")
     )
     assert undocumented("No disk space for the environment", f"{full}\nThen run the same command again.", 1) == []
-    assert undocumented("A download has the wrong checksum", changed) == []
+    assert undocumented("What was downloaded is not what was expected", changed) == []
 
 
 def test_setup_installs_from_wheels_and_never_compiles(new: Project, tmp_path: Path) -> None:
