@@ -19,7 +19,7 @@ TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test lint check-reproduced fsck remote push check-committed compare gate note resolve release
-.PHONY: report experiments crossvalidate shortcut drawn duration bench clean
+.PHONY: report experiments crossvalidate shortcut drawn duration reference bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -92,6 +92,9 @@ shortcut: setup  ## show which parts of an image the baseline network uses; writ
 
 drawn: setup  ## train on drawn faces only and label the images of ARCHIVE; write the table in docs
 	python benchmarks/drawn.py $(MEASURE) $(if $(TEST_LABELS),--test-labels "$(TEST_LABELS)")
+
+reference: setup  ## write the tables of docs/reference from the code
+	PYTHONPATH=src python benchmarks/reference.py
 
 duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)

@@ -1,7 +1,7 @@
-"""Train on the drawn faces of data/processed alone, label real ones, and write the table in the documentation.
+"""Train on the drawn faces of data/processed only, label real faces, and write the table.
 
 `make drawn ARCHIVE=faces.zip TEST_LABELS=labels.csv` trains the network of params.yaml once for each seed and labels
-all images of the archive, of which none is trained on.
+all images of the archive. None of these images is used for training.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ PAGE = Path("docs/explanation/drawn-faces.md")
 
 
 def main() -> None:
-    """Train once for each seed, label the images, and write how many are labelled correctly."""
+    """Train once for each seed, label the images, and write the table."""
     options = parse_arguments(__doc__)
     params = Params.load()
     if params.dataset.source != "sample" or options.archive is None:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def read(source: Path, test_labels: Path | None) -> dict[str, list[Labelled]]:
-    """Read the labelled images of a zip or folder by split; those of test if their labels are known."""
+    """Return the labelled images of a zip or folder by split; `test` only if its labels are known."""
     dataset = Params.load().dataset
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

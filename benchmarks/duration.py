@@ -1,7 +1,7 @@
-"""Time the training of each network by its recipe, with and without determinism, and write the table in README.md.
+"""Time the training of each network with and without determinism, and write the table.
 
-`make duration` trains on the images of data/raw, `ARCHIVE=faces.zip` on those of a zip. The networks take turns, a
-round for each seed, so that what else the machine does meets all of them.
+`make duration` trains on the images of data/raw, with `ARCHIVE=faces.zip` on those of a zip. The networks take turns,
+one round for each seed, so that other load on the machine affects all of them equally.
 """
 
 import multiprocessing
@@ -20,12 +20,12 @@ from readme import write_part
 
 
 def main() -> None:
-    """Train all networks once for each seed, each way, and write how long it took."""
+    """Train all networks for each seed, with and without determinism, and write the table."""
     options = parse_arguments(__doc__)
 
     train, validate = (prepare(images, "face") for images in read(options.archive))
     rounds = []
-    # TensorFlow's determinism cannot be switched off again, so that each training has a process of its own.
+    # TensorFlow's determinism cannot be switched off again, so each training runs in a new process.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as processes:
         for seed in options.seeds:
@@ -35,10 +35,10 @@ def main() -> None:
                     job = processes.submit(time_training, train, validate, name, seed, deterministic)
                     parameters, seconds[deterministic] = job.result()
                 rounds.append((name, recipe.epochs, parameters, seconds[True], seconds[True] / seconds[False]))
-                print(f"seed {seed}, {name}: {seconds[True]:.1f} s; {seconds[False]:.1f} s by chance", flush=True)
+                print(f"seed {seed}, {name}: {seconds}", flush=True)
     results = pd.DataFrame(rounds, columns=["network", "epochs", "parameters", "seconds", "cost"])
     groups = results.groupby("network", sort=False)
-    medians, least, most = groups.median(), groups["cost"].min(), groups["cost"].max()
+    medians, low, high = groups.median(), groups["cost"].min(), groups["cost"].max()
     once = len(options.seeds) == 1
     lines = [
         "| network | parameters | epochs | seconds | times `baseline` | times without determinism |",
@@ -46,15 +46,15 @@ def main() -> None:
     ]
     for name, row in medians.iterrows():
         times = row.seconds / medians.loc["baseline", "seconds"]
-        cost = f"{row.cost:.2f}" + (f" ({least[name]:.2f} to {most[name]:.2f})" if not once else "")
+        cost = f"{row.cost:.2f}" + (f" ({low[name]:.2f} to {high[name]:.2f})" if not once else "")
         lines.append(
             f"| `{name}` | {row.parameters:,.0f} | {row.epochs:.0f} | {row.seconds:.1f} | {times:.1f} | {cost} |"
         )
     caption = (
         f"Training on {len(train.images)} images ({name_of(options.archive)}), with checkpoints; "
         + ("one round. " if once else f"median of {len(options.seeds)} rounds in which the networks took turns. ")
-        + "The last column is the time divided by that without deterministic operations and with TensorFlow's default "
-        "number of threads" + ("." if once else ": median, lowest, highest.")
+        + "The last column is the time divided by the time without deterministic operations and with TensorFlow's "
+        "default number of threads" + ("." if once else ": median, lowest, highest.")
     )
     write_part("duration", "make duration", "\n".join([*lines, "", caption]))
 
@@ -62,7 +62,7 @@ def main() -> None:
 def time_training(
     train: training.LabelledImages, validate: training.LabelledImages, name: Network, seed: int, deterministic: bool
 ) -> tuple[int, float]:
-    """Train once; give the number of parameters and the seconds."""
+    """Train once. Return the number of parameters and the seconds."""
     if not deterministic:
         training.tf.config.experimental.enable_op_determinism = lambda: None
         training.tf.config.threading.set_intra_op_parallelism_threads(0)

@@ -1,9 +1,8 @@
-"""Time face detection: images of 160 px in many processes, and a 12-megapixel photograph with decoding.
+"""Time face detection: small images in several processes, and a photograph of 12 megapixels.
 
 `python benchmarks/faces.py` writes the table in benchmarks/README.md.
 """
 
-import argparse
 import io
 import os
 import statistics
@@ -12,22 +11,19 @@ import time
 import numpy as np
 from PIL import Image
 
+import measure
 from anteojos.images import decoding, detector
 from anteojos.runtime import parallel
 from anteojos.sources import drawing
-from measure import table
 from readme import BENCHMARKS, write_part
 
 DIFFERENT = 64  # faces
-LARGE = (4000, 3000)  # px, a photograph as a phone takes it
+LARGE = (4000, 3000)  # px, as a phone takes it
 
 
 def main() -> None:
-    """Draw the images, take turns, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    """Draw the images, measure, and write the table."""
+    options = measure.options(__doc__, images=2000, rounds=5)
     drawn = [drawing.draw_face(np.random.default_rng(seed), seed % 2 == 0, 160) for seed in range(DIFFERENT)]
     small = [encoded(face) for face in drawn]
     background = np.random.default_rng(0).integers(40, 220, (30, 40, 3), dtype=np.uint8)
@@ -54,8 +50,8 @@ def main() -> None:
     rows = [
         [
             f"images of 160 px, {cores} cores",
-            f"{statistics.median(rates):,.0f} a second",
-            "at least 150 a second",
+            f"{statistics.median(rates):,.0f} per second",
+            "at least 150 per second",
             f"{found:,} faces in {options.images:,} images",
         ],
         [
@@ -66,7 +62,7 @@ def main() -> None:
         ],
     ]
     caption = f"Decoding, detection and eye positions; drawn faces. Median of {options.rounds} rounds."
-    text = f"{table(['faces found in', '', 'goal', 'found'], rows)}\n\n{caption}"
+    text = f"{measure.table(['faces found in', 'speed', 'goal', 'found'], rows)}\n\n{caption}"
     write_part("faces", "python benchmarks/faces.py", text, page=BENCHMARKS)
 
 
@@ -78,7 +74,7 @@ def encoded(image: Image.Image) -> bytes:
 
 
 def same(data: bytes) -> bytes:
-    """Return what is given: the images are in memory."""
+    """Return `data`, which is already in memory."""
     return data
 
 

@@ -1,7 +1,7 @@
-"""Train on a GPU: whether it comes to what the processor comes to, twice to the same, and how much sooner.
+"""Compare training on a GPU with training on the CPU: speed, losses, and whether two runs give the same bytes.
 
-`python benchmarks/gpu.py` trains networks on images of noise, on the processor, on the first GPU, and on that GPU as
-two halves that share each batch, and writes the table in benchmarks/README.md. It needs a GPU that TensorFlow sees.
+`python benchmarks/gpu.py` trains networks on images of noise, on the CPU, on the first GPU, and on two halves of this
+GPU that share each batch, and writes the table in benchmarks/README.md. It needs a GPU that TensorFlow can use.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import measure
 from anteojos.vocabulary import Network, Precision
@@ -22,12 +22,12 @@ from train_many import read_images, write_images
 
 IMAGES = 2048
 VALIDATE = 256
-EPOCHS = 3  # in the first, TensorFlow traces the network and chooses among the GPU's algorithms
+EPOCHS = 3  # the first is slower: TensorFlow traces the network and selects algorithms for the GPU
 BATCH_SIZE = 256
 NETWORKS: tuple[Network, ...] = ("baseline", "edge")
-# The way and the precision; "halves" share each batch as two GPUs would.
+# Device and precision; "halves" share each batch like two GPUs.
 RUNS: tuple[tuple[str, Precision], ...] = (
-    ("processor", "float32"),
+    ("CPU", "float32"),
     ("GPU", "float32"),
     ("GPU", "mixed_float16"),
     ("halves", "float32"),
@@ -35,13 +35,13 @@ RUNS: tuple[tuple[str, Precision], ...] = (
 
 
 def main() -> None:
-    """Train each network each way, each in a process of its own, and write the table."""
+    """Train each network on each device, each in a new process, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
-        folder, network, way, precision = options.train
-        train(Path(folder), network, way, precision)
+        folder, network, device, precision = options.train
+        train(Path(folder), network, device, precision)
         return
 
     rows = []
@@ -49,20 +49,20 @@ def main() -> None:
         folder = Path(name)
         write_images(folder / "images.npy", IMAGES)
         for network in NETWORKS:
-            on_processor: dict[str, Any] = {}
-            for way, precision in RUNS:
-                measure.run([sys.executable, __file__, "--train", folder, network, way, precision])
+            on_cpu: dict[str, Any] = {}
+            for device, precision in RUNS:
+                measure.run([sys.executable, __file__, "--train", folder, network, device, precision])
                 found = json.loads((folder / "found.json").read_text())
-                on_processor = on_processor or found
-                off = abs(found["loss"] - on_processor["loss"])
+                on_cpu = on_cpu or found
+                difference = abs(found["loss"] - on_cpu["loss"])
                 rows.append(
                     (
                         f"`{network}`",
-                        {"halves": "two halves of the GPU"}.get(way, f"the {way}"),
+                        {"halves": "two halves of the GPU"}.get(device, f"the {device}"),
                         f"`{precision}`",
                         f"{found['images_per_second']:,.0f}",
-                        f"{found['images_per_second'] / on_processor['images_per_second']:.1f}",
-                        f"{off:.1e}" if way != "processor" else "",
+                        f"{found['images_per_second'] / on_cpu['images_per_second']:.1f}",
+                        f"{difference:.1e}" if device != "CPU" else "",
                         f"{found['accuracy']:.3f}",
                         "yes" if found["same"] else "no",
                     )
@@ -73,21 +73,22 @@ def main() -> None:
         "on",
         "`train.precision`",
         "images/s",
-        "times the processor's",
-        "first epoch's loss: off by",
+        "times the CPU's",
+        "difference of the first loss",
         "accuracy",
         "same bytes twice",
     )
     caption = (
         f"{found['gpu']}, {platform.machine()} with {len(os.sched_getaffinity(0))} cores. {IMAGES:,} images of "
-        f"noise, brighter where they are of the first class, in batches of {BATCH_SIZE}; {EPOCHS} epochs, the last one "
-        "timed, with its validation; accuracy on the images that validate."
+        f"noise, brighter in the first class, in batches of {BATCH_SIZE}; {EPOCHS} epochs, of which the last is timed, "
+        "with validation. The difference is that of the loss of the first epoch from the loss on the CPU. The accuracy "
+        "is that of the last epoch on the validation images."
     )
     write_part("gpu", "python benchmarks/gpu.py", f"{measure.table(head, rows)}\n\n{caption}", BENCHMARKS)
 
 
-def train(folder: Path, network: str, way: str, precision: str) -> None:
-    """Train in this process, and leave in `folder` what came of it."""
+def train(folder: Path, network: Network, device: str, precision: Precision) -> None:
+    """Train in this process, and write the results to `folder`/found.json."""
     import tensorflow as tf
 
     from anteojos.model import training
@@ -96,27 +97,26 @@ def train(folder: Path, network: str, way: str, precision: str) -> None:
     config = tf.config
     gpus = config.list_physical_devices("GPU")
     if not gpus:
-        raise SystemExit("TensorFlow sees no GPU here: see README.md, Good to know")
-    config.set_visible_devices([] if way == "processor" else gpus[:1], "GPU")
-    if way == "halves":
+        raise SystemExit("TensorFlow finds no GPU: see docs/how-to/cluster.md, Train on a GPU")
+    config.set_visible_devices([] if device == "CPU" else gpus[:1], "GPU")
+    if device == "halves":
         half = config.LogicalDeviceConfiguration(memory_limit=8192)
         config.set_logical_device_configuration(gpus[0], [half, half])
 
-    [name] = [known for known in get_args(Network) if known == network]
-    [chosen] = [known for known in get_args(Precision) if known == precision]
-    # Rescaled, for on pixels up to 255 the loss of `baseline` is in the hundreds, and so is what rounding does to it.
-    recipe = replace(RECIPES[name], epochs=EPOCHS, batch_size=BATCH_SIZE, precision=chosen, rescale=True)
+    # With pixels up to 255, the loss of `baseline` is in the hundreds, and its rounding errors are large.
+    recipe = replace(RECIPES[network], epochs=EPOCHS, batch_size=BATCH_SIZE, precision=precision, rescale=True)
     images, validate = read_images(folder / "images.npy", VALIDATE)
     ends: list[float] = []
-    came_to = [
-        training.train(images, validate, name, recipe, 1, lambda _: ends.append(time.perf_counter())) for _ in range(2)
+    runs = [
+        training.train(images, validate, network, recipe, 1, lambda _: ends.append(time.perf_counter()))
+        for _ in range(2)
     ]
-    history = came_to[0][1]
+    history = runs[0][1]
     found = {
         "images_per_second": len(images.images) / (ends[-1] - ends[-2]),
         "loss": history[0].train.loss,
         "accuracy": history[-1].validate.accuracy,
-        "same": len({b"".join(weights.tobytes() for weights in trained.get_weights()) for trained, _ in came_to}) == 1,
+        "same": len({b"".join(weights.tobytes() for weights in trained.get_weights()) for trained, _ in runs}) == 1,
         "gpu": config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU"),
     }
     (folder / "found.json").write_text(json.dumps(found))

@@ -1,4 +1,4 @@
-"""The labelled images that benchmarks measure on, as they came; the test images are not looked at."""
+"""Labelled images for benchmarks, unchanged, from `train` and `validate`; the test images are not used."""
 
 import argparse
 import tempfile
@@ -20,23 +20,23 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Labelled:
-    """An image: `pixels`, uint8 (H, W, 3), and whether it is of the first class."""
+    """An image: `pixels`, uint8 (H, W, 3); `first` is true for the first class."""
 
     pixels: Pixels
     first: bool
 
 
 def parse_arguments(description: str) -> argparse.Namespace:
-    """Read from the command line which `seeds` and which `archive` to measure with."""
+    """Return the command line arguments `seeds`, `archive` and `test_labels`."""
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: data/raw")
+    parser.add_argument("--archive", type=Path, help="zip or folder to measure on")
     parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test images")
     return parser.parse_args()
 
 
 def read(source: Path | None) -> tuple[list[Labelled], list[Labelled]]:
-    """Read `train` and `validate` of a zip or folder, or where none is named of data/raw, which `dvc repro` makes."""
+    """Return the images of `train` and `validate` of a zip or folder; by default of data/raw."""
     dataset = Params.load().dataset
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) if source else Path("data/raw")
@@ -44,27 +44,21 @@ def read(source: Path | None) -> tuple[list[Labelled], list[Labelled]]:
             archive.import_dataset(str(source), target, sha256=None, max_bytes=dataset.max_bytes)
         found = checks.find_images(target, dataset.labels, checks.Findings())
 
-        def of(split: str) -> list[Labelled]:
-            return [
-                Labelled(
-                    decoding.decode((target / picture.file).read_bytes()).pixels, picture.label == dataset.labels[0]
-                )
-                for picture in found
-                if picture.split == split
-            ]
-
-        return of("train"), of("validate")
+        by_split: dict[str, list[Labelled]] = {"train": [], "validate": [], "test": []}
+        for image in found:
+            pixels = decoding.decode((target / image.file).read_bytes()).pixels
+            by_split[image.split].append(Labelled(pixels, image.label == dataset.labels[0]))
+        return by_split["train"], by_split["validate"]
 
 
 def prepare(images: list[Labelled], crop: Crop) -> LabelledImages:
-    """Make of images what a network sees of them."""
+    """Return the images as a network gets them."""
     size = Params.load().preprocess.size
-
-    def prepared(picture: Labelled) -> Pixels:
-        image = Image.fromarray(picture.pixels)
-        return faces.prepare(image, size, face_of(image) if crop == "face" else None)
-
-    return LabelledImages(np.stack(list(map(prepared, images))), np.array([picture.first for picture in images]))
+    prepared = []
+    for labelled in images:
+        image = Image.fromarray(labelled.pixels)
+        prepared.append(faces.prepare(image, size, face_of(image) if crop == "face" else None))
+    return LabelledImages(np.stack(prepared), np.array([labelled.first for labelled in images]))
 
 
 def face_of(image: Image.Image) -> faces.Face:
@@ -76,5 +70,5 @@ def face_of(image: Image.Image) -> faces.Face:
 
 
 def name_of(source: Path | None) -> str:
-    """Say in a table's caption which images it was measured on."""
+    """Return the name of the images for the caption of a table."""
     return f"the images of `{source.name}`" if source else "the images of data/raw"

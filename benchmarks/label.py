@@ -1,11 +1,9 @@
-"""Time an image's label in a new process against TensorFlow, and many images' labels against the goals.
+"""Time the labelling of one image in a new process, compared with TensorFlow, and of many images.
 
-`python benchmarks/label.py` labels with the networks `baseline` and `edge` as they are before training, which takes as
-long, and writes the table in benchmarks/README.md. `--images 10000` sets how many are in the folder, `--rounds` how
-often the turns go round.
+`python benchmarks/label.py` uses the untrained networks `baseline` and `edge`, which are as fast as trained ones, and
+writes the table in benchmarks/README.md. `--images 10000` sets the number of images, `--rounds` the number of rounds.
 """
 
-import argparse
 import multiprocessing
 import os
 import statistics
@@ -17,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import many
+import measure
 from anteojos.images.detector_models import installed
 from anteojos.model.classifier import Classifier
 from anteojos.model.metadata import Card
@@ -28,11 +27,10 @@ from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, record, write_part
 
 SIZE = 160
-# `baseline` labels whole images, and `edge` the faces that are found.
 CROPS: dict[str, Crop] = {"baseline": "none", "edge": "face"}
-WARM = 200  # images, in a process that has labelled one
+WARM = 200  # images labelled in one process, after the first
 
-# What one would write without anteojos: TensorFlow, the model as Keras saved it, one image.
+# The same without anteojos: TensorFlow, the Keras model, one image.
 TENSORFLOW = """
 import sys
 import keras, numpy
@@ -54,16 +52,12 @@ NAMES = {
 
 
 def main() -> None:
-    """Build the networks, make the images, take turns, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-
+    """Build the networks, write the images, measure, and write the tables."""
+    options = measure.options(__doc__, images=10_000, rounds=5)
     cores = sorted(os.sched_getaffinity(0))[:2]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # TensorFlow stays in a process of its own: what is measured here is labelling without it.
+        # Import TensorFlow in another process, because labelling is measured without it.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
             for network in ("baseline", "edge"):
                 other.submit(build, network, folder).result()
@@ -75,7 +69,7 @@ def main() -> None:
 
 
 def build(name: Network, folder: Path) -> None:
-    """Write a network as the stage `train` does, untrained, to `folder`/<name>.keras and <name>.tflite."""
+    """Write an untrained network to `folder`/<name>.keras and <name>.tflite, as the stage `train` does."""
     from anteojos.model import networks, training
 
     recipe = RECIPES[name]
@@ -90,7 +84,7 @@ def build(name: Network, folder: Path) -> None:
 
 
 def cold(folder: Path, photo: Path, rounds: int) -> str:
-    """Label one image in new processes."""
+    """Return the table of one image in a new process."""
     model = folder / "edge.tflite"
     commands = {
         "command": [sys.executable, "-m", "anteojos", "predict", "--model", model, photo],
@@ -111,12 +105,12 @@ def cold(folder: Path, photo: Path, rounds: int) -> str:
         for way, words in NAMES.items()
     ]
     rows.append(["goal, at most", "0.80", "", "200", ""])
-    head = ["one image, a new process", "s", "times as fast", "MiB", "times less memory"]
-    return f"{table(head, rows)}\n\nThe network `edge`; ours also find the face. Median of {rounds} rounds."
+    head = ["one image, in a new process", "s", "times as fast", "MiB", "times less memory"]
+    return f"{table(head, rows)}\n\nWith the network `edge`. `anteojos` also finds the face. Median of {rounds} rounds."
 
 
 def warm(folder: Path, raw: Path, photo: Path, cores: list[int], rounds: int) -> str:
-    """Label images in a process that goes on, and a folder of them."""
+    """Return the table of many images: one by one in one process, and a folder."""
     count = len(list(raw.rglob("*.jpg")))
     on_cores = ["taskset", "--cpu-list", ",".join(map(str, cores)), sys.executable]
     jobs = {}
@@ -147,22 +141,22 @@ def warm(folder: Path, raw: Path, photo: Path, cores: list[int], rounds: int) ->
     head = [
         "network",
         "one after the other, ms",
-        f"each more of a folder, {len(cores)} cores, ms",
+        f"each further image of a folder, {len(cores)} cores, ms",
         "goal, at most",
         "a folder, images/s",
         "goal, at least",
         "MiB",
     ]
     caption = (
-        f"With decoding. One after the other: `classifier(data)` {WARM} times in one thread. The folder: `anteojos "
-        f"predict FOLDER` with {count:,} images of 160 px, from the start of the process to its end; the memory is "
-        f"that of all its processes. Median of {rounds} rounds."
+        f"The time includes decoding. One after the other: `classifier(data)`, {WARM} times in one thread. A folder: "
+        f"`anteojos predict FOLDER` with {count:,} images of 160 px, from the start of the process to its end; the "
+        f"memory is that of all its processes. Median of {rounds} rounds."
     )
     return f"{table(head, rows)}\n\n{caption}"
 
 
 def one_by_one(model: Path, photo: Path) -> Cost:
-    """Label an image again and again; give the seconds."""
+    """Label an image many times. Return the cost."""
     classifier = Classifier.load(model)
     data = photo.read_bytes()
     classifier(data)

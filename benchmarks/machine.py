@@ -1,4 +1,4 @@
-"""Write into benchmarks/README.md what machine its tables were measured on."""
+"""Write into benchmarks/README.md on which machine its tables were measured."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ def describe() -> str:
 
 
 def processor() -> str:
-    """Return the processor's name, as Linux tells it, or its kind."""
+    """Return the name of the processor, or its architecture."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""Very many images for benchmarks: drawn faces, and copies of them that differ in a few bytes and in no pixel."""
+"""Write many images for benchmarks: drawn faces, and copies with the same pixels and other bytes."""
 
 import itertools
 from pathlib import Path
@@ -13,10 +13,9 @@ DRAWN = 400  # different faces
 
 
 def make(folder: Path, count: int) -> None:
-    """Write `count` images of 160 px to `folder`/data/raw, and a params.yaml beside it that expects them.
+    """Write `count` images of 160 px to `folder`/data/raw, and `folder`/params.yaml, which expects them.
 
-    They lie as the pipeline has them, most in `train`. Copies of a face stay with it, for in another split they would
-    be a problem.
+    Most are in `train`. Copies of a face are in the same split, because duplicates in other splits are errors.
     """
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     first, second = Params.load().dataset.labels
@@ -29,9 +28,9 @@ def make(folder: Path, count: int) -> None:
     (raw / "test_labels.csv").unlink()
     faces = sorted(raw.rglob("*.jpg"))
     data = [face.read_bytes() for face in faces]
-    for number, (face, whole) in zip(range(count - drawn), itertools.cycle(zip(faces, data, strict=True))):
-        face.with_name(f"{face.stem}-copy-{number}.jpg").write_bytes(changed(whole, number))
-    # Of test images in no class's folder only the total is looked at.
+    for number, (face, jpeg) in zip(range(count - drawn), itertools.cycle(zip(faces, data, strict=True))):
+        face.with_name(f"{face.stem}-copy-{number}.jpg").write_bytes(changed(jpeg, number))
+    # Test images are not in class folders, so only their total is checked.
     params["dataset"]["expected"] = {
         split: {
             first: len(list((raw / split / (first if split != "test" else "")).glob("*.jpg"))),
@@ -40,13 +39,13 @@ def make(folder: Path, count: int) -> None:
         for split in SPLITS
     }
     params["dataset"]["drawn"] = None
-    # The ways that ours are compared with find no faces.
+    # The programs that ours is compared with do not detect faces.
     params["preprocess"]["crop"] = "none"
-    params["dataset"]["near_duplicate_bits"] = 0  # of so many drawn faces some look alike
+    params["dataset"]["near_duplicate_bits"] = 0  # many drawn faces are similar
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
 def changed(jpeg: bytes, number: int) -> bytes:
-    """Return a JPEG with a comment in it: another file of the same pixels."""
+    """Return a JPEG with a comment: other bytes, same pixels."""
     comment = str(number).encode()
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]

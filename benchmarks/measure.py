@@ -1,8 +1,6 @@
-"""Run commands side by side, and say how long they took and how much memory: for ratios, not for figures alone.
+"""Measure time and memory of commands that take turns, so that other load affects all of them equally."""
 
-What else a machine does meets one command as it meets the next, if they take turns.
-"""
-
+import argparse
 import os
 import statistics
 import subprocess
@@ -18,39 +16,48 @@ from typing import TypeVar
 import psutil
 
 MIB = 2**20
-_EVERY = 0.05  # seconds between two looks at a command's memory, each of which takes it some milliseconds
+_INTERVAL = 0.05  # seconds between two samples of the memory; a sample takes some milliseconds
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: `seconds` from start to end, and at most so many `mebibytes` in memory at once.
+    """Cost of a command: `seconds` from start to end, and peak memory in `mebibytes`.
 
-    The memory is that of the process and all of its children together, in proportional set size (PSS): a page that
-    several processes share counts once.
+    The memory is the proportional set size (PSS) of the process and all its children: shared pages count once.
     """
 
     seconds: float
     mebibytes: float
 
 
+def options(doc: str, **defaults: int | list[int]) -> argparse.Namespace:
+    """Return the numbers from the command line, such as `--images 1000 2000`, or their defaults."""
+    parser = argparse.ArgumentParser(
+        description=doc.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, nargs="+" if isinstance(default, list) else None, default=default)
+    return parser.parse_args()
+
+
 def run(command: Sequence[str | Path], folder: Path | None = None, **environment: str) -> Cost:
-    """Run a command to its end, and measure it. Raises RuntimeError with what it printed where it fails."""
+    """Run a command and measure it. Raises RuntimeError with the end of its output if it fails."""
     start = time.perf_counter()
-    with tempfile.TemporaryFile() as said:  # a full pipe would stop the command
+    with tempfile.TemporaryFile() as output:  # a full pipe would block the command
         with subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **environment}, stdout=said, stderr=subprocess.STDOUT
+            command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
         ) as process:
-            watched, most = psutil.Process(process.pid), 0
+            watched, peak = psutil.Process(process.pid), 0
             while process.poll() is None:
-                most = max(most, _memory(watched))
-                time.sleep(_EVERY)
+                peak = max(peak, _memory(watched))
+                time.sleep(_INTERVAL)
         seconds = time.perf_counter() - start
         if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(map(str, command))}: {said.read().decode(errors='replace')[-2000:]}")
-    return Cost(seconds, most / MIB)
+            output.seek(0)
+            raise RuntimeError(f"{' '.join(map(str, command))}: {output.read().decode(errors='replace')[-2000:]}")
+    return Cost(seconds, peak / MIB)
 
 
 def _memory(process: psutil.Process) -> int:
@@ -63,7 +70,7 @@ def _memory(process: psutil.Process) -> int:
 
 
 def in_turns(jobs: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
-    """Do all `jobs`, one after the other, `rounds` times over; give the results of each."""
+    """Run all `jobs` in turns, `rounds` times. Return the results of each job."""
     results: dict[str, list[Result]] = {name: [] for name in jobs}
     for number in range(1, rounds + 1):
         for name, job in jobs.items():
@@ -78,6 +85,6 @@ def median(costs: Sequence[Cost]) -> Cost:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table as Markdown has it."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,28 +1,27 @@
-"""Train the networks as DVC experiments, on whole images and on aligned faces, and write the table in README.md.
+"""Train the networks as DVC experiments, on whole images and on aligned faces, and write the table.
 
-`make experiments` calls it; `make experiments ARCHIVE=faces.zip TEST_LABELS=labels.csv SEEDS="1 2 3"` measures other
-images than those that params.yaml names.
+`make experiments` measures the images that params.yaml names, `make experiments ARCHIVE=faces.zip
+TEST_LABELS=labels.csv SEEDS="1 2 3"` those of a zip or folder.
 """
 
-import argparse
 import json
 import subprocess
 import sys
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from anteojos.vocabulary import Crop, Network
+from images import parse_arguments
 from readme import mean_and_range, write_part
 
-# `edge` expects the eyes of an aligned face: it is not for whole images.
+# `edge` needs aligned faces.
 RUNS: list[tuple[Network, Crop]] = [
     *product(("baseline", "sigmoid", "deep", "dropout"), ("none", "face")),
     ("edge", "face"),
 ]
-# What the report itself measured, after 10 epochs, and what it says of its trials.
+# The results in the 2024 report, after 10 epochs.
 REPORT = {
     "baseline": "train 0.990, validate 0.625",
     "sigmoid": "“no difference in the curves”",
@@ -32,17 +31,12 @@ REPORT = {
 
 
 def main() -> None:
-    """Queue the experiments, run them, and write what came out."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--archive", type=Path, help="zip or folder to measure on; default: what params.yaml names")
-    parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test images")
-    options = parser.parse_args()
-
-    # As many drawn faces as the report had images.
+    """Queue the experiments, run them, and write the table."""
+    options = parse_arguments(__doc__)
+    # Draw as many faces as the 2024 report had images.
     settings: dict[str, Any] = {"train.seed": ",".join(map(str, options.seeds)), "dataset.drawn": "null"}
     if options.archive:
-        # Experiments run in folders of their own, from where a relative path leads elsewhere.
+        # An experiment runs in another folder, where a relative path is wrong.
         settings |= {"dataset.source": "archive", "dataset.archive": f"'{options.archive.resolve()}'"}
     if options.test_labels:
         settings["dataset.test_labels"] = f"'{options.test_labels.resolve()}'"
@@ -59,7 +53,7 @@ def main() -> None:
 
 
 def dvc(*arguments: str, stdout: int | None = None) -> str:
-    """Run dvc, its words going where ours go unless `stdout` is a pipe; give what came through that."""
+    """Run dvc. Return its output if `stdout` is a pipe."""
     done = subprocess.run(["dvc", *arguments], stdout=stdout, text=True)
     if done.returncode:
         sys.exit(f"dvc {' '.join(arguments)} failed, see above.")
@@ -67,7 +61,7 @@ def dvc(*arguments: str, stdout: int | None = None) -> str:
 
 
 def collect() -> pd.DataFrame:
-    """Return a row for each experiment on the current commit: its parameters and accuracies."""
+    """Return a row with parameters and accuracies for each experiment on the current commit."""
     rows = []
     for commit in json.loads(dvc("exp", "show", "--json", stdout=subprocess.PIPE)):
         for experiment in commit["experiments"] or []:
@@ -78,7 +72,7 @@ def collect() -> pd.DataFrame:
 
 
 def row_of(data: dict[str, Any]) -> dict[str, Any]:
-    """Pick what the table needs out of what `dvc exp show` says of an experiment."""
+    """Return the values for the table from an experiment of `dvc exp show --json`."""
     params = data["params"]["params.yaml"]["data"]
     metrics = {path: entry["data"] for path, entry in data["metrics"].items()}
     return {
@@ -93,9 +87,9 @@ def row_of(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def table_of(results: pd.DataFrame) -> str:
-    """Write a row for each network and crop."""
+    """Return the table, with a row for each network and crop."""
     lines = [
-        "| network | crop | train | validate | test | the report |",
+        "| network | crop | train | validate | test | the 2024 report |",
         "|---|---|---|---|---|---|",
     ]
     for network, crop in RUNS:

@@ -1,9 +1,8 @@
-"""The report's notebook as one plain script: what `make bench` compares the pipeline with.
+"""The 2024 notebook as one script, without its figures: `make bench` compares the pipeline with it.
 
 `python benchmarks/notebook.py FOLDER` trains on the images of FOLDER/train, validates on those of FOLDER/validate and
-labels those of FOLDER/test, as the report did: Keras, pixels of 0 to 255, batches of 32, 10 epochs, the model saved and
-loaded again, an image at a time. Images are read by `image_dataset_from_directory`, which is what Keras has now in
-place of the report's `ImageDataGenerator`. It draws none of the report's figures.
+labels those of FOLDER/test, one at a time. As in 2024: Keras, pixels from 0 to 255, batches of 32, 10 epochs; the model
+is saved and loaded again. Keras now reads images with `image_dataset_from_directory` instead of `ImageDataGenerator`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The parts of README.md and benchmarks/README.md that are measured, written by the command that measures them."""
+"""The parts of the documentation that are measured or generated: each is written by one command, between two marks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,40 +6,45 @@ from pathlib import Path
 
 import numpy as np
 
-README = Path("README.md")
+MEASUREMENTS = Path("docs/explanation/measurements.md")
 BENCHMARKS = Path("benchmarks/README.md")
-# What was measured, as numbers: what is reckoned on paper takes them from there.
+# The measured numbers, which on_paper.py reads.
 RESULTS = Path("benchmarks/results.json")
 
 
 def mean_and_range(values: Sequence[float]) -> str:
-    """Write the mean of a figure over the seeds, and the lowest and highest; of one seed, the figure."""
+    """Return the mean over the seeds with the lowest and highest value; for one seed, the value."""
     if len(values) == 1:
         return f"{np.mean(values):.3f}"
     return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def over(seeds: Sequence[int]) -> str:
-    """Say over which seeds a figure is measured."""
+    """Return the words that name the seeds in a caption."""
     if len(seeds) == 1:
         return f"seed {seeds[0]}"
-    return f"mean over seeds {', '.join(map(str, seeds))}, and the lowest and highest"
+    return f"mean over seeds {', '.join(map(str, seeds))}, with the lowest and highest"
 
 
-def write_part(name: str, command: str, text: str, page: Path = README) -> None:
-    """Put `text` between the two marks of the part `name` of a page, and print it.
+def write_part(name: str, command: str, text: str, page: Path = MEASUREMENTS) -> None:
+    """Write `text` between the two marks of the part `name` of a page, and print it.
 
-    Raises ValueError where there are no marks.
+    Raises ValueError if the page has no such marks.
     """
-    begin, end = f"<!-- {name}: written by {command} -->\n", f"\n<!-- {name}: end -->"
-    written = page.read_text(encoding="utf-8")
-    start, stop = written.index(begin) + len(begin), written.index(end)
-    page.write_text(written[:start] + text + written[stop:], encoding="utf-8")
+    written = with_part(page.read_text(encoding="utf-8"), name, command, text)
+    page.write_text(written, encoding="utf-8")
     print(text)
 
 
+def with_part(page: str, name: str, command: str, text: str) -> str:
+    """Return a page with `text` between the two marks of the part `name`. Raises ValueError if there are no marks."""
+    begin, end = f"<!-- {name}: written by {command} -->\n", f"\n<!-- {name}: end -->"
+    start = page.index(begin) + len(begin)
+    return page[:start] + text + page[page.index(end, start - 1) :]
+
+
 def record(name: str, figures: Mapping[str, float], results: Path = RESULTS) -> None:
-    """Keep measured `figures` under the name of what measured them, in place of those of the last time."""
+    """Store measured `figures` under the name of their script, in place of those of its last run."""
     kept = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
     kept[name] = {figure: float(f"{value:.4g}") for figure, value in figures.items()}
     results.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")

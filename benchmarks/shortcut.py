@@ -1,7 +1,7 @@
-"""Ask what the report's network goes by, trained on the images as they are, and write the table in README.md.
+"""Test which parts of an image the 2024 network uses, and write the table.
 
-`make shortcut` measures on the validation images of data/raw, `ARCHIVE=faces.zip` on those of a zip. They are shown
-as they are, and with one thing taken away at a time: what costs the network no accuracy, it did not go by.
+`make shortcut` tests on the validation images of data/raw, with `ARCHIVE=faces.zip` on those of a zip. One thing is
+removed from the images at a time. If the accuracy stays the same, the network does not use it.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from anteojos.model.recipes import RECIPES
 from images import Pixels, face_of, name_of, parse_arguments, prepare, read
 from readme import mean_and_range, over, write_part
 
-# Where the eyes are on average in the images of a sheet, as fractions of their width and height.
+# Mean position of the eyes in the images of a sheet, as fractions of width and height.
 EYES = ((0.375, 0.47), (0.625, 0.47))
-SIDE = 0.8  # of the square around a face, in units of the shorter side: a sheet of Kaggle's layout has 125 px of 155
-RAISED = 0.1  # how much higher than the middle of the face's box the middle of the square is, in units of half its side
+SIDE = 0.8  # side of the square around a face, as a fraction of the shorter side of the image
+RAISED = 0.1  # the centre of the square is this far above the centre of the face's box, in units of half the side
 
 
 def hide_words(pixels: Pixels, face: Face) -> Pixels:
-    """Paint all white but the square around the face."""
+    """Paint everything white except for the square around the face."""
     rows, columns = around(face, pixels)
     changed = np.full_like(pixels, 255)
     changed[rows, columns] = pixels[rows, columns]
@@ -38,7 +38,7 @@ def hide_face(pixels: Pixels, face: Face) -> Pixels:
 
 
 def move_face(pixels: Pixels, face: Face) -> Pixels:
-    """Align the face in the middle of white paper."""
+    """Align the face in the middle of a white image."""
     height, width = pixels.shape[:2]
     side = round(SIDE * min(height, width))
     changed = np.full_like(pixels, 255)
@@ -49,7 +49,7 @@ def move_face(pixels: Pixels, face: Face) -> Pixels:
 
 
 def around(face: Face, pixels: Pixels) -> tuple[slice, slice]:
-    """Return rows and columns of a square around the face, as large as the images of a sheet are."""
+    """Return the rows and columns of the square around the face."""
     height, width = pixels.shape[:2]
     half = SIDE * min(height, width) / 2
     left, top, right, bottom = face.box
@@ -64,12 +64,12 @@ SHOWN: dict[str, Callable[[Pixels, Face], Pixels]] = {
     "as they are": lambda pixels, face: pixels,
     "the words painted white": hide_words,
     "the face painted grey": hide_face,
-    "no words, and every face in the middle of the paper": move_face,
+    "no words, and every face in the middle": move_face,
 }
 
 
 def main() -> None:
-    """Train once for each seed, and write how well each showing is labelled."""
+    """Train once for each seed, and write the accuracy on each kind of changed images."""
     options = parse_arguments(__doc__)
 
     to_train, to_validate = read(options.archive)
@@ -86,11 +86,11 @@ def main() -> None:
     for seed in options.seeds:
         network, _ = training.train(train, validate, "baseline", RECIPES["baseline"], seed, lambda epoch: None)
         for name, images in shown.items():
-            likely = np.asarray(network(images.images.astype(np.float32)))[:, 0] >= 0.5
-            accuracies[name].append(float((likely == images.first).mean()))
-    lines = ["| the validation images shown | accuracy |", "|---|---|"]
+            predicted = np.asarray(network(images.images.astype(np.float32)))[:, 0] >= 0.5
+            accuracies[name].append(float((predicted == images.first).mean()))
+    lines = ["| validation images | accuracy |", "|---|---|"]
     lines += [f"| {name} | {mean_and_range(values)} |" for name, values in accuracies.items()]
-    caption = f"`baseline`, trained on {name_of(options.archive)} as they are: {over(options.seeds)}."
+    caption = f"`baseline`, trained on {name_of(options.archive)}, unchanged: {over(options.seeds)}."
     write_part("shortcut", "make shortcut", "\n".join([*lines, "", caption]))
 
 

@@ -1,7 +1,7 @@
-"""Train on a thousand and on a hundred thousand images: how much memory it takes, and how long a step waits for them.
+"""Measure memory and waiting time of training on 1,000 and on 100,000 images.
 
-`python benchmarks/train_many.py` trains an epoch of each network on images of noise, in an array on disk as the stage
-`preprocess` writes it, and writes the table in benchmarks/README.md. `--images 500 1000` sets other numbers.
+`python benchmarks/train_many.py` trains each network for one epoch on images of noise, from an array on disk like that
+of the stage `preprocess`, and writes the table in benchmarks/README.md. `--images 500 1000` sets other numbers.
 """
 
 import argparse
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 SIZE = 160
 VALIDATE = 40
-# The report's network takes so long for its 11 GFLOP a batch that a tenth of the images has to do.
+# Fractions of the images. `baseline` is slow (11 GFLOP a batch).
 NETWORKS: dict[Network, float] = {"edge": 1.0, "baseline": 0.1}
 
 
 def main() -> None:
-    """Train on the fewest and on the most images, each in a process of its own, and write the table."""
+    """Train on both numbers of images, each in a new process, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, nargs=2, default=[1000, 100_000], help="the fewer, the more")
+    parser.add_argument("--images", type=int, nargs=2, default=[1000, 100_000], help="a smaller and a larger number")
     parser.add_argument("--train", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
@@ -42,20 +42,20 @@ def main() -> None:
     rows, per_second = [], {}
     for network, share in NETWORKS.items():
         costs = {}
-        for pictures in (options.pictures[0], round(options.pictures[1] * share)):
+        for images in (options.images[0], round(options.images[1] * share)):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                write_images(folder / "images.npy", pictures)
+                write_images(folder / "images.npy", images)
                 cost = measure.run([sys.executable, __file__, "--train", folder, network])
                 found = json.loads((folder / "found.json").read_text())
-            costs[pictures] = cost.mebibytes
+            costs[images] = cost.mebibytes
             per_second[network] = found["images_per_second"]
             more = cost.mebibytes - next(iter(costs.values()))
             rows.append(
                 (
                     f"`{network}`",
-                    f"{pictures:,}",
-                    f"{pictures * SIZE * SIZE * 3 / measure.MIB:,.0f}",
+                    f"{images:,}",
+                    f"{images * SIZE * SIZE * 3 / measure.MIB:,.0f}",
                     f"{cost.mebibytes:,.0f}" + (f" (+{max(more, 0):,.0f})" if len(costs) > 1 else ""),
                     f"{found['images_per_second']:,.0f}",
                     f"{found['waited']:.2%}",
@@ -64,16 +64,16 @@ def main() -> None:
             print(rows[-1], file=sys.stderr, flush=True)
     head = ("network", "images", "images.npy, MiB", "peak memory, MiB (goal: at most +200)", "images/s", "waiting")
     caption = (
-        "An epoch in shuffled batches of 32, read from the memory map, and for `edge` varied on the way; the goal is "
-        "that a step never waits for them. The last column is the share of all steps' time in which one did, the first "
-        "of all left out. One run each; the memory is that of the whole process, TensorFlow's 1 GB and all."
+        "One epoch in shuffled batches of 32, read from a memory map, with augmentation for `edge`. The last column is "
+        "the share of the time in which a step waits for its batch, without the first step; the goal is 0. One run "
+        "each. The memory is that of the whole process; TensorFlow alone takes about 1 GB."
     )
     write_part("train_many", "python benchmarks/train_many.py", f"{measure.table(head, rows)}\n\n{caption}", BENCHMARKS)
     record("train_many", {"train_per_second": per_second["baseline"]})
 
 
 def write_images(path: Path, count: int) -> None:
-    """Write `count` images of noise, brighter where their row is even, as `preprocess` does: one after the other."""
+    """Write `count` images of noise one after the other, as `preprocess` does; those of even rows are brighter."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 200, (64, SIZE, SIZE, 3), dtype=np.uint8)
     noise[::2] += 50
@@ -85,7 +85,7 @@ def write_images(path: Path, count: int) -> None:
 
 
 def read_images(path: Path, validate: int) -> "tuple[training.LabelledImages, training.LabelledImages]":
-    """Return the images that `write_images` wrote, by memory map, and the first `validate` of them in memory."""
+    """Return the images of `write_images` as a memory map, and the first `validate` of them in memory."""
     from anteojos.model import training
 
     images = np.load(path, mmap_mode="r")

@@ -1,10 +1,10 @@
-"""Measure what DVC itself takes for many images: as many files, and as one archive of the same images.
+"""Measure the time that DVC itself takes for many images: as files, and as one archive of the same images.
 
-The images are copies of drawn ones, each with other bytes at its end. They are added, looked at again, checked out
-and pushed to an S3 store (SeaweedFS) that is started for it on loopback.
+The images are copies of drawn faces, each with other bytes at its end. The script adds them to DVC, checks their
+status, checks them out and pushes them to an S3 store (SeaweedFS) that it starts on loopback. `--pushed` is the largest
+number of images that it pushes, `--rounds` the number of rounds for up to 10,000 images.
 """
 
-import argparse
 import io
 import os
 import shutil
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-# The tests know how to start an S3 store.
+# The tests can start an S3 store.
 sys.path.append(str(Path(__file__).parents[1]))
 
 from tests.team.remote.servers import S3
@@ -31,7 +31,7 @@ from readme import BENCHMARKS, record, write_part
 DRAWN = 200
 FORMS = {"files": "images", "archive": "images.zip"}
 OPERATIONS = {
-    "add": "`dvc add`: hash, and copy to the cache",
+    "add": "`dvc add`: hash and copy to the cache",
     "status": "`dvc status`, nothing changed",
     "checkout": "`dvc checkout` of all",
     "push": "`dvc push` of all",
@@ -43,7 +43,7 @@ Measured = dict[str, dict[str, Cost]]  # by operation, then by form
 
 @dataclass(frozen=True)
 class Size:
-    """What `n` images took: medians, by operation and form."""
+    """Median costs of `n` images, by operation and form."""
 
     n: int
     costs: Measured
@@ -51,15 +51,7 @@ class Size:
 
 def main() -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--images", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="how many, default: %(default)s"
-    )
-    parser.add_argument(
-        "--pushed", type=int, default=10_000, help="no more than so many are pushed, default: %(default)s"
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="of up to 10,000 images, default: %(default)s")
-    options = parser.parse_args()
+    options = measure.options(__doc__, images=[1_000, 10_000, 100_000], pushed=10_000, rounds=3)
     sizes = sorted(options.images)
     with tempfile.TemporaryDirectory(prefix="anteojos-") as folder, serving(Path(folder)) as store:
         results = [
@@ -74,7 +66,7 @@ def main() -> None:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[S3]:
-    """Start an S3 store below a folder, and stop it."""
+    """Start an S3 store in a folder, and stop it at the end."""
     path = folder / "store"
     path.mkdir()
     store = S3(path)
@@ -86,11 +78,11 @@ def serving(folder: Path) -> Iterator[S3]:
 
 
 def measure_size(n: int, rounds: int, pushed: bool, store: S3, folder: Path) -> Measured:
-    """Measure `n` images in both forms, which take turns at each operation; give the medians."""
+    """Measure `n` images in both forms, which take turns. Return the medians."""
     found: dict[str, dict[str, list[Cost]]] = {}
     for number in range(rounds):
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            for operation, form, cost in one_round(n, pushed, store, f"{n}-{number}", Path(place)):
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            for operation, form, cost in one_round(n, pushed, store, f"{n}-{number}", Path(name)):
                 found.setdefault(operation, {}).setdefault(form, []).append(cost)
                 print(f"{n} images, round {number + 1} of {rounds}, {operation}, {form}: {cost}", file=sys.stderr)
     return {
@@ -99,7 +91,7 @@ def measure_size(n: int, rounds: int, pushed: bool, store: S3, folder: Path) -> 
 
 
 def one_round(n: int, pushed: bool, store: S3, name: str, folder: Path) -> Iterator[tuple[str, str, Cost]]:
-    """Yield operation, form and cost, as they come."""
+    """Measure each operation once. Yield operation, form and cost."""
     environment = {
         **store.environment,
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
@@ -140,7 +132,7 @@ def one_round(n: int, pushed: bool, store: S3, name: str, folder: Path) -> Itera
 
 
 def draw(count: int) -> list[bytes]:
-    """Draw faces of 160 × 160 px as JPEG, of about 5 kB each."""
+    """Return drawn faces of 160 × 160 px as JPEG of about 5 kB."""
     drawn = []
     for seed in range(count):
         data = io.BytesIO()
@@ -152,12 +144,12 @@ def draw(count: int) -> list[bytes]:
 
 
 def name_of(number: int) -> str:
-    """Return the file's name of an image."""
+    """Return the file name of an image."""
     return f"{number:07}.jpg"
 
 
 def content(images: Sequence[bytes], number: int) -> bytes:
-    """Return the bytes of an image: a drawn one, and its number, so that no two files are the same."""
+    """Return the bytes of a drawn face and its number, so that all files differ."""
     return images[number % len(images)] + number.to_bytes(8, "big")
 
 
@@ -169,8 +161,8 @@ def write_files(images: Sequence[bytes], n: int, folder: Path) -> None:
 
 
 def write_archive(images: Sequence[bytes], n: int, path: Path, first: bytes | None = None) -> None:
-    """Write the same images into one zip, stored as they are; `first` in place of the first one, if given."""
-    path.unlink(missing_ok=True)  # what DVC has checked out is not written over
+    """Write the same images into one zip without compression; `first` replaces the first one, if given."""
+    path.unlink(missing_ok=True)  # may be a link into DVC's cache
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for number in range(n):
             data = first if first is not None and number == 0 else content(images, number)
@@ -178,7 +170,7 @@ def write_archive(images: Sequence[bytes], n: int, path: Path, first: bytes | No
 
 
 def figures_of(results: Sequence[Size]) -> dict[str, float]:
-    """Return the seconds of each operation on the most images it was measured on, and their number, by name."""
+    """Return, by name, the seconds of each operation on the largest measured number of images, and this number."""
     figures: dict[str, float] = {}
     for size in results:
         for operation, forms in size.costs.items():
@@ -188,7 +180,7 @@ def figures_of(results: Sequence[Size]) -> dict[str, float]:
 
 
 def text_of(results: Sequence[Size], rounds: int) -> str:
-    """Write the table, and what follows from it."""
+    """Return the table and the advice."""
     rows = []
     for operation, words in OPERATIONS.items():
         row = [words]
@@ -198,35 +190,40 @@ def text_of(results: Sequence[Size], rounds: int) -> str:
                 ratio = files.seconds / archive.seconds
                 row.append(f"{files.seconds:,.1f} s / {archive.seconds:,.1f} s = {ratio:.1f}")
             else:
-                row.append(reckoned(operation, size.n, results))
+                row.append(extrapolated(operation, size.n, results))
         rows.append(row)
-    head = ["files / one archive", *(f"{size.n:,} images" for size in results)]
+    head = ["as files / as one archive", *(f"{size.n:,} images" for size in results)]
     single = [f"{size.n:,}" for size in results if size.n > 10_000]
     counted = f"Medians of {rounds} round{'s' * (rounds > 1)}"
     if single:
-        counted += f", of {' and '.join(single)} images one round"
+        counted += f"; one round with {' and '.join(single)} images"
     return "\n\n".join((measure.table(head, rows), counted + ".", ADVICE))
 
 
-def reckoned(operation: str, n: int, results: Sequence[Size]) -> str:
-    """Say what an operation on `n` files should take, in a straight line from the two largest that were measured."""
+def extrapolated(operation: str, n: int, results: Sequence[Size]) -> str:
+    """Return the linear extrapolation to `n` files from the two largest measured numbers."""
     known = [(size.n, size.costs[operation]["files"].seconds) for size in results if operation in size.costs]
     if len(known) < 2:
         return "not measured"
     (less, short), (more, long) = known[-2:]
     seconds = max(long, long + (long - short) / (more - less) * (n - more))
-    return f"not measured; in a straight line {seconds:,.0f} s as files"
+    return f"not measured; extrapolated: {seconds:,.0f} s as files"
 
 
 ADVICE = """\
-Where a cell has two times and their ratio, files come first. What is given to DVC as many files costs it something for
-each of them; an archive costs what its bytes cost. DVC's maintainers advise an archive for very many files as well
-(treeverse/dvc#7681). But it is one object: after a change of one image all of it is hashed, kept in the cache and
-pushed again, where of files only the changed one is. So, up to some 10,000 images: files. From there on, one archive
-for each delivery of images that stay as they are (`dvc add` it, and name it in `dataset.archive` with its `sha256`);
-where single images of a very large set change, archives of some 10,000 images each, of which only those with a
-change are written anew. What `fetch` unpacks to `data/raw` are many files again, which `dvc repro` hashes; with
-`push: false` on `data/raw` in dvc.yaml they stay out of the remote, for `fetch` makes them from the archive."""
+Where a cell has two times and their ratio, the time as files comes first. DVC takes time for each file; for an
+archive, it takes time only for its bytes. The maintainers of DVC also recommend an archive for very many files
+(treeverse/dvc#7681). But an archive is one object: if one image changes, the whole archive is hashed, stored in the
+cache and pushed again. With files, only the changed file is.
+
+- Up to about 10,000 images: use files.
+- For more images, if they do not change: use one archive for each delivery of images. `dvc add` it, and set
+  `dataset.archive` and `dataset.sha256`.
+- For more images, if single images change: use archives of about 10,000 images each. Then only the archives with a
+  change are written again.
+
+`fetch` unpacks an archive to `data/raw`. These are many files again, and `dvc repro` hashes them. Set `push: false`
+for `data/raw` in dvc.yaml to keep them out of the remote; `fetch` can unpack them again."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pages that people read, README and docs: what they tell to type, to write and to follow."""
+"""Read README and docs: their commands, code, links, tables and messages."""
 
 import re
 from collections import Counter
@@ -21,9 +21,9 @@ _NUMBER = re.compile(r"\d+([.,]\d+)*(e[-+]\d+)?")
 
 @dataclass(frozen=True)
 class Step:
-    """What a page tells its reader to do: run a command, run Python, or write YAML into params.yaml.
+    """A step of a page: run a command, run Python, or write YAML into params.yaml.
 
-    `output` is what the page says that comes of it, line by line; none where it does not say.
+    `output` is the output that the page shows, line by line; empty if it shows none.
     """
 
     kind: Literal["command", "python", "params"]
@@ -32,10 +32,10 @@ class Step:
 
 
 def steps(page: Path) -> list[Step]:
-    """Return the steps of a page, in their order.
+    """Return the steps of a page in their order.
 
-    Commands stand in blocks of `console` after `$ `, with what they print below; what a block of Python prints stands
-    in a block of `text` right after it; a block of `yaml` that begins with `# params.yaml` is to be written there.
+    Commands are in `console` blocks, after `$ `, followed by their output. The output of a `python` block is in a
+    `text` block directly after it. A `yaml` block that begins with `# params.yaml` is to be written there.
     """
     found: list[Step] = []
     python_ends = -1
@@ -55,10 +55,10 @@ def steps(page: Path) -> list[Step]:
 
 def _commands(body: str) -> list[Step]:
     first, *commands = re.split(r"^\$ ", body, flags=re.MULTILINE)
-    assert not first.strip(), f"no command, in a block of console: {first}"
+    assert not first.strip(), f"console block without a command: {first}"
     found = []
     for command in commands:
-        # A line that ends in a backslash goes on in the next.
+        # A backslash at the end continues the line.
         lines = re.match(r"(?:.*\\\n)*.*", command)
         assert lines
         text, output = lines[0], command[lines.end() :]
@@ -66,12 +66,12 @@ def _commands(body: str) -> list[Step]:
     return found
 
 
-def not_said(expected: tuple[str, ...], said: str) -> list[str]:
-    """Return the lines of a page's output that a command did not say, in their order, whatever its figures were.
+def missing_lines(expected: tuple[str, ...], output: str) -> list[str]:
+    """Return the expected lines that are not in the output, in the same order; numbers may differ.
 
-    A line of "…" stands for any lines, "…" in a line for any text.
+    A line "…" matches any lines, "…" in a line any text.
     """
-    lines = iter([_without_figures(line) for line in said.splitlines()])
+    lines = iter([_without_figures(line) for line in output.splitlines()])
     wanted = [line for line in expected if line.strip() not in ("", "…")]
     return [line for line in wanted if not _is_among(line, lines)]
 
@@ -88,27 +88,27 @@ def _without_figures(line: str) -> str:
 ERRORS = ROOT / "docs/reference/errors.md"
 
 
-def undocumented(heading: str, said: str, which: int = 0) -> list[str]:
-    """Return what the page of errors shows below a heading, in its block number `which`, that was not said."""
+def undocumented(heading: str, message: str, which: int = 0) -> list[str]:
+    """Return the lines of block number `which` below a heading of errors.md that are not in the message."""
     blocks = re.findall(r"^```text\n(.*?)^```$", section(ERRORS, heading), re.MULTILINE | re.DOTALL)
-    return not_said(tuple(blocks[which].splitlines()), said)
+    return missing_lines(tuple(blocks[which].splitlines()), message)
 
 
 def section(page: Path, heading: str) -> str:
-    """Return what stands below a heading of a page, up to the next one."""
+    """Return the text below a heading of a page, up to the next heading."""
     below = page.read_text(encoding="utf-8").partition(f"# {heading}\n")[2]
     assert below, f"{page.name} has no heading {heading}"
     return re.split(r"^#+ ", below, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def links(page: Path) -> list[str]:
-    """Return what a page links to on its own site: paths and anchors, images among them."""
+    """Return the relative links and images of a page."""
     found = re.findall(r"\]\(([^()\s]+)\)", page.read_text(encoding="utf-8"))
     return [link for link in found if not re.match(r"\w+:", link)]
 
 
-def leads_somewhere(page: Path, link: str) -> bool:
-    """Return whether a relative link's file is there, and in it the heading that its anchor means."""
+def link_exists(page: Path, link: str) -> bool:
+    """Return whether the file of a relative link exists and has the heading of its anchor."""
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
     if not anchor:
@@ -117,7 +117,7 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub and GitLab make them."""
+    """Return the anchors of the headings of a page, as on GitHub and GitLab."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     seen: Counter[str] = Counter()
     found = set()
@@ -129,6 +129,6 @@ def anchors(page: Path) -> set[str]:
 
 
 def table(page: Path, heading: str) -> list[list[str]]:
-    """Return the rows of the table below a heading of a page, cell by cell, without its head."""
+    """Return the cells of the table below a heading of a page, without its first row."""
     rows = [line for line in section(page, heading).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows[2:]]

@@ -1,7 +1,6 @@
-"""What README and docs tell people to type works as it stands there, and says what they say it does."""
+"""The commands and code of README and docs work, and print what the pages show."""
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -15,32 +14,32 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, kaggle_server
-from tests.pages import PAGES, Step, leads_somewhere, links, not_said, steps
+from tests.pages import PAGES, Step, link_exists, links, missing_lines, steps
 from tests.pipeline.test_other_classes import draw_masks
 from tests.project import Project
 from tests.runtime.cluster.conftest import Dask, until
 
 pytestmark = pytest.mark.pipeline
 
-# What is run by other tests, and would take minutes here, or never end.
+# Commands that other tests run, because they take minutes or never end.
 ELSEWHERE = {
     "make test": "these tests",
     "make lint": ".ci/run",
     "make check-reproduced": "tests/pipeline/test_reproduced.py",
-    "dask scheduler": "below, as a cluster of the tests",
-    "dask worker": "below, as a cluster of the tests",
-    "TF_CONFIG=": "tests/pipeline/test_machines.py, on two machines at once",
+    "dask scheduler": "below, on the cluster of the tests",
+    "dask worker": "below, on the cluster of the tests",
+    "TF_CONFIG=": "tests/pipeline/test_machines.py",
     "make bench": "tests/test_benchmarks.py",
-    "uv pip compile": "no test: it needs the index, and changes the lock",
+    "uv pip compile": "no test: it needs the package index and changes the lock",
 }
-# What is measured on images that are not part of the repository, and everything that takes the same targets.
+# Measurements on images that are not in the repository.
 MEASURED = "ARCHIVE="
 KAGGLE = re.compile(r"[\w-]+/[\w-]+/versions/\d+")
 
 
 @pytest.fixture(scope="session")
 def shared_cache(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A DVC cache that the checkouts of all pages share: what one page has trained, another gets from it."""
+    """A DVC cache for all pages, so that the same network is trained only once."""
     cache = tmp_path_factory.mktemp("pages") / "cache"
     shutil.copytree(small_project.path / ".dvc/cache", cache)
     return cache
@@ -48,7 +47,7 @@ def shared_cache(small_project: Project, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def checkout(project: Project, shared_cache: Path) -> Project:
-    """A small project that has run, with what the pages speak of: an environment, images, a folder of them."""
+    """A small project that has run, with the files that the pages use: .venv, photo.jpg and holidays/."""
     shutil.rmtree(project.path / ".dvc/cache")
     (project.path / ".dvc/cache").symlink_to(shared_cache)
     (project.path / ".venv").symlink_to(sys.prefix)
@@ -57,22 +56,22 @@ def checkout(project: Project, shared_cache: Path) -> Project:
     return project
 
 
-def run_page(page: Path, checkout: Project, **stands_for: str) -> None:
-    """Do what a page says, in its order; `stands_for` has what its words stand for here."""
-    words = {"s3://bucket/anteojos": "'../the bucket'", **stands_for}
+def run_page(page: Path, checkout: Project, **replaced: str) -> None:
+    """Run all steps of a page in order, after replacing the words in `replaced`."""
+    words = {"s3://bucket/anteojos": "'../the bucket'", **replaced}
     for step in steps(page):
         text = step.text
         for word, other in words.items():
             text = text.replace(word, other)
-        said = do(Step(step.kind, text, step.output), checkout)
+        output = do(Step(step.kind, text, step.output), checkout)
         if step.kind == "python" and step.output:
-            # What Python computes is the same everywhere, figures and all.
-            assert said.splitlines() == list(step.output), page.name
-        assert not_said(step.output, said) == [], f"{page.name}: {step.text}\n{said}"
+            # Numbers are the same on each machine.
+            assert output.splitlines() == list(step.output), page.name
+        assert missing_lines(step.output, output) == [], f"{page.name}: {step.text}\n{output}"
 
 
 def do(step: Step, checkout: Project) -> str:
-    """Do a step and give what it said."""
+    """Run a step. Return its output."""
     if step.kind == "params":
         write_params(checkout, step.text)
         return ""
@@ -80,7 +79,7 @@ def do(step: Step, checkout: Project) -> str:
         return checkout.must("python", "-c", step.text, PYTHONPATH="src")
     if step.text.startswith(tuple(ELSEWHERE)) or MEASURED in step.text:
         return "\n".join(step.output)
-    # The environment beside the checkout is not installed anew.
+    # Do not install the environment again.
     command = re.sub(r"^make ", "make --old-file .venv/installed ", step.text)
     done = checkout.run("bash", "-c", f"{command} 2>&1", PYTHONPATH="src", COLUMNS="200")
     assert done.returncode == 0, f"{step.text}\n{done.stdout}"
@@ -88,41 +87,46 @@ def do(step: Step, checkout: Project) -> str:
 
 
 def write_params(checkout: Project, text: str) -> None:
-    """Write what a page shows of params.yaml."""
+    """Set the parameters that a page shows."""
     for section, values in yaml.safe_load(text).items():
         for key, value in values.items():
             checkout.set(f"{section}.{key}", value)
 
 
-OTHERS = ("tutorial.md", "kaggle.md", "cluster.md", "own-data.md")  # which take more than a checkout, below
+OTHERS = ("tutorial.md", "kaggle.md", "cluster.md", "own-data.md")  # tested below, with more than a checkout
 ALONE = [page for page in PAGES if page.name not in OTHERS and steps(page)]
 
 
 @pytest.mark.parametrize("page", ALONE, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_and_snippet_of_a_page_does_what_it_says(page: Path, checkout: Project) -> None:
+def test_commands_and_code_of_page_work(page: Path, checkout: Project) -> None:
     run_page(page, checkout)
     if page.name == "remote-storage.md":
         assert list((checkout.path.parent / "the bucket").rglob("*.dir"))
 
 
 @pytest.mark.timeout(900)  # it trains three networks
-def test_the_tutorial_says_what_its_reader_gets(project: Project) -> None:
+def test_tutorial_shows_real_output(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
-    # As many epochs as the reader has, so that something is learned; and a cache of its own, as the reader's.
+    # The default number of epochs, and an empty cache.
     project.set("train.epochs", None)
     run_page(ROOT / "docs/tutorial.md", project)
     assert yaml.safe_load((project.path / "params.yaml").read_text())["train"]["network"] == "edge"
 
 
-def test_the_figures_of_the_tutorial_are_those_of_the_committed_run() -> None:
-    text = " ".join((ROOT / "docs/tutorial.md").read_text(encoding="utf-8").split())
-    score = json.loads((ROOT / "metrics/evaluate.json").read_text())["validate"]
-    low, high = score["accuracy_low"], score["accuracy_high"]
-    said = f"on `validate` it scores {score['accuracy']:.3f}, with a 95 % interval of {low:.2f} to {high:.2f}"
-    assert said in text
+def test_tutorial_and_readme_have_the_committed_figures() -> None:
+    tutorial, readme = (
+        " ".join((ROOT / page).read_text(encoding="utf-8").split()) for page in ("docs/tutorial.md", "README.md")
+    )
+    scores = json.loads((ROOT / "metrics/evaluate.json").read_text())
+    for split, score in scores.items():
+        n, accuracy, low, high = (score[key] for key in ("n", "accuracy", "accuracy_low", "accuracy_high"))
+        interval = f"accuracy {accuracy:.3f} (95 % interval {low:.3f} to {high:.3f})"
+        assert f"{split}: {round(n * accuracy)} of {n} labels are correct, {interval}" in readme
+        if split == "validate":
+            assert f"its accuracy is {accuracy:.3f}, with a 95 % interval of {low:.2f} to {high:.2f}" in tutorial
 
 
-def test_own_images_with_other_classes_take_what_the_page_says(checkout: Project) -> None:
+def test_own_data_page_works_with_other_classes(checkout: Project) -> None:
     page = ROOT / "docs/how-to/own-data.md"
     expected = next(values for step in steps(page) if (values := counts_in(step)))
     draw_masks(checkout.path.parent / "faces", {split: counts["mask"] for split, counts in expected.items()})
@@ -131,13 +135,13 @@ def test_own_images_with_other_classes_take_what_the_page_says(checkout: Project
 
 
 def counts_in(step: Step) -> dict[str, dict[str, int]]:
-    """Return the counts by split and class that a step writes into params.yaml, if it does."""
+    """Return the counts by split and class that a step writes into params.yaml; empty if none."""
     return yaml.safe_load(step.text).get("dataset", {}).get("expected", {}) if step.kind == "params" else {}
 
 
 @pytest.fixture
 def images_at_kaggle(checkout: Project) -> Iterator[Project]:
-    """A checkout for which the images that it has lie at Kaggle."""
+    """A checkout whose images can be downloaded from a Kaggle server on loopback."""
     packed = BytesIO()
     raw = checkout.path / "data/raw"
     with ZipFile(packed, "w") as archive:
@@ -151,7 +155,7 @@ def images_at_kaggle(checkout: Project) -> Iterator[Project]:
         yield Project(checkout.path, kaggle)
 
 
-def test_the_page_about_kaggle_works_against_a_server_that_answers_as_it_does(images_at_kaggle: Project) -> None:
+def test_kaggle_page_works_with_a_local_server(images_at_kaggle: Project) -> None:
     page = ROOT / "docs/how-to/kaggle.md"
     [handle] = set(KAGGLE.findall(page.read_text(encoding="utf-8")))
     run_page(page, images_at_kaggle, **{handle: HANDLE})
@@ -159,11 +163,11 @@ def test_the_page_about_kaggle_works_against_a_server_that_answers_as_it_does(im
     assert lock["stages"]["fetch"]["params"]["params.yaml"]["dataset.source"] == "kaggle"
 
 
-def test_the_page_about_clusters_works_on_one(checkout: Project, tmp_path: Path) -> None:
+def test_cluster_page_works_on_a_cluster(checkout: Project, tmp_path: Path) -> None:
     dask = Dask(tmp_path / "dask")
     try:
         dask.add_worker()
-        # Something to do for it.
+        # Change a parameter, so that there is work to do.
         checkout.set("preprocess.size", 64)
         run_page(ROOT / "docs/how-to/cluster.md", checkout, **{"tcp://scheduler-host:8786": dask.address})
         until(lambda: dask.batches() > 0, dask.scheduler)
@@ -172,11 +176,11 @@ def test_the_page_about_clusters_works_on_one(checkout: Project, tmp_path: Path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    assert [link for link in links(page) if not leads_somewhere(page, link)] == []
+def test_links_of_page_exist(page: Path) -> None:
+    assert [link for link in links(page) if not link_exists(page, link)] == []
 
 
-def test_every_page_of_the_docs_is_linked_from_their_index_and_the_index_from_readme() -> None:
+def test_index_links_all_pages_and_readme_links_index() -> None:
     docs = ROOT / "docs"
     linked = {(docs / link.partition("#")[0]).resolve() for link in links(docs / "index.md")}
     assert set(docs.glob("**/*.md")) - linked - {docs / "index.md"} == set()
@@ -184,10 +188,13 @@ def test_every_page_of_the_docs_is_linked_from_their_index_and_the_index_from_re
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_target_and_module_that_a_page_names_exists(page: Path) -> None:
+def test_make_targets_and_modules_of_page_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert [target for target in re.findall(r"`make ([\w-]+)", text) if target not in targets] == []
     modules = re.findall(r"-m anteojos\.([\w.]+)", text)
-    files = [ROOT / "src/anteojos" / f"{module.replace('.', os.sep)}.py" for module in modules]
-    assert [file for file in files if not (file.exists() or file.with_name("X.py") == file)] == []
+    source = ROOT / "src/anteojos"
+    assert [module for module in modules if not (source / f"{module.replace('.', '/')}.py").exists()] == []
+    # Also the files that a page names, such as `src/anteojos/images/faces.py`.
+    paths = re.findall(r"`((?:src|tests|benchmarks|docs)/[\w./-]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []

@@ -456,7 +456,7 @@ def test_full_disk_names_output_and_keeps_previous(
         assert failed.returncode != 0
         assert re.search(f"^{message}$", failed.stderr, re.MULTILINE), failed.stderr
         if message.startswith("fetch"):
-            assert undocumented("No room for an output", failed.stderr) == []
+            assert undocumented("Disk full", failed.stderr) == []
         assert "Traceback" not in failed.stderr
         assert contents(project) == contents(small_project)
         assert left_over(project) == []

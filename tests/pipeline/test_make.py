@@ -63,12 +63,13 @@ def test_experiments_table_shows_the_experiments_in_dvc(project: Project) -> Non
         "write_part('networks', 'make experiments', table_of(collect()) + '\\n\\nOne run.')"
     )
     project.must("python", "-c", code)
-    readme = (project.path / "README.md").read_text()
-    line = next(line for line in readme.splitlines() if line.startswith("| `sigmoid` | `none` |"))
+    page = (project.path / "docs/explanation/measurements.md").read_text()
+    line = next(line for line in page.splitlines() if line.startswith("| `sigmoid` | `none` |"))
     evaluated = json.loads((project.path / "metrics/evaluate.json").read_text())
     accuracies = {split: f"{score['accuracy']:.3f}" for split, score in evaluated.items()}
     cells = [cell.strip() for cell in line.split("|")[4:6]]
     assert cells == [accuracies[split] for split in ("validate", "test")]
-    assert "One run." in readme
-    assert readme.count("| network | crop |") == 1
-    assert (ROOT / "README.md").read_text().partition("<!-- networks")[0] == readme.partition("<!-- networks")[0]
+    assert "One run." in page
+    assert page.count("| network | crop |") == 1
+    committed = (ROOT / "docs/explanation/measurements.md").read_text()
+    assert committed.partition("<!-- networks")[0] == page.partition("<!-- networks")[0]

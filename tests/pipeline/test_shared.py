@@ -1,4 +1,4 @@
-"""The whole pipeline on real images, where they are beside the checkout."""
+"""The whole pipeline on real images, if they are next to the checkout."""
 
 import csv
 import json
@@ -46,7 +46,7 @@ def metrics_of(project: Project) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(1200)
-def test_the_pipeline_runs_on_the_real_images(real: Project, shared_data: Path) -> None:
+def test_pipeline_runs_on_real_images(real: Project, shared_data: Path) -> None:
     metrics = metrics_of(real)
     for split, n in COUNTS.items():
         assert metrics["verify"][split] == {"glasses": n, "noglasses": n}
@@ -96,7 +96,7 @@ def test_photographs_faces_found_and_labelled(real: Project, shared_data: Path) 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("file", ["chelsea.png", "coffee.png"])
-def test_nothing_is_found_where_there_is_no_face(real: Project, shared_data: Path, file: str) -> None:
+def test_photograph_without_face_has_no_faces(real: Project, shared_data: Path, file: str) -> None:
     assert Classifier.load(real.path / "models/model.tflite").faces(shared_data / "photographs" / file) == []
 
 

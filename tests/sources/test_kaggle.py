@@ -173,7 +173,7 @@ def test_rejected_token_raises(server: KaggleServer, machine: Machine) -> None:
 
     message = machine.download(**TOKEN).message
 
-    assert undocumented("A Kaggle token that is refused", message) == []
+    assert undocumented("A rejected Kaggle token", message) == []
     assert "~/.kaggle" in message
 
 
@@ -193,7 +193,7 @@ def test_forbidden_dataset_without_token_asks_for_one(server: KaggleServer, mach
 
     message = machine.download().message
 
-    assert undocumented("Kaggle wants a token", message) == []
+    assert undocumented("Kaggle requires a token", message) == []
 
 
 @pytest.mark.parametrize("place", ["Downloads/kaggle.json", "kaggle.json"])

@@ -178,7 +178,7 @@ def test_drawn_faces_with_other_class_names_are_warned_of(tmp_path: Path) -> Non
     classes = [{"folder": name, "name": name} for name in ("mask", "nomask")]
     params(tmp_path, classes=classes, expected={split: {"mask": 1, "nomask": 1} for split in SPLITS})
     stderr = run_stage("fetch", tmp_path).stderr
-    assert undocumented("Classes of your own, and faces that are drawn", stderr) == []
+    assert undocumented("Your own classes with drawn faces", stderr) == []
     params(tmp_path)
     assert run_stage("fetch", tmp_path).stderr == ""
 
