@@ -18,7 +18,7 @@ export BASE
 TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint check-reproduced fsck remote push check-committed compare gate note resolve release
+.PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare gate note resolve release
 .PHONY: report experiments crossvalidate shortcut drawn duration reference bench clean
 
 help:  ## list the targets
@@ -39,8 +39,11 @@ repro: setup  ## run the stages that have changed: images, training, scores, pre
 	dvc --wait-for-lock repro $(ARGS)
 	@$(TEAM) record
 
-test: setup  ## run all tests (50 minutes on 2 cores)
-	python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+test: setup  ## run all tests (about 15 minutes on 2 cores)
+	python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+
+test-quick: setup  ## run the unit tests (1 minute)
+	python -m pytest --numprocesses 2 --dist worksteal -m "not pipeline and not cluster and not remote and not slow" $(ARGS)
 
 lint: setup  ## ruff, format check and mypy
 	ruff check
