@@ -274,7 +274,7 @@ def test_the_command_says_what_is_wrong_with_a_folder(tmp_path: Path, capsys: py
     draw_images(tmp_path, "nothing")
     (tmp_path / "train/glasses/3.jpg").write_text("no image")
     assert main(["audit", str(tmp_path)]) == 1
-    assert "train/glasses/3.jpg: not an image (10 bytes)" in capsys.readouterr().err
+    assert "train/glasses/3.jpg: not an image (8 bytes)" in capsys.readouterr().err
 
 
 def test_help_waits_for_no_numpy() -> None:
