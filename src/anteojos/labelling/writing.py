@@ -16,7 +16,7 @@ import click
 
 from anteojos.labelling.inference import Labelled
 from anteojos.labelling.reading import counted
-from anteojos.runtime.errors import InputError
+from anteojos.runtime.errors import InputError, printable
 from anteojos.runtime.outputs import replacing
 
 Form = Literal["table", "csv", "jsonl"]
@@ -177,8 +177,3 @@ def _as_text(labelled: Labelled, width: int, color: bool) -> Iterator[str]:
 
 def _styled(text: str, fg: str, color: bool) -> str:
     return click.style(text, fg=fg) if color else text
-
-
-def printable(name: str | Path) -> str:
-    """Return a name for a terminal, with control characters escaped."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))
