@@ -28,7 +28,9 @@ def imported_files(module: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path}: relative imports are not followed"
                 waiting += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return {path.relative_to(SOURCE.parent).as_posix() for name in seen if (path := _file_of(name))}
+    files = {path for name in seen if (path := _file_of(name))}
+    templates = {template for path in files for template in path.parent.glob(f"{path.stem}.*.j2")}
+    return {path.relative_to(SOURCE.parent).as_posix() for path in files | templates}
 
 
 def _run(tree: ast.AST) -> Iterator[ast.AST]:

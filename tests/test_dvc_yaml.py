@@ -44,7 +44,7 @@ CHANGE_NO_OUTPUT = {"train.timeout"}
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_are_the_parameters_read(stage: str) -> None:
     files = imported_files(f"anteojos.stages.{stage}") - {"src/anteojos/params.py"}
-    read = set().union(*(parameters_read(ROOT / file) for file in files))
+    read = set().union(*(parameters_read(ROOT / file) for file in files if file.endswith(".py")))
     assert set(STAGES[stage]["params"]) == read - CHANGE_NO_OUTPUT
 
 

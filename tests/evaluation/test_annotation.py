@@ -1,4 +1,4 @@
-"""Copies of images have a box and a label for each face, and are written beside no original."""
+"""Annotated copies have a box and a label for each face, and never overwrite an original."""
 
 import io
 from pathlib import Path
@@ -33,7 +33,7 @@ def changed(image: Image.Image) -> np.ndarray:
     return (np.asarray(image.convert("RGB")) != GREY).any(axis=2)
 
 
-def test_a_box_has_the_colour_of_its_class() -> None:
+def test_box_has_the_colour_of_its_class() -> None:
     image = annotated(
         prediction("glasses", (40.0, 100.0, 120.0, 180.0)), prediction("noglasses", (220.5, 99.5, 320.0, 200.0))
     )
@@ -42,12 +42,12 @@ def test_a_box_has_the_colour_of_its_class() -> None:
         assert image.getpixel((x, y)) == BLUE
     for x, y in ((221, 150), (270, 199), (320, 150)):
         assert image.getpixel((x, y)) == VERMILION
-    # Nothing is drawn on the faces or beside the boxes.
+    # Nothing is drawn inside or beside the boxes.
     assert not changed(image)[110:170, 50:110].any()
     assert not changed(image)[:, 340:].any()
 
 
-def test_the_label_is_written_above_its_box() -> None:
+def test_label_is_above_its_box() -> None:
     above = changed(annotated(prediction("glasses", (100.0, 100.0, 220.0, 200.0))))[:99]
     rows, columns = np.nonzero(above)
     assert len(rows) > 200
@@ -58,7 +58,7 @@ def test_the_label_is_written_above_its_box() -> None:
     assert 30 < white.sum() < above.sum() / 2
 
 
-def test_other_words_give_other_pixels() -> None:
+def test_other_label_gives_other_pixels() -> None:
     box = (100.0, 100.0, 220.0, 200.0)
     one, other = (annotated(prediction("glasses", box, name)) for name in ("con lentes", "sin lentes"))
     assert one.tobytes() != other.tobytes()
@@ -68,35 +68,35 @@ def test_other_words_give_other_pixels() -> None:
     "box",
     [(0.0, 0.0, 40.0, 40.0), (360.0, 0.0, 400.0, 40.0), (360.0, 260.0, 400.0, 300.0), (-30.0, -20.0, 60.0, 70.0)],
 )
-def test_a_label_in_a_corner_is_inside_the_image(box: Box) -> None:
+def test_label_in_a_corner_is_inside_the_image(box: Box) -> None:
     words = "una persona con lentes"
     inside = (np.asarray(annotated(prediction("glasses", box, words))) > 200).all(axis=2).sum()
     middle = (180.0, 130.0, 180.0 + box[2] - box[0], 130.0 + box[3] - box[1])
     complete = (np.asarray(annotated(prediction("glasses", middle, words))) > 200).all(axis=2).sum()
-    # As many white pixels of letters as where there is room all around.
+    # The text has as many white pixels as with room around it.
     assert inside == pytest.approx(complete, rel=0.02)
 
 
 @pytest.mark.parametrize("size", [(24, 24), (1, 1), (400, 8), (8, 400)])
-def test_tiny_images_are_annotated_too(size: tuple[int, int]) -> None:
+def test_tiny_images_are_annotated(size: tuple[int, int]) -> None:
     assert annotated(prediction("glasses", (0.0, 0.0, 8.0, 8.0)), size=size).size == size
     assert annotated(prediction("glasses", None), size=size).size == size
 
 
-def test_without_a_face_the_label_is_in_the_upper_left_corner() -> None:
+def test_label_without_a_face_is_in_the_upper_left_corner() -> None:
     rows, columns = np.nonzero(changed(annotated(prediction("noglasses", None))))
     assert (rows.min(), columns.min()) == (0, 0)
     assert annotated(prediction("noglasses", None)).getpixel((1, 1)) == VERMILION
     assert not changed(annotated()).any()
 
 
-def test_the_image_itself_is_not_changed() -> None:
+def test_original_image_is_not_changed() -> None:
     image = Image.new("RGB", (100, 80), GREY)
     annotation.annotate(image, [prediction("glasses", (10.0, 10.0, 50.0, 50.0))], "glasses", ".png")
     assert not changed(image).any()
 
 
-def test_a_name_that_the_font_lacks_is_no_error() -> None:
+def test_name_outside_the_font_is_no_error() -> None:
     assert changed(annotated(prediction("glasses", (100.0, 100.0, 200.0, 200.0), "眼镜 ñ ✓"))).any()
 
 
@@ -113,7 +113,7 @@ def test_a_name_that_the_font_lacks_is_no_error() -> None:
         ("", "PNG", ".png"),
     ],
 )
-def test_jpeg_stays_jpeg_and_everything_else_is_png(suffix: str, format_: str, added: str) -> None:
+def test_jpeg_stays_jpeg_and_other_formats_become_png(suffix: str, format_: str, added: str) -> None:
     assert annotated(prediction("glasses", (10.0, 50.0, 60.0, 100.0)), suffix=suffix).format == format_
     assert annotation.suffix_of(suffix) == added
 
@@ -121,21 +121,19 @@ def test_jpeg_stays_jpeg_and_everything_else_is_png(suffix: str, format_: str, a
 # --- where copies are written
 
 
-def test_copies_keep_their_place_below_the_common_folder(tmp_path: Path) -> None:
+def test_copies_keep_their_path_below_the_common_folder(tmp_path: Path) -> None:
     files = [tmp_path / "photos/a/1.jpg", tmp_path / "photos/b/1.jpg", tmp_path / "photos/2.webp"]
     copies = writing.annotated_paths(files, tmp_path / "out")
     assert copies == [tmp_path / "out/a/1.jpg", tmp_path / "out/b/1.jpg", tmp_path / "out/2.webp.png"]
     assert writing.annotated_paths(files[:1], Path("out")) == [Path("out/1.jpg")]
 
 
-def test_copies_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+def test_copies_of_the_same_stem_have_different_names(tmp_path: Path) -> None:
     files = [tmp_path / "1.webp", tmp_path / "1.png", tmp_path / "1.tiff", tmp_path / "1.jpg"]
     assert len(set(writing.annotated_paths(files, tmp_path / "out"))) == 4
 
 
-def test_files_are_known_by_their_place_and_not_by_how_it_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_and_absolute_paths_are_compared_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path / "photos")
     files = [Path("1.jpg"), Path("../photos/2.jpg"), tmp_path / "3.jpg"]
@@ -147,7 +145,7 @@ def test_files_are_known_by_their_place_and_not_by_how_it_is_written(
 
 
 @pytest.mark.parametrize("folder", ["photos", "photos/../photos", "link"])
-def test_a_folder_where_a_copy_would_overwrite_an_original_is_refused(tmp_path: Path, folder: str) -> None:
+def test_copy_that_would_overwrite_an_original_is_an_error(tmp_path: Path, folder: str) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "photos")
     files = [tmp_path / "photos/1.jpg", tmp_path / "photos/2.jpg"]

@@ -1,4 +1,4 @@
-"""Contact sheets have each image in its place, with its caption, the same on every run."""
+"""Contact sheets show each image at its position with its caption, and are deterministic."""
 
 import io
 from itertools import product
@@ -18,7 +18,7 @@ def face(seed: int, size: int = 160) -> npt.NDArray[np.uint8]:
 
 
 def place(number: int, columns: int, lines: int) -> tuple[int, int, int, int]:
-    """Where the sheet has image `number`: 160 px wide and high, 16 px apart, below a strip of 44 px."""
+    """Return the box of image `number`: 160 px wide and high, 16 px apart, below a title of 44 px."""
     row, column = divmod(number, columns)
     left, top = 16 + column * 176, 44 + row * (160 + 20 * lines + 16)
     return left, top, left + 160, top + 160
@@ -50,7 +50,7 @@ def colours(sheet: Image.Image, box: tuple[int, int, int, int]) -> set[tuple[int
         (0, 5, 0, "", (896, 44)),
     ],
 )
-def test_the_sheet_is_as_large_as_its_cells_need(
+def test_size_of_the_sheet_fits_its_cells(
     cells: int, columns: int, lines: int, note: str, size: tuple[int, int]
 ) -> None:
     sheet = contact_sheet("Title", [Cell(face(0), ("caption",) * lines)] * cells, columns, note)
@@ -58,7 +58,7 @@ def test_the_sheet_is_as_large_as_its_cells_need(
     assert sheet.mode == "RGB"
 
 
-def test_each_image_stands_in_its_place() -> None:
+def test_each_image_is_at_its_position() -> None:
     faces = [face(seed) for seed in range(5)]
     sheet = contact_sheet("Title", [Cell(image, ("a", "b")) for image in faces], columns=3)
     for number, image in enumerate(faces):
@@ -66,27 +66,27 @@ def test_each_image_stands_in_its_place() -> None:
     assert colours(sheet, place(5, 3, lines=2)) == {WHITE}
 
 
-def test_an_image_of_another_size_fills_its_place() -> None:
+def test_image_of_another_size_is_resized() -> None:
     image = np.full((30, 40, 3), (10, 90, 170), np.uint8)
     sheet = contact_sheet("", [Cell(image, ())], columns=1)
     assert colours(sheet, place(0, 1, lines=0)) == {(10, 90, 170)}
 
 
-def test_images_can_be_shown_larger() -> None:
+def test_side_sets_the_size_of_the_images() -> None:
     sheet = contact_sheet("", [Cell(face(n, 240), ("caption",)) for n in range(3)], 2, "note", side=240)
     assert sheet.size == (16 + 2 * 256, 44 + 2 * (240 + 20 + 16) + 36)
     for number, (left, top) in enumerate(((16, 44), (272, 44), (16, 320))):
         np.testing.assert_array_equal(np.asarray(sheet.crop((left, top, left + 240, top + 240))), face(number, 240))
 
 
-def test_a_row_of_a_memory_map_can_be_shown() -> None:
+def test_read_only_image_is_drawn() -> None:
     array = np.stack([face(seed) for seed in range(2)])
     array.flags.writeable = False
     sheet = contact_sheet("", [Cell(array[1], ())], columns=1)
     np.testing.assert_array_equal(np.asarray(sheet.crop(place(0, 1, lines=0))), array[1])
 
 
-def test_wrong_ones_are_framed_and_written_in_red() -> None:
+def test_wrong_cells_have_a_red_frame_and_caption() -> None:
     sheet = contact_sheet("Title", [Cell(face(n), ("sin lentes",), wrong=n == 1) for n in range(3)], columns=3)
     for number in range(3):
         left, top, right, bottom = box = place(number, 3, lines=1)
@@ -95,11 +95,11 @@ def test_wrong_ones_are_framed_and_written_in_red() -> None:
         written = colours(sheet, below(box, lines=1))
         assert (RED in written) == (number == 1)
         assert len(written) > 2
-        # The frame lies around the image, not over it.
+        # The frame is around the image, not over it.
         np.testing.assert_array_equal(np.asarray(sheet.crop(box)), face(number))
 
 
-def test_title_captions_and_note_are_written() -> None:
+def test_title_captions_and_note_are_drawn() -> None:
     bare = contact_sheet("", [Cell(face(0), ("", ""))], columns=5, note=" ")
     written = contact_sheet("Title", [Cell(face(0), ("con lentes", "p = 0.5"))], columns=5, note="note")
     changed = np.argwhere((np.asarray(bare) != np.asarray(written)).any(axis=2))
@@ -111,12 +111,12 @@ def test_title_captions_and_note_are_written() -> None:
     assert changed.min() >= 12
 
 
-def test_a_legend_is_a_line_above_the_note() -> None:
+def test_legend_is_a_line_above_the_note() -> None:
     cells = [Cell(face(0), ("",))]
     bare, noted = contact_sheet("", cells, 2, note=" "), contact_sheet("", cells, 2, note="note")
     both = contact_sheet("", cells, 2, note="note", legend="legend")
     assert both.size == (noted.width, noted.height + 20)
-    # The gap below the cells, of which half is above what is written.
+    # Half of the gap below the cells is above the text.
     top = 44 + 160 + 20 + 16 + 8
     assert colours(both, (0, top, both.width, top + 20)) != {WHITE}
     as_before = np.asarray(noted.crop((0, top, noted.width, noted.height)))
@@ -124,7 +124,7 @@ def test_a_legend_is_a_line_above_the_note() -> None:
     assert contact_sheet("", cells, 2, legend="legend").size == bare.size
 
 
-def test_the_same_sheet_is_the_same_bytes() -> None:
+def test_sheet_is_deterministic() -> None:
     def sheet() -> Image.Image:
         return contact_sheet("Title", [Cell(face(n), ("con lentes", "p = 0.5"), n == 1) for n in range(3)], 2, "note")
 
@@ -132,7 +132,7 @@ def test_the_same_sheet_is_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("name", ["ñandú — größe", "眼镜", "👓", "очки", "a" * 200, "\t", "x\x00y"])
-def test_no_name_is_too_long_or_too_strange(name: str) -> None:
+def test_long_and_unusual_names_keep_the_layout(name: str) -> None:
     cells = [Cell(face(n), (name, "p = 0.5")) for n in range(3)]
     sheet = contact_sheet(name, cells, 2, note=name)
     assert sheet.size == contact_sheet("", cells, 2, note="note").size
@@ -144,12 +144,12 @@ def test_no_name_is_too_long_or_too_strange(name: str) -> None:
     ("name", "drawn"),
     [("señal ähnlich", "senal ahnlich"), ("戴眼镜", "???"), ("two\nlines", "two?lines"), ("con lentes", "con lentes")],
 )
-def test_letters_that_the_font_lacks_are_replaced_by_those_it_has(name: str, drawn: str) -> None:
+def test_letters_that_the_font_lacks_are_replaced(name: str, drawn: str) -> None:
     one, other = (contact_sheet(text, [Cell(face(0), (text,))], 1, text) for text in (name, drawn))
     assert png(one) == png(other)
 
 
-def test_a_long_caption_is_cut_before_it_meets_the_next() -> None:
+def test_long_caption_does_not_reach_the_next() -> None:
     sheet = contact_sheet("", [Cell(face(0), ("W" * 64,)), Cell(face(1), ("",))], 2)
     left, top, right, bottom = below(place(0, 2, 1), 1)
     assert colours(sheet, (0, top, left - 6, bottom)) == {WHITE}

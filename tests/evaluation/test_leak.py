@@ -1,4 +1,4 @@
-"""The audit finds the label where it was put, and nowhere else."""
+"""The audit finds the label where the images contain it, and nowhere else."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def noise(n: int, size: int = 32, seed: int = 0) -> Images:
 
 
 def labels_of(n: int, first: int | None = None) -> npt.NDArray[np.str_]:
-    """Labels in no order, `first` of them "a"; half, unless told otherwise."""
+    """Return `n` labels in random order; `first` of them, by default half, are "a"."""
     first = n // 2 if first is None else first
     return np.random.default_rng(9).permutation(["a"] * first + ["b"] * (n - first))
 
@@ -34,46 +34,42 @@ def planted(images: Images, labels: npt.NDArray[np.str_], rows: slice, columns: 
     return images
 
 
+def border_probe(images: Images, labels: npt.ArrayLike, **limits: Any) -> leak.Probe:
+    return leak.probes(images, labels, {}, **limits)["border"]
+
+
 def refitted(features: Any, labels: Any, penalty: float) -> npt.NDArray[np.float64]:
-    """What a ridge regression with an intercept, fitted anew to all images but one, foretells of that one."""
-    foretold = []
+    """Predict each label with a ridge regression with an intercept, refitted to all other images."""
+    predicted = []
     for left_out in range(len(features)):
         others = np.arange(len(features)) != left_out
         x, y = features[others], labels[others]
         centred = x - x.mean(axis=0)
         weights = np.linalg.solve(centred.T @ centred + penalty * np.eye(x.shape[1]), centred.T @ (y - y.mean(axis=0)))
-        foretold.append(y.mean(axis=0) + (features[left_out] - x.mean(axis=0)) @ weights)
-    return np.array(foretold)
+        predicted.append(y.mean(axis=0) + (features[left_out] - x.mean(axis=0)) @ weights)
+    return np.array(predicted)
 
 
-@pytest.mark.parametrize("columns", [3, 12, 30])
-@pytest.mark.parametrize("penalty", [1e-2, 1.0, 300.0])
-def test_leaving_one_out_in_closed_form_is_refitting_without_it(columns: int, penalty: float) -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(5, 1, (12, columns)) * rng.uniform(0.1, 3, columns)
-    labels = np.where(labels_of(12, first=4) == "a", 1.0, -1.0)[:, np.newaxis]
-    found = leak._left_out(*leak._factorised(features), labels, penalty)
-    np.testing.assert_allclose(found, refitted(features, labels, penalty), atol=1e-8)
-
-
-def test_the_penalty_is_the_one_that_foretells_best() -> None:
+@pytest.mark.parametrize("columns", [3, 20, 50])
+@pytest.mark.parametrize("first", [7, 10])
+def test_scores_equal_refitting_with_the_best_penalty(columns: int, first: int) -> None:
     rng = np.random.default_rng(1)
-    labels = np.where(labels_of(20) == "a", 1.0, -1.0)[:, np.newaxis]
-    features = rng.normal(size=(20, 6)) + 0.6 * labels
+    labels = np.where(labels_of(20, first) == "a", 1.0, -1.0)[:, np.newaxis]
+    features = rng.normal(5, 1, (20, columns)) * rng.uniform(0.5, 2, columns) + labels
     mean_square = ((features - features.mean(axis=0)) ** 2).sum() / 20
-    tried = [refitted(features, labels, penalty * mean_square) for penalty in np.logspace(-3, 3, 7)]
-    best = min(tried, key=lambda foretold: float(((labels - foretold) ** 2).mean()))
-    others = (labels.sum() - labels) / 19
-    np.testing.assert_allclose(leak.scores(features, labels), best - others, atol=1e-8)
+    candidates = [refitted(features, labels, penalty * mean_square) for penalty in np.logspace(-3, 3, 7)]
+    best = min(candidates, key=lambda predicted: float(((labels - predicted) ** 2).mean()))
+    mean_of_others = (labels.sum() - labels) / 19
+    np.testing.assert_allclose(leak.scores(features, labels), best - mean_of_others, atol=1e-8)
 
 
-def test_features_that_are_no_help_score_nothing() -> None:
+def test_features_without_information_have_scores_0() -> None:
     labels = np.where(labels_of(20) == "a", 1.0, -1.0)[:, np.newaxis]
-    for features in (np.ones((20, 3)), np.zeros((20, 1)), np.random.default_rng(0).normal(size=(20, 3))):
+    for features in (np.full((20, 3), 0.1), np.zeros((20, 1)), np.random.default_rng(0).normal(size=(20, 3))):
         assert not leak.scores(features, labels).any()
 
 
-def test_each_labelling_is_scored_as_if_it_were_alone() -> None:
+def test_labellings_are_scored_independently() -> None:
     rng = np.random.default_rng(2)
     features = rng.normal(size=(16, 5))
     labels = np.stack([np.where(rng.permutation(16) < 6, 1.0, -1.0) for _ in range(8)], axis=1)
@@ -82,50 +78,47 @@ def test_each_labelling_is_scored_as_if_it_were_alone() -> None:
     np.testing.assert_allclose(leak.scores(features, labels), np.concatenate(alone, axis=1), atol=1e-12)
 
 
-def test_scores_follow_neither_the_origin_nor_the_scale_nor_the_axes_of_the_features() -> None:
+def test_scores_ignore_origin_scale_and_rotation_of_features() -> None:
     rng = np.random.default_rng(3)
     labels = np.where(labels_of(24) == "a", 1.0, -1.0)[:, np.newaxis]
     features = rng.normal(size=(24, 6)) + labels / 2
-    turned, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    rotation, _ = np.linalg.qr(rng.normal(size=(6, 6)))
     expected = leak.scores(features, labels)
     assert expected.any()
-    for same in (features + 7, features * 100, features @ turned):
+    for same in (features + 7, features * 100, features @ rotation):
         np.testing.assert_allclose(leak.scores(same, labels), expected, atol=1e-8)
 
 
-def test_the_names_and_the_order_of_the_classes_do_not_matter() -> None:
+def test_names_and_order_of_the_classes_do_not_matter() -> None:
     labels = labels_of(40)
     images = planted(noise(40), labels, slice(0, 3), slice(10, 20))
-    probe = leak.border_probe(images, labels)
-    assert leak.border_probe(images, labels == "a") == probe
-    assert leak.border_probe(images, np.where(labels == "a", 7, 3)) == probe
+    probe = border_probe(images, labels)
+    assert border_probe(images, labels == "a") == probe
+    assert border_probe(images, np.where(labels == "a", 7, 3)) == probe
     assert probe.verdict == "leak"
 
 
-def test_what_is_planted_in_the_border_is_found() -> None:
+def test_mark_in_the_border_is_a_leak() -> None:
     labels = labels_of(60)
-    probe = leak.border_probe(planted(noise(60, 64), labels, slice(0, 6), slice(20, 40)), labels)
+    probe = border_probe(planted(noise(60, 64), labels, slice(0, 6), slice(20, 40)), labels)
     assert probe == leak.Probe(accuracy=1.0, chance=0.5, p_value=1 / 1001, n=60, verdict="leak")
 
 
 @pytest.mark.parametrize("size", [32, 48, 160, 167])
 @pytest.mark.parametrize("border", [4, 10, 22, 23, 40, 66, 72])
-def test_what_is_planted_in_the_middle_is_not_looked_at(size: int, border: int) -> None:
+def test_middle_of_the_image_is_not_used(size: int, border: int) -> None:
     images = noise(4, size)
-    # One pixel that is partly in the border may be seen.
+    # A pixel that is partly in the border may be used.
     inside = slice(-(-size * border // 160), size - -(-size * border // 160))
     changed = images.copy()
     changed[:, inside, inside] = 255 - images[:, inside, inside]
     np.testing.assert_array_equal(leak.border_values(changed, border), leak.border_values(images, border))
-    for name in ("position_rows", "position_columns", "corners"):
-        one, other = (
-            leak.probes(i, ["a", "a", "b", "b"], {}, border=border, permutations=9) for i in (images, changed)
-        )
-        assert one[name] == other[name]
+    one, other = (leak.probes(i, ["a", "a", "b", "b"], {}, border=border, permutations=9) for i in (images, changed))
+    assert one == other
 
 
 @pytest.mark.parametrize("border", [4, 22, 30, 72])
-def test_all_sides_of_the_border_are_looked_at(border: int) -> None:
+def test_all_sides_of_the_border_are_used(border: int) -> None:
     images = np.zeros((5, 160, 160, 3), np.uint8)
     at = border // 2
     for image, place in zip(images, ((at, 80), (159 - at, 80), (80, at), (80, 159 - at)), strict=False):
@@ -135,69 +128,64 @@ def test_all_sides_of_the_border_are_looked_at(border: int) -> None:
     assert values[4].max() == 0
 
 
-def test_luck_is_never_called_rarer_than_it_was_counted() -> None:
+def test_p_value_is_at_least_one_in_the_number_of_labellings() -> None:
     labels = labels_of(40)
     images = planted(noise(40), labels, slice(0, 3), slice(10, 20))
-    assert leak.border_probe(images, labels, permutations=19).p_value == 1 / 20
-    assert leak.border_probe(images, labels, permutations=19).verdict == "none"
-    assert leak.border_probe(images, labels, permutations=199).verdict == "leak"
+    assert border_probe(images, labels, permutations=19).p_value == 1 / 20
+    assert border_probe(images, labels, permutations=19).verdict == "none"
+    assert border_probe(images, labels, permutations=199).verdict == "leak"
 
 
 @pytest.mark.parametrize(
     ("limits", "verdict"),
     [({}, "leak"), ({"accuracy": 1.0}, "none"), ({"p_value": 1 / 1001}, "none"), ({"p_value": 0.001}, "leak")],
 )
-def test_a_leak_is_above_one_limit_and_below_the_other(limits: dict[str, float], verdict: str) -> None:
+def test_verdict_depends_on_both_limits(limits: dict[str, float], verdict: str) -> None:
     labels = labels_of(40)
     images = planted(noise(40), labels, slice(0, 3), slice(10, 20))
-    assert leak.border_probe(images, labels, **limits).verdict == verdict
+    assert border_probe(images, labels, **limits).verdict == verdict
 
 
-def test_random_labels_are_called_a_leak_in_at_most_5_of_100_seeds() -> None:
+def test_random_labels_are_a_leak_in_at_most_5_of_100_seeds() -> None:
     probes = []
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        # Blotches, not single pixels: neighbours in an image are alike.
+        # Blocks of pixels, because neighbours in an image are similar.
         images = rng.integers(0, 256, (24, 8, 8, 3), dtype=np.uint8).repeat(4, axis=1).repeat(4, axis=2)
         labels = rng.permutation(["a"] * 12 + ["b"] * 12)
-        probes.append(leak.border_probe(images, labels, permutations=300))
+        probes.append(border_probe(images, labels, permutations=300))
     assert sum(probe.verdict == "leak" for probe in probes) <= 5
-    # The p-value means what it says: 5 of 100 by luck at 0.05, and rarely more than 10.
+    # 5 of 100 p-values are expected below 0.05, rarely more than 10.
     assert sum(probe.p_value < 0.05 for probe in probes) <= 10
 
 
-def test_of_very_many_images_a_sample_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sample_of_many_images_is_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leak, "MOST_IMAGES", 40)
-    labels = labels_of(200)
-    images = planted(noise(200), labels, slice(0, 3), slice(10, 20))
     chosen = leak.sample(200)
     assert len(set(chosen)) == 40
-    assert list(chosen) == sorted(chosen)
-    probe = leak.border_probe(images, labels)
-    assert (probe.n, probe.verdict) == (40, "leak")
-    assert probe == leak.border_probe(images[chosen], labels[chosen])
+    assert list(chosen) == sorted(chosen) == list(leak.sample(200))
     assert list(leak.sample(40)) == list(range(40))
 
 
-def test_views_of_a_memory_map_are_as_good_as_an_array(tmp_path: Path) -> None:
+def test_views_of_a_memory_map_give_the_same_result(tmp_path: Path) -> None:
     labels = labels_of(20)
     np.save(tmp_path / "images.npy", noise(20))
     views = list(np.load(tmp_path / "images.npy", mmap_mode="r"))
     assert leak.probes(views, labels, {}, permutations=50) == leak.probes(noise(20), labels, {}, permutations=50)
 
 
-def test_a_class_of_few_is_no_leak_by_being_few_and_found_where_it_leaks() -> None:
+def test_small_class_is_a_leak_only_with_a_mark() -> None:
     labels = labels_of(100, first=12)
-    probe = leak.border_probe(noise(100), labels)
+    probe = border_probe(noise(100), labels)
     assert (probe.accuracy < 0.6, probe.verdict) == (True, "none")
-    probe = leak.border_probe(planted(noise(100), labels, slice(0, 3), slice(10, 20)), labels)
+    probe = border_probe(planted(noise(100), labels, slice(0, 3), slice(10, 20)), labels)
     assert (probe.accuracy > 0.95, probe.verdict) == (True, "leak")
 
 
 @pytest.mark.parametrize("labels", [["a"] * 6, ["a"] * 5 + ["b"], ["a", "a", "b", "b", "c", "c"], []])
-def test_it_takes_two_classes_of_two(labels: list[str]) -> None:
-    with pytest.raises(InputError, match="takes two images or more of each; found "):
-        leak.border_probe(noise(len(labels)), labels)
+def test_two_classes_of_two_images_are_required(labels: list[str]) -> None:
+    with pytest.raises(InputError, match="needs two classes with at least two images each; found "):
+        border_probe(noise(len(labels)), labels)
 
 
 N = 48
@@ -210,45 +198,46 @@ HARMLESS: dict[str, Any] = {
     "bytes": RNG.integers(5000, 9000, N),
     "quantisation": RNG.choice(["JPEG 75", "JPEG 90"], N),
 }
-TELLING: dict[str, Any] = {
+LEAKING: dict[str, Any] = {
     "width": np.where(FIRST, 160, 161),
-    # Between two parts of the other class: no straight line tells them apart.
+    # Between two parts of the other class: not linearly separable.
     "height": np.where(FIRST, 155, RNG.choice([154, 156], N)),
     "bytes": np.where(FIRST, RNG.integers(8000, 8100, N), RNG.choice([5000, 9000], N) + RNG.integers(0, 900, N)),
     "quantisation": np.where(FIRST, "JPEG 75", RNG.choice([f"JPEG {quality}" for quality in range(80, 90)], N)),
 }
 
 
-@pytest.mark.parametrize("telling", [None, *TELLING])
-def test_what_the_files_give_away_is_named_and_nothing_else(telling: str | None) -> None:
-    files = {**HARMLESS, **({telling: TELLING[telling]} if telling else {})}
+@pytest.mark.parametrize("leaking_name", [None, *LEAKING])
+def test_leaking_name_property_is_found_and_no_other(leaking_name: str | None) -> None:
+    files = {**HARMLESS, **({leaking_name: LEAKING[leaking_name]} if leaking_name else {})}
     found = leak.probes(noise(N), LABELS, files)
     assert list(found) == ["border", "position_rows", "position_columns", "corners", *HARMLESS]
-    assert [name for name, probe in found.items() if probe.verdict == "leak"] == ([telling] if telling else [])
+    leaks = [name for name, probe in found.items() if probe.verdict == "leak"]
+    assert leaks == ([leaking_name] if leaking_name else [])
     assert {probe.n for probe in found.values()} == {N}
-    if telling != "height":
-        # The same for all: half are guessed rightly, as any luck does.
+    if leaking_name != "height":
+        # The same for all images.
         assert (found["height"].accuracy, found["height"].p_value) == (0.5, 1.0)
 
 
-def test_a_thing_of_many_values_is_no_label() -> None:
+def test_features_with_unique_values_are_no_leak() -> None:
     files = {"bytes": np.arange(N), "quantisation": [f"JPEG {n}" for n in range(N)], "ratio": np.linspace(0, 1, N)}
     assert {probe.verdict for probe in leak.probes(noise(N), LABELS, files).values()} == {"none"}
 
 
-def test_where_a_face_stands_on_its_canvas_is_found_in_the_rows_or_in_the_columns() -> None:
+def test_position_of_the_face_is_found_in_rows_or_columns() -> None:
     canvas = np.full((N, 64, 64, 3), 255, np.uint8)
     for image, first, face in zip(canvas, FIRST, noise(N, 50), strict=True):
         image[(4 if first else 7) :, 5:55][:50] = face
     found = leak.probes(canvas, LABELS, {})
     assert found["position_rows"].verdict == found["border"].verdict == "leak"
-    turned = leak.probes(canvas.transpose(0, 2, 1, 3), LABELS, {})
-    assert turned["position_columns"] == found["position_rows"]
+    transposed = leak.probes(canvas.transpose(0, 2, 1, 3), LABELS, {})
+    assert transposed["position_columns"] == found["position_rows"]
 
 
 @pytest.mark.parametrize("rows", [slice(4), slice(-4, None)])
 @pytest.mark.parametrize("columns", [slice(4), slice(-4, None)])
-def test_the_colour_of_a_corner_is_seen_where_grey_does_not_tell(rows: slice, columns: slice) -> None:
+def test_colour_of_a_corner_is_found_if_grey_is_the_same(rows: slice, columns: slice) -> None:
     images = noise(N, 32) // 4 + 90
     images[FIRST, rows, columns] = (200, 90, 90)
     images[~FIRST, rows, columns] = (123, 130, 88)  # as grey as the other
@@ -256,10 +245,10 @@ def test_the_colour_of_a_corner_is_seen_where_grey_does_not_tell(rows: slice, co
     assert [name for name, probe in found.items() if probe.verdict == "leak"] == ["corners"]
 
 
-def test_several_probes_are_judged_by_the_luck_of_the_best() -> None:
-    # Of 30 things that mean nothing one alone looks telling now and then; together they know that they are many.
+def test_p_values_are_corrected_for_the_number_of_probes() -> None:
+    # Of 30 features without information, some have a small p-value alone, but none together.
     rng = np.random.default_rng(5)
-    files = {f"thing {number}": rng.integers(0, 4, N) for number in range(30)}
+    files = {f"feature {number}": rng.integers(0, 4, N) for number in range(30)}
     alone = [leak.probes(noise(N), LABELS, {name: values})[name].p_value for name, values in files.items()]
     together = leak.probes(noise(N), LABELS, files)
     assert min(alone) < 0.1
@@ -268,13 +257,13 @@ def test_several_probes_are_judged_by_the_luck_of_the_best() -> None:
 
 def leaking(*names: str, accuracy: float = 0.987) -> dict[str, leak.Probe]:
     every = ("border", "position_rows", "position_columns", "corners", "width", "height", "bytes", "quantisation")
-    told, untold = leak.Probe(accuracy, 0.5, 0.000999, 144, "leak"), leak.Probe(0.5, 0.5, 1.0, 144, "none")
-    return {name: told if name in names else untold for name in every}
+    leaks, harmless = leak.Probe(accuracy, 0.5, 0.000999, 144, "leak"), leak.Probe(0.5, 0.5, 1.0, 144, "none")
+    return {name: leaks if name in names else harmless for name in every}
 
 
-def test_what_was_found_is_said_in_a_paragraph() -> None:
+def test_leak_of_the_border_is_explained() -> None:
     names = ("con lentes", "sin lentes")
-    assert leak.explain(leaking(), names, 22, "none", faces=True) == ()
+    assert leak.explain(leaking(), names, 22, "none", faces=True) == []
     (paragraph,) = leak.explain(leaking("border", "position_rows"), names, 22, "none", faces=True)
     for words in (
         "from the outer 22 of 160 px alone, con lentes and sin lentes are classified with an accuracy of 0.987 "
@@ -296,14 +285,13 @@ def test_what_was_found_is_said_in_a_paragraph() -> None:
         ("face", False, "`preprocess.crop: face` did not remove it"),
     ],
 )
-def test_the_advice_fits_the_images(crop: Any, faces: bool, advice: str) -> None:
+def test_advice_depends_on_crop_and_faces(crop: Any, faces: bool, advice: str) -> None:
     (paragraph,) = leak.explain(leaking("border"), ("cats", "dogs"), 22, crop, faces)
     assert advice in paragraph
     assert ("Set `preprocess.crop: face`" in paragraph) == (crop == "none" and faces)
-    assert "panel" not in paragraph
 
 
-def test_what_the_network_sees_is_told_from_what_only_the_files_show() -> None:
+def test_leaks_of_parts_and_of_files_are_explained_separately() -> None:
     names = ("con lentes", "sin lentes")
     (paragraph,) = leak.explain(leaking("position_columns"), names, 22, "face", faces=True)
     assert paragraph.startswith("position_columns predicts the label with an accuracy of 0.987")
@@ -329,7 +317,7 @@ def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
-def test_the_printed_label_of_drawn_faces_is_found_and_gone_from_aligned_faces(drawn: Path) -> None:
+def test_label_printed_on_drawn_faces_leaks_unless_aligned(drawn: Path) -> None:
     whole = probed(drawn, "none")
     assert (whole["border"].accuracy >= 0.9, whole["border"].verdict, whole["border"].n) == (True, "leak", 144)
     assert {whole[name].verdict for name in ("width", "height", "bytes", "quantisation")} == {"none"}
@@ -338,15 +326,13 @@ def test_the_printed_label_of_drawn_faces_is_found_and_gone_from_aligned_faces(d
     assert aligned["border"].accuracy <= 0.65
 
 
-def test_small_images_of_drawn_faces_are_probed_as_well(drawn: Path) -> None:
+def test_label_leaks_from_small_drawn_faces_unless_aligned(drawn: Path) -> None:
     assert probed(drawn, "none", 48)["border"].verdict == "leak"
     assert {probe.verdict for probe in probed(drawn, "face", 48).values()} == {"none"}
 
 
 @pytest.mark.shared
-def test_the_printed_label_of_the_real_images_is_found_and_gone_from_aligned_faces(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_label_printed_on_real_images_leaks_unless_aligned(shared_data: Path, tmp_path: Path) -> None:
     archive.import_dataset(str(shared_data / "glasses-noglasses.zip"), tmp_path, sha256=None, max_bytes=10**8)
     whole = probed(tmp_path, "none")
     assert whole["border"].accuracy >= 0.9

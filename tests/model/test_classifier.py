@@ -388,11 +388,12 @@ def test_the_example_in_the_docstring_works(model: Path, tmp_path: Path, monkeyp
 
 
 def test_labelling_needs_no_tensorflow() -> None:
-    # Nor what else takes long to import: an image's label is wanted at once.
+    # Nor other packages that take long to import.
     code = (
         "import sys; from anteojos import cli; from anteojos.evaluation import annotation; "
         "from anteojos.labelling import inference, reading, writing; "
         "from anteojos.model import classifier; from anteojos.runtime import parallel; "
-        "print([m for m in ('tensorflow', 'keras', 'pandas', 'pydantic', 'requests') if m in sys.modules])"
+        "forbidden = 'tensorflow', 'keras', 'pandas', 'pydantic', 'requests', 'sklearn', 'scipy'; "
+        "print([m for m in forbidden if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

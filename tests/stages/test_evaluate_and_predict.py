@@ -56,7 +56,7 @@ def red_frames(path: str, images: int, lines: int, columns: int = 5) -> list[int
     return [number for number, corner in enumerate(corners) if sheet.getpixel(corner) == RED]
 
 
-def test_evaluate_counts_what_is_right_and_wrong() -> None:
+def test_evaluate_writes_metrics_curves_and_mistakes() -> None:
     evaluate.main()
     metrics = json.loads(Path("metrics/evaluate.json").read_text())
     assert list(metrics) == ["validate", "test"]
@@ -68,9 +68,9 @@ def test_evaluate_counts_what_is_right_and_wrong() -> None:
             "recall": 1.0,
             "f1": 0.888889,
         }
-        # The odd one ties with the four bright ones and beats none of them: (12 + 4 / 2) / 16.
+        # The mislabelled image has the same probability as the four bright ones: (12 + 4 / 2) / 16.
         assert score["roc_auc"] == 0.875
-        # As good as any: the odd one is as bright as the bright ones.
+        # No threshold separates the mislabelled image from the bright ones.
         assert score["chosen_threshold"] == {"threshold": 0.5, "accuracy": 0.875}
     confusion = pd.read_csv("metrics/plots/confusion.csv").value_counts().to_dict()
     assert confusion == {("hell", "hell"): 4, ("dunkel", "dunkel"): 3, ("dunkel", "hell"): 1}
@@ -83,12 +83,12 @@ def test_evaluate_counts_what_is_right_and_wrong() -> None:
     assert calibration["observed_high"].tolist() == pytest.approx([wilson_interval(0, 3)[1], wilson_interval(4, 5)[1]])
     off = (calibration["n"] * (calibration["predicted"] - calibration["observed"]).abs()).sum() / 8
     assert metrics["validate"]["ece"] == metrics["test"]["ece"] == pytest.approx(off, abs=1e-6)
-    # One row of cells with three lines of caption holds the mistake of either split.
+    # One row of cells with three lines of caption: one mistake per split.
     assert Image.open("metrics/plots/mistakes.png").size == (896, 44 + 160 + 3 * 20 + 16 + 36)
 
 
-def test_the_threshold_is_chosen_on_validate_measured_on_both_and_used_nowhere() -> None:
-    # All that validate calls bright are dark: only a threshold above them labels it rightly.
+def test_threshold_is_chosen_on_validate_and_only_reported() -> None:
+    # In validate the bright images are labelled dark, so the best threshold is above their probability.
     for split, label in (("validate", "dark"), ("test", "bright")):
         path = f"data/processed/{split}/index.csv"
         pd.read_csv(path).assign(label=[label] * 5 + ["dark"] * 3).to_csv(path, index=False)
@@ -104,18 +104,18 @@ def test_the_threshold_is_chosen_on_validate_measured_on_both_and_used_nowhere()
     assert pd.read_csv("data/predictions.csv")["label"].tolist() == ["bright"] * 5 + ["dark"] * 3
 
 
-def test_where_the_network_looked_is_drawn_for_right_answers_and_mistakes() -> None:
+def test_attention_maps_show_correct_labels_and_mistakes() -> None:
     evaluate.main()
     path = "metrics/plots/attention.png"
-    # Four bright and three dark ones that are right, then the mistake of either split, four a row.
+    # Four bright and three dark images with correct labels, then one mistake per split; four in a row.
     assert Image.open(path).size == (720, 44 + 3 * (160 + 3 * 20 + 16) + 2 * 20 + 16)
     assert red_frames(path, 9, lines=3, columns=4) == [7, 8]
-    # Hidden by their blur, plain images are what they were: nothing is coloured.
+    # The blur of a plain image is the same image, so nothing is coloured.
     sheet = np.asarray(Image.open(path)).astype(int)
     assert (sheet[44:204, 16:176] == 220).all()
 
 
-def test_where_the_network_looked_is_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attention_maps_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = []
     for cores in (1, 5):
         monkeypatch.setattr("anteojos.runtime.threads.cores", lambda cores=cores: cores)
@@ -125,10 +125,10 @@ def test_where_the_network_looked_is_the_same_on_any_number_of_cores(monkeypatch
 
 
 @pytest.mark.parametrize(("label", "cell"), [("bright", 3), ("dark", 8)])
-def test_orange_is_what_speaks_for_the_label_that_was_given_be_it_right_or_wrong(label: str, cell: int) -> None:
+def test_orange_parts_support_the_predicted_label(label: str, cell: int) -> None:
     folder = Path("data/processed/validate")
     images = np.load(folder / "images.npy")
-    # The fourth or, where it is labelled dark, the second mistake: called bright for what is in its middle.
+    # Predicted as bright because of its middle; labelled dark, it is the second mistake, else the fourth image.
     images[3] = 150
     images[3, 18:30, 18:30] = 255
     np.save(folder / "images.npy", images)
@@ -141,7 +141,7 @@ def test_orange_is_what_speaks_for_the_label_that_was_given_be_it_right_or_wrong
     assert red > blue + 20
 
 
-def test_the_right_answers_looked_at_are_the_first_of_each_class_in_validate() -> None:
+def test_attention_maps_use_the_first_correct_images_of_validate() -> None:
     folder = Path("data/processed/validate")
     greys = np.array([220, 40, 225, 30, 230, 35, 235, 30, 240, 30, 245, 30], np.uint8)
     np.save(folder / "images.npy", np.broadcast_to(greys[:, None, None, None], (12, 48, 48, 3)))
@@ -155,7 +155,7 @@ def test_the_right_answers_looked_at_are_the_first_of_each_class_in_validate() -
     assert shown == [225, 230, 235, 240, 40, 35, 30, 30]
 
 
-def test_a_split_of_unknown_labels_is_not_scored() -> None:
+def test_split_of_unknown_labels_is_not_scored() -> None:
     index = pd.read_csv("data/processed/test/index.csv")
     index.assign(label="").to_csv("data/processed/test/index.csv", index=False)
     evaluate.main()

@@ -12,38 +12,38 @@ from anteojos.images import decoding
 if TYPE_CHECKING:
     from anteojos.model.classifier import Prediction
 
-# Of the first class and of the other one: told apart by people who see no red or green too. Source: M. Okabe and
-# K. Ito, "Color Universal Design", 2008.
+# Of the first class and of the other one. Colour-blind people can distinguish them. Source: M. Okabe and K. Ito,
+# "Color Universal Design", 2008.
 _COLOURS = ("#0072b2", "#d55e00")
-_PAPER = "white"
+_TEXT = "white"
 
 
 def suffix_of(suffix: str) -> str:
-    """Return what is added to a file's name for its copy: nothing for JPEG and PNG, ".png" for other formats."""
+    """Return what is added to the file name of a copy: nothing for JPEG and PNG, ".png" for other formats."""
     return "" if decoding.FORMATS.get(suffix.lower()) in ("JPEG", "PNG") else ".png"
 
 
 def annotate(image: Image.Image, predictions: Sequence["Prediction"], first_label: str, suffix: str) -> bytes:
     """Draw a box around each face with its label and probability; return the encoded copy of the image.
 
-    `image` is RGB and upright, from a file with that `suffix`; faces of the class `first_label` have boxes of another
-    colour. The copy has no metadata. The label of a whole image is in its upper left corner.
+    `image` is RGB and upright, from a file with that `suffix`. Boxes of the class `first_label` have another colour.
+    The copy has no metadata. The label of a whole image is in its upper left corner.
     """
     image = image.copy()
     draw = ImageDraw.Draw(image)
     for prediction in predictions:
         colour = _COLOURS[0 if prediction.label == first_label else 1]
-        words = f"{plain(prediction.name)} {prediction.probability:.2f}"
+        text = f"{plain(prediction.name)} {prediction.probability:.2f}"
         left, top, right, bottom = prediction.face.box if prediction.face else (0, 0, *image.size)
         size = min(max(12, (right - left) / 8, min(image.size) / 50), max(12, image.width / 12))
         font, line = ImageFont.load_default(size), max(2, round(size / 8))
         draw.rectangle((left, top, right, bottom), outline=colour, width=line)
-        # Above the box if there is room, else in its upper part; never beyond the image's right edge.
-        x0, y0, x1, y1 = draw.textbbox((0, 0), words, font=font)
-        wide, high = x1 - x0 + 2 * line, y1 - y0 + 2 * line
-        x, y = max(0, min(left, image.width - wide)), top - high if top >= high else max(0, top)
-        draw.rectangle((x, y, x + wide, y + high), fill=colour)
-        draw.text((x + line - x0, y + line - y0), words, fill=_PAPER, font=font)
+        # The label is above the box if there is room, else in its upper part, and never beyond the right edge.
+        x0, y0, x1, y1 = draw.textbbox((0, 0), text, font=font)
+        width, height = x1 - x0 + 2 * line, y1 - y0 + 2 * line
+        x, y = max(0, min(left, image.width - width)), top - height if top >= height else max(0, top)
+        draw.rectangle((x, y, x + width, y + height), fill=colour)
+        draw.text((x + line - x0, y + line - y0), text, fill=_TEXT, font=font)
     encoded = io.BytesIO()
     if decoding.FORMATS.get(suffix.lower()) == "JPEG":
         image.save(encoded, "JPEG", quality=92)

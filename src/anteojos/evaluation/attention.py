@@ -1,4 +1,4 @@
-"""Where a classifier looks: an image is hidden piece by piece, and each time it says how sure it still is."""
+"""Attention maps: which parts of an image make its label more likely."""
 
 from collections.abc import Callable
 
@@ -10,69 +10,64 @@ from anteojos.vocabulary import Pixels
 
 Floats = npt.NDArray[np.floating]
 
-# Places a row and a column. Each costs a run of the network: 81 of them are 0.3 s for the report's on one core.
+# Rows and columns of a map. Each cell runs the network once: 81 cells take 0.3 s for `baseline` on one core.
 GRID = 9
-# As shares of the image's width: a piece, by its standard deviation, is about an eye with its rim; the blur leaves
-# no letter and no frame.
-_PIECE, _BLUR = 0.08, 0.1
-# A network that is surer than this, in nats of log-odds (p of 0.999994), is asked about a paler image: close to 1,
-# float32 has no numbers left to say how much less sure it is.
-_TOO_SURE = 12.0
-# Probabilities are kept this far from 0 and 1, half of float32's step below 1.
+# As shares of the image width: the standard deviation of a hidden part, about an eye with its rim, and that of the
+# blur, which removes letters and frames.
+_PART, _BLUR = 0.08, 0.1
+# Log-odds in nats (a probability of 0.999994). Closer to 1, float32 is too coarse to show a small change.
+_TOO_CERTAIN = 12.0
+# Probabilities are clipped to this distance from 0 and 1: half of float32's step below 1.
 _EPSILON = 2.0**-25
-# Log-odds that nobody could tell from none get no full colour, however little the rest of the image matters.
-_LEAST = 0.1
-# Orange and blue can be told apart by the colour-blind.
+# Smaller differences of log-odds are invisible, so they do not get the full colour.
+_SMALLEST_FULL = 0.1
+# Orange and blue, which colour-blind people can distinguish.
 _FOR, _AGAINST = np.array([255.0, 100.0, 0.0]), np.array([0.0, 110.0, 255.0])
 _OPACITY = 0.75
 
 
-def occlusion_map(probabilities: Callable[[Pixels], Floats], picture: Pixels, first: bool) -> npt.NDArray[np.float64]:
-    """Return how much each part of an image speaks for its label: float64 (GRID, GRID), in nats of log-odds.
+def occlusion_map(probabilities: Callable[[Pixels], Floats], image: Pixels, first: bool) -> npt.NDArray[np.float64]:
+    """Return how much each part of an image supports its label: float64 (GRID, GRID), in nats of log-odds.
 
-    `image` is uint8 (size, size, 3), `probabilities` gives those of the first class, (N,), for uint8
-    (N, size, size, 3), and `first` is whether the label is the first class. A value is how far the label's log-odds
-    fall when that place is hidden, below 0 where they rise. What hides it is the blurred image, softly blended in:
-    it takes letters and frames away and puts no edge in their place. An image that the network is too sure of is
-    first blended with its blur as a whole, until the network is less sure.
+    `image` is uint8 (size, size, 3). `probabilities` returns those of the first class, (N,), for uint8
+    (N, size, size, 3). `first` is whether the label is the first class. A value is the decrease of the label's log-odds
+    if that part is hidden, negative if they increase. A part is hidden by blending it softly into the blurred image,
+    which adds no edges. If the network is too certain, the whole image is blended with its blur first, in steps.
 
-    Source: M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", 2014; the blur is that
-    of R. C. Fong and A. Vedaldi, "Interpretable Explanations of Black Boxes by Meaningful Perturbation", 2017.
+    Source: M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", 2014; the blur is from
+    R. C. Fong and A. Vedaldi, "Interpretable Explanations of Black Boxes by Meaningful Perturbation", 2017.
     """
-    size = len(picture)
-    image = Image.fromarray(picture)
-    to_blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(_BLUR * size)), dtype=np.float32) - picture
+    size = len(image)
+    blurred = Image.fromarray(image).filter(ImageFilter.GaussianBlur(_BLUR * size))
+    to_blurred = np.asarray(blurred, dtype=np.float32) - image
 
-    def log_odds(hidden: Floats | np.floating) -> float:
-        """Ask about the image, hidden by a share from 0 to 1 at each pixel: float32, (size, size, 1) or a scalar."""
-        shown = np.round(picture + hidden * to_blurred).astype(np.uint8)
-        probability = float(probabilities(shown[np.newaxis])[0])
-        probability = min(max(probability, _EPSILON), 1 - _EPSILON)
+    def log_odds(blur: Floats | np.floating) -> float:
+        """Return the label's log-odds if a share of 0 to 1 of each pixel, (size, size, 1) or a scalar, is blurred."""
+        hidden = np.round(image + blur * to_blurred).astype(np.uint8)
+        probability = np.clip(float(probabilities(hidden[np.newaxis])[0]), _EPSILON, 1 - _EPSILON)
         return float(np.log(probability) - np.log1p(-probability)) * (1 if first else -1)
 
-    for pale in np.arange(0, 1, 0.1, dtype=np.float32):
-        whole = log_odds(pale)
-        if abs(whole) <= _TOO_SURE:
+    for base in np.arange(0, 1, 0.1, dtype=np.float32):
+        reference = log_odds(base)
+        if abs(reference) <= _TOO_CERTAIN:
             break
-    middles = (np.arange(GRID) + 0.5) / GRID
+    centres = (np.arange(GRID) + 0.5) / GRID
     pixels = (np.arange(size, dtype=np.float32) + 0.5) / size
-    profiles = np.exp(-(((pixels - middles[:, np.newaxis]) / _PIECE) ** 2) / 2).astype(np.float32)
+    profiles = np.exp(-(((pixels - centres[:, np.newaxis]) / _PART) ** 2) / 2).astype(np.float32)
     drops = np.empty((GRID, GRID))
     for row, column in np.ndindex(GRID, GRID):
-        piece = np.outer(profiles[row], profiles[column])[..., np.newaxis]
-        drops[row, column] = whole - log_odds(pale + (1 - pale) * piece)
+        part = np.outer(profiles[row], profiles[column])[..., np.newaxis]
+        drops[row, column] = reference - log_odds(base + (1 - base) * part)
     return drops
 
 
-def colour(picture: Pixels, drops: Floats) -> Pixels:
-    """Lay an occlusion_map over its image, in grey: orange speaks for the label, blue against it.
+def colour(image: Pixels, drops: Floats) -> Pixels:
+    """Draw an occlusion_map over its image in grey: orange parts support the label, blue parts the other class.
 
-    `image` and the result are uint8 (size, size, 3). The strongest place of an image has the full colour, whatever
-    that of another has.
+    `image` and the result are uint8 (size, size, 3). The strongest part of each image has the full colour.
     """
-    shares = Image.fromarray((drops / max(_LEAST, float(np.abs(drops).max()))).astype(np.float32))
-    spread = np.asarray(shares.resize(picture.shape[1::-1], Image.Resampling.BICUBIC)).clip(-1, 1)[..., np.newaxis]
-    grey = np.asarray(Image.fromarray(picture).convert("L"), dtype=np.float32)[..., np.newaxis]
-    opacity = _OPACITY * np.abs(spread)
-    coloured: Pixels = np.round(grey + opacity * (np.where(spread > 0, _FOR, _AGAINST) - grey)).astype(np.uint8)
-    return coloured
+    shares = Image.fromarray((drops / max(_SMALLEST_FULL, float(np.abs(drops).max()))).astype(np.float32))
+    tint = np.asarray(shares.resize(image.shape[1::-1], Image.Resampling.BICUBIC)).clip(-1, 1)[..., np.newaxis]
+    grey = np.asarray(Image.fromarray(image).convert("L"), dtype=np.float32)[..., np.newaxis]
+    coloured = grey + _OPACITY * np.abs(tint) * (np.where(tint > 0, _FOR, _AGAINST) - grey)
+    return np.asarray(np.round(coloured).astype(np.uint8))

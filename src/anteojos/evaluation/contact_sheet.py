@@ -1,4 +1,4 @@
-"""Some images of a folder on one sheet, to look at them before training."""
+"""A contact sheet with some images of a folder, to look at them before training."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -13,14 +13,14 @@ from anteojos.runtime.files import visible_files
 
 _COLUMNS = 8
 _SIDE = 160  # px
-_PAPER = "#d0d7de"  # beside an image that is not square, and in place of one that can't be read
+_PAPER = "#d0d7de"  # around an image that is not square, and for an image that cannot be read
 
 
 def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
-    """Draw at most `n` of the images below `folder`; return the sheet, and how many of them cannot be read.
+    """Draw at most `n` of the images in `folder`; return the sheet and how many of them cannot be read.
 
-    The same number is taken from each folder that contains images, evenly spread over their names. Raises InputError if
-    there are none.
+    The same number is taken from each folder with images, evenly spread over their names. Raises InputError if there
+    are none.
     """
     if not folder.is_dir():
         raise InputError(
@@ -34,33 +34,29 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
     if not groups:
         raise InputError(f"{folder}: no images there", advice=f"Images are named *{', *'.join(decoding.FORMATS)}.")
     total = sum(map(len, groups.values()))
-    chosen = [(group, file) for group, share in shares(groups, n).items() for file in spread(groups[group], share)]
-    cells = [_cell(group, file) for group, file in chosen]
+    cells = [
+        _cell(group, groups[group][row])
+        for group, count in shares(groups, n).items()
+        for row in np.linspace(0, len(groups[group]) - 1, count).round().astype(int)
+    ]
     counts = ", ".join(f"{group} {len(files):,}" for group, files in groups.items() if group != ".")
     title = f"{folder}: {len(cells):,} of {total:,} images" + (f" ({counts})" if counts else "")
-    columns = min(_COLUMNS, len(cells))
-    return figures.contact_sheet(title, cells, columns), sum(cell.wrong for cell in cells)
+    return figures.contact_sheet(title, cells, min(_COLUMNS, len(cells))), sum(cell.wrong for cell in cells)
 
 
 def shares(groups: dict[str, list[Path]], n: int) -> dict[str, int]:
     """Return how many of at most `n` images are taken from each group, as equally as possible."""
     taken = dict.fromkeys(groups, 0)
-    left = min(n, sum(map(len, groups.values())))
-    while left:
+    remaining = min(n, sum(map(len, groups.values())))
+    while remaining:
         for group, files in groups.items():
-            if left and taken[group] < len(files):
+            if remaining and taken[group] < len(files):
                 taken[group] += 1
-                left -= 1
+                remaining -= 1
     return taken
 
 
-def spread(files: list[Path], count: int) -> list[Path]:
-    """Take `count` of `files`, from the first to the last in equal steps."""
-    return [files[row] for row in np.linspace(0, len(files) - 1, count).round().astype(int)]
-
-
 def _cell(group: str, file: Path) -> figures.Cell:
-    caption = ("" if group == "." else group, file.name)
     try:
         image = decoding.decode(file.read_bytes(), _SIDE).image
     except (OSError, decoding.ImageError) as error:
@@ -68,4 +64,4 @@ def _cell(group: str, file: Path) -> figures.Cell:
         empty = np.asarray(Image.new("RGB", (_SIDE, _SIDE), _PAPER))
         return figures.Cell(empty, (file.name, reason or str(error)), wrong=True)
     padded = ImageOps.pad(image, (_SIDE, _SIDE), Image.Resampling.BILINEAR, _PAPER)
-    return figures.Cell(np.asarray(padded), caption)
+    return figures.Cell(np.asarray(padded), ("" if group == "." else group, file.name))

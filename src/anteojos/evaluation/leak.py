@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from sklearn.linear_model import RidgeCV
 
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import Crop, Pixels
@@ -21,28 +22,26 @@ Floats = npt.NDArray[np.float64]
 Images = Sequence[Pixels] | Pixels  # N of uint8 (H, W, 3), such as views of a memory map, or an array of them
 Verdict = Literal["leak", "none"]
 
-SIDE = 160  # a border's width is given in 160ths of the image's, the same part of a face at every size
+SIDE = 160  # the width of the border is given in 160ths of the image's, the same part of a face at every size
 BORDER, ACCURACY, P_VALUE, PERMUTATIONS = 22, 0.65, 0.01, 1000
-# More would make the answer no clearer and take minutes: of a larger set, the same sample is looked at each time.
-MOST_IMAGES = 2000
+MOST_IMAGES = 2000  # more images take minutes and hardly change the result
 
 _PARTS = ("position_rows", "position_columns", "corners")  # of the border: what else a network can see
-_CELL = 4  # 160ths; grey cells of about this size stand for the pixels in them
+_CELL = 4  # 160ths: size of a grey cell, about
 _SEED = 0
-# In units of the features' mean squared length. An infinite penalty, no use of the features at all, is tried as well.
-_PENALTIES = np.logspace(-3, 3, 7)
-_TIE = 1e-9  # differences smaller than this come from rounding, and decide nothing
-_BINS = 8  # into which a number with many values is sorted
-_MOST_VALUES = 64  # rarer ones of a text with more than these count as one
+_PENALTIES = np.logspace(-3, 3, 7)  # in units of the features' mean squared length
+_TIE = 1e-9  # smaller differences are rounding errors
+_BINS = 8  # for numbers with many values
+_MOST_VALUES = 64  # of a text; rarer values count as one
 
 
 @dataclass(frozen=True)
 class Probe:
-    """How well the classes of `n` images are told apart by one thing.
+    """How well one feature predicts the classes of `n` images.
 
-    `accuracy` is the mean of the two classes' shares told rightly, so that `chance` is 0.5 whatever their sizes. Where
-    leaving the thing out foretells the label better, nothing is told and the accuracy is 0.5 as well. `p_value` is the
-    share of random labellings that are told as well or better; of several probes judged together, by the best of them.
+    `accuracy` is balanced: the mean of the two classes' accuracies, so `chance` is 0.5 for any class sizes. It is also
+    0.5 if no ridge regression is better than the mean label. `p_value` is the share of random labellings that reach at
+    least this accuracy; if several features are judged together, with the best of them.
     """
 
     accuracy: float
@@ -50,27 +49,6 @@ class Probe:
     p_value: float
     n: int
     verdict: Verdict
-
-
-def border_probe(
-    images: Images,
-    labels: npt.ArrayLike,
-    *,
-    border: int = BORDER,
-    accuracy: float = ACCURACY,
-    p_value: float = P_VALUE,
-    permutations: int = PERMUTATIONS,
-) -> Probe:
-    """Return how well the labels can be predicted from the border of the images alone, without their middle.
-
-    `images` is uint8 (N, H, W, 3) or N such images of one size, `labels` (N,) has two values, of at least two
-    images each; else InputError. `border` is its width in 160ths of the image's. The verdict is "leak" where the
-    accuracy is above `accuracy` with a p-value below `p_value`. Of more than MOST_IMAGES a sample is taken.
-    """
-    first, _ = two_classes(labels)
-    chosen = sample(len(first))
-    features = {"border": border_values([images[row] for row in chosen], border)}
-    return _judge(features, _labellings(first[chosen], permutations), accuracy, p_value)["border"]
 
 
 def probes(
@@ -83,17 +61,19 @@ def probes(
     p_value: float = P_VALUE,
     permutations: int = PERMUTATIONS,
 ) -> dict[str, Probe]:
-    """Probe the border as `border_probe` does, then its parts and what the files give away, one by one.
+    """Probe the border of the images, then its parts and the properties of the files.
 
-    The parts are `position_rows` and `position_columns`, the brightness of the border's rows (left and right) and
-    columns (above and below), which say where on a canvas a face stands, and `corners`, their mean colours. `files` has
-    further things by name, each (N,) of numbers or text. All but the border are judged together. Of many images, take
-    a `sample` first.
+    `images` is uint8 (N, H, W, 3) or N such images of one size. `labels`, (N,), has two values, each at least twice;
+    else InputError. `border` is the width of the border in 160ths of the image's. The parts are `position_rows` and
+    `position_columns`, the brightness of its rows (left and right) and columns (top and bottom), which show the
+    position of a face on its canvas, and `corners`, their mean colours. `files` has further features by name, each
+    (N,) of numbers or text. All but the border are judged together. The verdict is "leak" if the accuracy is above
+    `accuracy` with a p-value below `p_value`. The time grows with N: take a `sample` of many images first.
     """
     first, _ = two_classes(labels)
     labellings = _labellings(first, permutations)
     cells, width = _cells(images, border)
-    parts = {
+    others = {
         "position_rows": np.concatenate((cells[:, :, :width], cells[:, :, -width:]), axis=2).mean(axis=2),
         "position_columns": np.concatenate((cells[:, :width], cells[:, -width:]), axis=1).mean(axis=1),
         "corners": _corners(images, border),
@@ -101,19 +81,19 @@ def probes(
     }
     return {
         **_judge({"border": _ring(cells, width)}, labellings, accuracy, p_value),
-        **_judge(parts, labellings, accuracy, p_value),
+        **_judge(others, labellings, accuracy, p_value),
     }
 
 
 def two_classes(labels: npt.ArrayLike) -> tuple[Booleans, tuple[str, str]]:
     """Return which of `labels`, (N,), are the first of two sorted values, bool (N,), and both values as text.
 
-    Raises InputError where there are not two, or fewer than two images of one.
+    Raises InputError if there are not two values, or a value has fewer than two images.
     """
     values, number, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     if len(values) != 2 or counts.min() < 2:
         found = ", ".join(f"{count:,} of {value}" for value, count in zip(values, counts, strict=True)) or "none"
-        raise InputError(f"telling two classes apart takes two images or more of each; found {found}")
+        raise InputError(f"the audit needs two classes with at least two images each; found {found}")
     return np.asarray(number == 0), (str(values[0]), str(values[1]))
 
 
@@ -130,70 +110,72 @@ def border_values(images: Images, border: int) -> Floats:
 
 
 def border_width(size: int, border: int) -> int:
-    """Return how many whole px of an image's `size` are in a border of `border` 160ths; at least 1."""
+    """Return the width in px, at least 1, of a border of `border` 160ths in an image of `size` px."""
     return max(1, size * border // SIDE)
 
 
 def scores(features: Floats, labels: Floats) -> Floats:
-    """Foretell each image's label from the others: positive for the first class, 0 where the features are no help.
+    """Predict each image's label from the other images: positive for the first class, 0 if the features do not help.
 
-    `features` is (N, D); `labels`, (N, K), has K labellings with 1 for the first class and -1 for the second, each with
-    the same number of both. The result is (N, K): the label that a ridge regression on the N - 1 others foretells, less
-    their mean label. The penalty is, for each labelling, the one with the least squared error over all images.
+    `features` is (N, D). `labels`, (N, K), has K labellings with 1 for the first class and -1 for the second, each with
+    the same number of both. The result is (N, K): the prediction of a ridge regression on the N - 1 other images, less
+    their mean label. For each labelling, the penalty is the one with the least squared error over all images; the mean
+    label without any features is a candidate too.
     """
-    n = len(features)
-    others = (labels.sum(axis=0) - labels) / (n - 1)
-    # What is foretold without features: it stands where no penalty does better.
-    best, least = others.copy(), ((labels - others) ** 2).mean(axis=0)
-    vectors, squares = _factorised(features)
-    for penalty in _PENALTIES:
-        foretold = _left_out(vectors, squares, labels, penalty * squares.sum() / n)
-        error = ((labels - foretold) ** 2).mean(axis=0)
+    mean_of_others = (labels.sum(axis=0) - labels) / (len(labels) - 1)
+    best, least = np.zeros_like(labels), ((labels - mean_of_others) ** 2).mean(axis=0)
+    if features.std(axis=0).max() < _TIE:
+        return best
+    penalties = _PENALTIES * features.var(axis=0).sum()
+    # With a scorer, RidgeCV stores the leave-one-out predictions, (N, K, penalties).
+    ridge = RidgeCV(penalties, scoring="neg_mean_squared_error", store_cv_results=True).fit(features, labels)
+    for predicted in np.moveaxis(ridge.cv_results_, 2, 0):
+        error = ((labels - predicted) ** 2).mean(axis=0)
         better = error < (1 - _TIE) * least
-        best[:, better], least[better] = foretold[:, better], error[better]
-    return np.asarray(best - others)
+        best[:, better], least[better] = (predicted - mean_of_others)[:, better], error[better]
+    return best
 
 
 def explain(
     found: Mapping[str, Probe], names: Sequence[str], border: int, crop: Crop, faces: bool, image: str = ""
-) -> tuple[str, ...]:
+) -> list[str]:
     """Return a paragraph on the leak of the border, with advice, and one on everything else that predicts the label.
 
     `names` are those of the two classes, `faces` says whether the images show faces, and `image` is the file with the
-    image of the border, if any. If nothing was found there is no paragraph; that on the border comes first.
+    image of the border, if any. The list is empty if nothing leaks; the paragraph on the border comes first.
     """
     leaks = {name: probe for name, probe in found.items() if probe.verdict == "leak"}
-    seen = {name: leaks[name] for name in _PARTS if name in leaks}
-    hidden = {name: probe for name, probe in leaks.items() if name not in ("border", *_PARTS)}
+    parts = {name: leaks[name] for name in _PARTS if name in leaks}
+    files = {name: probe for name, probe in leaks.items() if name not in ("border", *_PARTS)}
     paragraphs = []
     if "border" in leaks:
-        if crop == "face":
-            remedy = "`preprocess.crop: face` did not remove it. Find out what it is; correct or remove those images."
-        elif faces:
-            remedy = (
-                "Set `preprocess.crop: face` in params.yaml: it aligns the faces and crops away what is around them."
-            )
-        else:
-            remedy = "Find out what it is, and crop the images to their subject, in the same way in both classes."
         paragraphs.append(
             f"The label can be predicted without the face: from the outer {border} of {SIDE} px alone, "
             f"{' and '.join(names)} are classified with {_figures(leaks['border'])}"
             + (f"; {image} shows how" if image else "")
             + ". A network learns this as easily as the faces. Then an accuracy of about "
             f"{leaks['border'].accuracy:.2f} on images of this dataset, including validate and test, does not show how "
-            "well it labels other images. " + remedy
+            f"well it labels other images. {_advice(crop, faces)}"
         )
-    elif seen:
+    elif parts:
         paragraphs.append(
-            f"{_listed(seen)}: a part of the border leaks the label, although the whole border does not. A network "
+            f"{_listed(parts)}: a part of the border leaks the label, although the whole border does not. A network "
             "can see it: check what differs there between the classes."
         )
-    if hidden:
+    if files:
         paragraphs.append(
-            f"{_listed(hidden)}: the files of the two classes differ. A network does not see this, but it shows that "
+            f"{_listed(files)}: the files of the two classes differ. A network does not see this, but it shows that "
             "the images were made in different ways. Check whether this is visible in the images too."
         )
-    return tuple(paragraphs)
+    return paragraphs
+
+
+def _advice(crop: Crop, faces: bool) -> str:
+    if crop == "face":
+        return "`preprocess.crop: face` did not remove it. Find out what it is; correct or remove those images."
+    if faces:
+        return "Set `preprocess.crop: face` in params.yaml: it aligns the faces and crops away what is around them."
+    return "Find out what it is, and crop the images to their subject, in the same way in both classes."
 
 
 def _figures(probe: Probe) -> str:
@@ -212,63 +194,40 @@ def _labellings(first: Booleans, permutations: int) -> Floats:
 
 
 def _judge(features: Mapping[str, Floats], labellings: Floats, accuracy: float, p_value: float) -> dict[str, Probe]:
-    """Probe each of `features`, (N, D), and correct the p-values for the best of several being lucky by being many.
+    """Probe each of `features`, (N, D), with p-values corrected for the number of features.
 
+    scipy.stats.permutation_test has no maxT, and its statistic would be computed once for each feature and labelling.
     Source: P. H. Westfall and S. S. Young, "Resampling-Based Multiple Testing", 1993, single-step maxT.
     """
     accuracies = {name: _accuracies(scores(values, labellings), labellings) for name, values in features.items()}
-    lucky = np.max([values[1:] for values in accuracies.values()], axis=0)
-
-    def judged(reached: float) -> Probe:
-        p = float((1 + np.sum(lucky >= reached - _TIE)) / (1 + len(lucky)))
-        return Probe(reached, 0.5, p, len(labellings), "leak" if reached > accuracy and p < p_value else "none")
-
-    return {name: judged(float(values[0])) for name, values in accuracies.items()}
+    best_by_chance = np.max([values[1:] for values in accuracies.values()], axis=0)
+    found = {}
+    for name, values in accuracies.items():
+        reached = float(values[0])
+        p = float((1 + np.sum(best_by_chance >= reached - _TIE)) / (1 + len(best_by_chance)))
+        verdict: Verdict = "leak" if reached > accuracy and p < p_value else "none"
+        found[name] = Probe(reached, 0.5, p, len(labellings), verdict)
+    return found
 
 
 def _accuracies(scores: Floats, labels: Floats) -> Floats:
-    """Return the balanced accuracy, (K,), of `scores`, (N, K).
+    """Return the balanced accuracy, (K,), of `scores`, (N, K); a tie is half correct.
 
-    The classes are parted half-way between their mean scores, for what is foretold of the smaller one lies nearer to
-    the middle. A tie is half right.
+    The threshold is midway between the mean scores of the classes, because the scores of the smaller class are nearer
+    to 0.
     """
-    classes = (labels > 0, labels < 0)
-    halfway = sum((scores * inside).sum(axis=0) / inside.sum(axis=0) for inside in classes) / 2
-    above = scores - halfway
-    right = np.where(np.abs(above) < _TIE, 0.5, (above > 0) == classes[0])
-    return np.asarray(np.mean([(right * inside).sum(axis=0) / inside.sum(axis=0) for inside in classes], axis=0))
-
-
-def _factorised(features: Floats) -> tuple[Floats, Floats]:
-    """Return the left singular vectors, (N, R), and squared singular values, (R,), of the centred features."""
-    vectors, values, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
-    kept = values > 1e-9 * max(1.0, values.max(initial=0.0))
-    return vectors[:, kept], values[kept] ** 2
-
-
-def _left_out(vectors: Floats, squares: Floats, labels: Floats, penalty: float) -> Floats:
-    """Foretell each label, (N, K), by a ridge regression with an intercept on the N - 1 others, without refitting.
-
-    The residual of an image left out is its residual divided by one less its leverage. That the features are centred
-    with it among them changes nothing, for the intercept is not penalised and takes up any shift.
-    Source: R. D. Cook and S. Weisberg, "Residuals and Influence in Regression", 1982, section 2.2.
-    """
-    shrunk = squares / (squares + penalty)
-    mean = labels.mean(axis=0)
-    fitted = mean + vectors @ (shrunk[:, np.newaxis] * (vectors.T @ (labels - mean)))
-    leverage = 1 / len(labels) + vectors**2 @ shrunk
-    return np.asarray(labels - (labels - fitted) / (1 - leverage)[:, np.newaxis])
+    first, second = labels > 0, labels < 0
+    above = scores - (scores.mean(axis=0, where=first) + scores.mean(axis=0, where=second)) / 2
+    correct = np.where(np.abs(above) < _TIE, 0.5, (above > 0) == first)
+    return np.asarray(correct.mean(axis=0, where=first) + correct.mean(axis=0, where=second)) / 2
 
 
 def _cells(images: Images, border: int) -> tuple[Floats, int]:
-    """Reduce images to grey cells, (N, G, G) from 0 to 1; the border is the second result, whole cells, wide."""
+    """Reduce images to grey cells, (N, G, G) from 0 to 1; also return the width of the border in cells."""
     width = max(1, round(border / _CELL))
-    # So many cells that those of the border never reach further in than the border does.
-    size = math.ceil(SIDE * width / border)
-    grey = [
-        np.asarray(Image.fromarray(image).convert("L").resize((size, size), Image.Resampling.BOX)) for image in images
-    ]
-    return np.stack(grey) / 255.0, width
+    size = math.ceil(SIDE * width / border)  # rounded up, so the cells of the border do not exceed it
+    grey = [Image.fromarray(image).convert("L").resize((size, size), Image.Resampling.BOX) for image in images]
+    return np.stack([np.asarray(image) for image in grey]) / 255.0, width
 
 
 def _ring(cells: Floats, width: int) -> Floats:
@@ -279,29 +238,21 @@ def _ring(cells: Floats, width: int) -> Floats:
 
 def _corners(images: Images, border: int) -> Floats:
     """Return the mean red, green and blue of the four corners, (N, 12) from 0 to 1."""
-
-    def corners(image: Pixels) -> Floats:
-        high, wide = (border_width(side, border) for side in image.shape[:2])
-        squares = [
-            image[rows, columns]
-            for rows in (slice(high), slice(-high, None))
-            for columns in (slice(wide), slice(-wide, None))
-        ]
-        return np.concatenate([square.mean(axis=(0, 1)) for square in squares])
-
-    return np.stack([corners(image) for image in images]) / 255.0
+    high, wide = (border_width(side, border) for side in images[0].shape[:2])
+    rows, columns = (slice(high), slice(-high, None)), (slice(wide), slice(-wide, None))
+    corners = [[image[row, column].mean(axis=(0, 1)) for row in rows for column in columns] for image in images]
+    return np.reshape(corners, (len(images), -1)) / 255.0
 
 
 def _indicators(values: npt.NDArray[np.generic]) -> Floats:
-    """Turn a thing's values, (N,), into a column of 0 and 1 for each of them, or for each of 8 bins of many numbers.
+    """Return a column of 0 and 1 for each value of a feature, (N,), or for each of 8 bins of a number with more values.
 
-    So whatever separates the classes is found, also where one lies between two parts of the other.
+    A regression on these finds a class whose values lie between those of the other class, too.
     """
     known, number, counts = np.unique(values, return_inverse=True, return_counts=True)
     if values.dtype.kind in "iuf" and len(known) > _BINS:
         edges = np.quantile(values.astype(np.float64), np.linspace(0, 1, _BINS + 1)[1:-1])
-        number = np.searchsorted(edges, values, side="right")
-        columns = np.arange(_BINS)
+        number, columns = np.searchsorted(edges, values, side="right"), np.arange(_BINS)
     else:
         columns = np.argsort(-counts, kind="stable")[:_MOST_VALUES]
     return np.asarray(number[:, np.newaxis] == columns, dtype=np.float64)

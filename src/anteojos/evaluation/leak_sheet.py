@@ -1,4 +1,4 @@
-"""An image of what the audit found: where the border differs between the classes, and the images that show it most."""
+"""An image of the audit: where the border differs between the classes, and the images with the highest scores."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from anteojos.vocabulary import Pixels
 
 _EXAMPLES = 3  # images of each class, beside its mean
 _SIDE = 240  # px, large enough to read a printed word
-_FULL = 50.0  # levels of grey out of 255: a difference of so much and more has the full colour
+_FULL = 50.0  # grey levels of 255: differences of at least this much have the full colour
 _FIRST, _SECOND = (0xCF, 0x22, 0x2E), (0x09, 0x69, 0xDA)  # red and blue
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 
 
 def draw(
@@ -23,14 +23,14 @@ def draw(
     labels = np.where(first, 1.0, -1.0)
     scores = leak.scores(leak.border_values(images, border), labels[:, np.newaxis])[:, 0]
     tint = pattern(images, scores, border) * (2 * probe.accuracy - 1)
-    classes = [np.flatnonzero(labels == sign) for sign in (1, -1)]
-    examples = min(_EXAMPLES, *map(len, classes)) if scores.any() else 0
+    examples = min(_EXAMPLES, int(first.sum()), int((~first).sum())) if scores.any() else 0
     cells = []
-    for name, inside in zip(names, classes, strict=True):
-        mean = _weighted_sum(images, np.isin(np.arange(len(labels)), inside) / len(inside))
-        cells.append(figures.Cell(_tinted(mean, tint), (f"{name}: mean of {len(inside):,}",)))
-        surest = inside[np.argsort(-(labels * scores)[inside], kind="stable")][:examples]
-        cells += [figures.Cell(_middle_veiled(images[row], border), (f"{name}: highest score",)) for row in surest]
+    for name, inside in zip(names, (first, ~first), strict=True):
+        mean = _weighted_sum(images, inside / inside.sum())
+        cells.append(figures.Cell(_tinted(mean, tint), (f"{name}: mean of {inside.sum():,}",)))
+        rows = np.flatnonzero(inside)
+        highest = rows[np.argsort(-(labels * scores)[rows], kind="stable")][:examples]
+        cells += [figures.Cell(_middle_veiled(images[row], border), (f"{name}: highest score",)) for row in highest]
     meaning = f"Red: darker for {names[0]}; blue: darker for {names[1]}. " if tint.any() else ""
     return figures.contact_sheet(
         f"From the border alone: accuracy {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}), "
@@ -45,10 +45,9 @@ def draw(
 def pattern(images: leak.Images, scores: leak.Floats, border: int) -> leak.Floats:
     """Return how much darker each pixel is if the score is one standard deviation higher: (H, W), in grey levels.
 
-    Inside of the border, and where all `scores`, (N,), are the same, it is 0. This is the ridge regression's forward
-    pattern, the covariance of each pixel with what is foretold, and not its weights: those are noise to look at, for
-    neighbouring cells get weights of opposite signs to cancel what they share, and they are as coarse as the cells,
-    while the pattern shows a printed word in letters that can be read.
+    It is 0 inside of the border, and everywhere if all `scores`, (N,), are the same. This is the forward pattern of the
+    ridge regression, the covariance of each pixel with the score. Its weights would look like noise, because those of
+    neighbouring cells cancel each other.
     Source: S. Haufe et al., "On the interpretation of weight vectors of linear models in multivariate neuroimaging",
     NeuroImage 87, 2014.
     """
@@ -61,7 +60,7 @@ def pattern(images: leak.Images, scores: leak.Floats, border: int) -> leak.Float
 
 
 def _weighted_sum(images: leak.Images, weights: leak.Floats) -> leak.Floats:
-    """Sum images one by one, for they may be mapped into memory and too many to hold in it at once."""
+    """Return the weighted sum of images, (H, W, 3), reading one image at a time from a memory map."""
     total = np.zeros(images[0].shape)
     for image, weight in zip(images, weights, strict=True):
         total += weight * image
@@ -69,11 +68,11 @@ def _weighted_sum(images: leak.Images, weights: leak.Floats) -> leak.Floats:
 
 
 def _tinted(image: leak.Floats, tint: leak.Floats) -> Pixels:
-    """Lay `tint`, (H, W) from -_FULL to _FULL, over a paler grey of `image`, (H, W, 3) from 0 to 255."""
+    """Draw `tint`, (H, W) from -_FULL to _FULL, over a paler grey of `image`, (H, W, 3) from 0 to 255."""
     pale = 255 - 0.6 * (255 - image @ _GREY)[..., np.newaxis]
     colour = np.where((tint > 0)[..., np.newaxis], _FIRST, _SECOND)
     share = np.clip(np.abs(tint) / _FULL, 0, 0.9)[..., np.newaxis]
-    # Rounded, for white paper comes to 254.999… on one processor and to 255 on another.
+    # Rounded, because white is 254.999… on some processors and 255 on others.
     return np.asarray(np.rint((1 - share) * pale + share * colour)).astype(np.uint8)
 
 
@@ -85,5 +84,5 @@ def _middle_veiled(image: Pixels, border: int) -> Pixels:
 
 
 def _middle(shape: tuple[int, ...], border: int) -> tuple[slice, slice]:
-    high, wide = (leak.border_width(side, border) for side in shape)
-    return slice(high, -high), slice(wide, -wide)
+    height, width = (leak.border_width(side, border) for side in shape)
+    return slice(height, -height), slice(width, -width)

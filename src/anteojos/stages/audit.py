@@ -22,44 +22,32 @@ IMAGE = Path("metrics/plots/leak.png")
 def main() -> None:
     """Run the stage."""
     params = Params.load()
-    audit, dataset = params.audit, params.dataset
     rows, images = load()
     found = leak.probes(
         images,
         rows["label"],
         file_facts(rows["file"]),
-        border=audit.border,
-        accuracy=audit.accuracy,
-        p_value=audit.p_value,
+        border=params.audit.border,
+        accuracy=params.audit.accuracy,
+        p_value=params.audit.p_value,
     )
-    stops = audit.on_leak == "fail" and found["border"].verdict == "leak"
-    image = "" if stops else str(IMAGE)
-    crop = params.preprocess.crop
-    shows_faces = found["border"].verdict == "leak" and crop == "none" and detector.show_faces(images)
-    paragraphs = leak.explain(found, dataset.names, audit.border, crop, shows_faces, image)
-    if stops:
-        raise InputError(
-            paragraphs[0],
-            paragraphs[1:],
-            f"`anteojos audit {RAW} --crop {crop} --border {audit.border} --image leak.png` "
-            "draws it; `audit.on_leak: warn` in params.yaml trains all the same.",
-        )
-    for paragraph in paragraphs:
-        print(f"warning (leak): {paragraph}", file=sys.stderr)
+    report(found, images, params)
     with replacing(IMAGE) as path:
-        first = (rows["label"] == dataset.labels[0]).to_numpy()
-        leak_sheet.draw(images, first, dataset.names, found["border"], audit.border).save(path)
+        first = (rows["label"] == params.dataset.labels[0]).to_numpy()
+        leak_sheet.draw(images, first, params.dataset.names, found["border"], params.audit.border).save(path)
     write_json(Path("metrics/audit.json"), {name: asdict(probe) for name, probe in found.items()})
     with replacing(Path("data/audited.txt")) as path:
         path.write_text("What the audit found is in metrics/audit.json.\n", encoding="utf-8")
 
 
 def load() -> tuple[pd.DataFrame, list[Pixels]]:
-    """Map the images of train and validate, or a sample of very many, with file and label of each."""
+    """Return file and label of the images of train and validate, or of a sample of very many, and the images.
+
+    Each image is a view of a memory map, so it is only read when it is used.
+    """
     rows = pd.concat([manifest.read(PROCESSED / split / "index.csv") for split in ("train", "validate")])
     train, validate = (np.load(PROCESSED / split / "images.npy", mmap_mode="r") for split in ("train", "validate"))
     chosen = leak.sample(len(rows))
-    # Each a view of the memory map: read when it is looked at, not held.
     images = [train[row] if row < len(train) else validate[row - len(train)] for row in chosen]
     return rows.iloc[chosen], images
 
@@ -69,6 +57,24 @@ def file_facts(files: pd.Series) -> dict[str, pd.Series]:
     table = manifest.read(Path("data/manifest.csv")).set_index("file").loc[files.to_list()]
     quantisation = [decoding.encoding((RAW / file).read_bytes()) for file in files]
     return {**{name: table[name] for name in ("width", "height", "bytes")}, "quantisation": pd.Series(quantisation)}
+
+
+def report(found: dict[str, leak.Probe], images: list[Pixels], params: Params) -> None:
+    """Print a warning for each leak; raise InputError if the border leaks and audit.on_leak is `fail`."""
+    crop, border = params.preprocess.crop, params.audit.border
+    leaks = found["border"].verdict == "leak"
+    stops = leaks and params.audit.on_leak == "fail"
+    faces = leaks and crop == "none" and detector.show_faces(images)
+    paragraphs = leak.explain(found, params.dataset.names, border, crop, faces, "" if stops else str(IMAGE))
+    if stops:
+        raise InputError(
+            paragraphs[0],
+            paragraphs[1:],
+            f"To see it, run `anteojos audit {RAW} --crop {crop} --border {border} --image leak.png`. "
+            "To train anyway, set `audit.on_leak: warn` in params.yaml.",
+        )
+    for paragraph in paragraphs:
+        print(f"warning (leak): {paragraph}", file=sys.stderr)
 
 
 if __name__ == "__main__":

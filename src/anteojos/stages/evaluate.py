@@ -19,8 +19,8 @@ from anteojos.vocabulary import Pixels
 
 PROCESSED, PLOTS = Path("data/processed"), Path("metrics/plots")
 MOST_MISTAKES = 40
-# In the image of where the network looked.
-RIGHT_PER_CLASS, MOST_MISTAKES_LOOKED_AT = 4, 8
+# Attention maps.
+CORRECT_PER_CLASS, MOST_MISTAKES_MAPPED = 4, 8
 
 
 def main() -> None:
@@ -28,14 +28,10 @@ def main() -> None:
     params = Params.load()
     classifier = Classifier.load(Path("models/model.tflite"))
     results = pd.concat([label_split(split, classifier, params) for split in ("validate", "test")], ignore_index=True)
-
     validate = results[results["split"] == "validate"]
-    chosen_threshold = scores.choose_threshold(*scored(validate, params))
+    threshold = scores.choose_threshold(*first_and_probability(validate, params))
     splits = results.groupby("split", sort=False)
-    write_json(
-        Path("metrics/evaluate.json"),
-        {split: score_split(rows, params, chosen_threshold) for split, rows in splits},
-    )
+    write_json(Path("metrics/evaluate.json"), {split: score_split(rows, params, threshold) for split, rows in splits})
     write_curves(validate, params)
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
@@ -44,7 +40,7 @@ def main() -> None:
 
 
 def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFrame:
-    """Label a split: a row an image with split, row, label, probability and predicted; none if labels are unknown."""
+    """Label a split: a row per image with split, row, label, probability and predicted; none if labels are unknown."""
     index = manifest.read(PROCESSED / split / "index.csv")
     if (index["label"] == "").any():
         index = index[:0]
@@ -55,17 +51,17 @@ def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFr
     return pd.DataFrame({**columns, "probability": probability, "predicted": predicted})
 
 
-def scored(rows: pd.DataFrame, params: Params) -> tuple[scores.Booleans, scores.Floats]:
-    """Return what is scored: whether each label is the first class, bool (N,), and its probability, float32 (N,)."""
+def first_and_probability(rows: pd.DataFrame, params: Params) -> tuple[scores.Booleans, scores.Floats]:
+    """Return whether each label is the first class, bool (N,), and the probability of that class, float32 (N,)."""
     return (rows["label"] == params.dataset.labels[0]).to_numpy(), rows["probability"].to_numpy()
 
 
 def score_split(rows: pd.DataFrame, params: Params, chosen_threshold: float) -> dict[str, object]:
-    """Score the labels of a split, and those that it would have with the threshold that validate would choose.
+    """Return the metrics of a split, and its accuracy with the threshold that was chosen on validate.
 
     That threshold is only reported. Its accuracy is biased on validate, where it was chosen, but not on test.
     """
-    first, probability = scored(rows, params)
+    first, probability = first_and_probability(rows, params)
     curve = scores.calibration_curve(first, probability, params.evaluate.bins)
     return {
         **asdict(scores.score(first, probability, params.evaluate.threshold)),
@@ -79,9 +75,9 @@ def score_split(rows: pd.DataFrame, params: Params, chosen_threshold: float) -> 
 
 def write_curves(rows: pd.DataFrame, params: Params) -> None:
     """Write what `dvc plots` draws: confusion matrix, ROC and calibration curve."""
-    first, probability = scored(rows, params)
+    first, probability = first_and_probability(rows, params)
     confusion = pd.DataFrame({"actual": rows["label"], "predicted": rows["predicted"]}).map(params.dataset.name)
-    false_positives, true_positives, _ = scores.roc_curve(first, probability)
+    false_positives, true_positives = scores.roc_curve(first, probability)
     roc = pd.DataFrame(
         {"false_positive_rate": false_positives, "true_positive_rate": true_positives, "uninformed": false_positives}
     )
@@ -94,12 +90,9 @@ def write_curves(rows: pd.DataFrame, params: Params) -> None:
 
 def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
     """Draw the images that are labelled incorrectly, those farthest from the threshold first."""
-    wrong = results["label"] != results["predicted"]
-    counted = [
-        f"{wrong[results['split'] == split].sum()} of {n} in {split}"
-        for split, n in results["split"].value_counts(sort=False).items()
-    ]
     mistakes = most_certain_mistakes(results, params)
+    totals = results["split"].value_counts(sort=False)
+    counts = ", ".join(f"{(mistakes['split'] == split).sum()} of {n} in {split}" for split, n in totals.items())
     cells = [
         figures.Cell(image_of(mistake), caption_of(mistake, params))
         for mistake in mistakes.head(MOST_MISTAKES).to_dict("records")
@@ -107,7 +100,7 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
     note = "p is the probability of the predicted label" if cells else "All labels are correct."
     if len(mistakes) > MOST_MISTAKES:
         note += f"; the {MOST_MISTAKES} mistakes farthest from the threshold are shown"
-    return figures.contact_sheet(f"Mistakes: {', '.join(counted)}", cells, 5, note)
+    return figures.contact_sheet(f"Mistakes: {counts}", cells, 5, note)
 
 
 def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params) -> figures.Figure:
@@ -115,24 +108,23 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
 
     The correct ones are the first of validate, so they are the same for every network that labels them correctly.
     """
-    first_label = params.dataset.labels[0]
-    right = results[(results["split"] == "validate") & (results["label"] == results["predicted"])]
-    rows = [right[right["label"] == label].head(RIGHT_PER_CLASS) for label in params.dataset.labels]
-    mistakes = most_certain_mistakes(results, params).head(MOST_MISTAKES_LOOKED_AT)
-    answers = pd.concat([*rows, mistakes]).to_dict("records")
+    labels = params.dataset.labels
+    correct = results[(results["split"] == "validate") & (results["label"] == results["predicted"])]
+    mistakes = most_certain_mistakes(results, params).head(MOST_MISTAKES_MAPPED)
+    rows = pd.concat([*(correct[correct["label"] == label].head(CORRECT_PER_CLASS) for label in labels), mistakes])
 
-    def looked_at(answer: dict[Hashable, Any]) -> figures.Cell:
-        image, first = image_of(answer), answer["predicted"] == first_label
-        drops = attention.occlusion_map(classifier.probabilities, image, first)
-        wrong = answer["label"] != answer["predicted"]
-        return figures.Cell(attention.colour(image, drops), caption_of(answer, params), wrong)
+    def cell(row: dict[Hashable, Any]) -> figures.Cell:
+        image = image_of(row)
+        drops = attention.occlusion_map(classifier.probabilities, image, row["predicted"] == labels[0])
+        wrong = row["label"] != row["predicted"]
+        return figures.Cell(attention.colour(image, drops), caption_of(row, params), wrong)
 
-    cells = list(threads.in_order(looked_at, answers, total=len(answers), description="attention maps"))
-    title = f"Attention maps: correct labels ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})"
+    records = rows.to_dict("records")
+    cells = list(threads.in_order(cell, records, total=len(records), description="attention maps"))
     return figures.contact_sheet(
-        title,
+        f"Attention maps: correct labels ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})",
         cells,
-        RIGHT_PER_CLASS,
+        CORRECT_PER_CLASS,
         note="Full colour: the strongest part of each image; p is the probability of the predicted label",
         legend="Orange: without this part, the label would be less likely; blue: more likely",
     )
@@ -146,7 +138,7 @@ def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame
 
 
 def image_of(row: dict[Hashable, Any]) -> Pixels:
-    """Read the image of a row as the network saw it: uint8 (size, size, 3)."""
+    """Return the image of a row as the network sees it: uint8 (size, size, 3)."""
     return np.asarray(np.load(PROCESSED / row["split"] / "images.npy", mmap_mode="r")[row["row"]])
 
 
