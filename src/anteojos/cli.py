@@ -101,7 +101,7 @@ An image that cannot be read is a row with its error; the exit code is then 3.""
     type=_EXISTING,
     default="models/model.tflite",
     show_default=True,
-    help="The trained model, with its card.",
+    help="The trained model.",
 )
 @click.option("--whole", is_flag=True, help="Label each image as a whole, without searching for faces.")
 @click.option(
@@ -113,18 +113,14 @@ An image that cannot be read is a row with its error; the exit code is then 3.""
 @click.option(
     "--threshold",
     type=_PROBABILITY,
-    default=0.5,
-    show_default=True,
-    help="Probability of the first class from which it is the label.",
+    help="Probability of the first class from which it is the label.  [default: the model's]",
 )
 @click.option(
     "--uncertain",
     type=_PROBABILITY,
     nargs=2,
-    default=(0.2, 0.8),
-    show_default=True,
     metavar="LOW HIGH",
-    help="Warn of probabilities of the first class between these two.",
+    help="Warn of probabilities of the first class between these two.  [default: the model's]",
 )
 @click.option(
     "--format",
@@ -139,8 +135,8 @@ def predict(
     model: Path,
     whole: bool,
     annotate: Path | None,
-    threshold: float,
-    uncertain: tuple[float, float],
+    threshold: float | None,
+    uncertain: tuple[float, float] | None,
     form: Literal["table", "csv", "jsonl"] | None,
     output: Path | None,
     quiet: bool,
@@ -156,7 +152,7 @@ def predict(
     a face is a row without a label. A model that was trained on whole images (preprocess.crop: none) labels whole
     images.
     """
-    if uncertain[0] > uncertain[1]:
+    if uncertain and uncertain[0] > uncertain[1]:
         raise click.BadParameter(f"{uncertain[0]} is above {uncertain[1]}", param_hint="--uncertain")
     from anteojos.labelling import labelling
     from anteojos.model.classifier import Classifier
@@ -172,7 +168,12 @@ def predict(
             advice=f"Images are named *{', *'.join(labelling.FORMATS)}.",
         )
     copies = labelling.annotated_paths(found.files, annotate) if annotate else []
-    options = labelling.Options(threshold, uncertain, whole, annotate=bool(copies))
+    options = labelling.Options(
+        classifier.metadata.threshold if threshold is None else threshold,
+        uncertain or classifier.metadata.uncertain,
+        whole,
+        annotate=bool(copies),
+    )
 
     def labelled() -> Iterator[labelling.Labelled]:
         progress = not quiet and len(found.files) >= labelling.MANY
@@ -192,7 +193,7 @@ def predict(
     )
     if not quiet:
         if on_terminal:
-            click.echo(_summary(totals, by_face=not whole and classifier.card.crop == "face"), err=True)
+            click.echo(_summary(totals, by_face=not whole and classifier.metadata.crop == "face"), err=True)
         if found.skipped:
             click.echo(f"Skipped {_files(found.skipped)} of other formats.", err=True)
     return UNREADABLE if totals.unreadable else 0

@@ -170,7 +170,7 @@ def test_a_change_that_nobody_ran_is_run_and_refused(team: Team, tmp_path: Path)
     clone = team.clone(tmp_path / "clone", "unlocked")
     printed = run_github(clone, "pipeline", BASE="origin/main")
     ran = re.findall(r"Running stage '(\w+)'", printed["repro"])
-    assert ran == ["train", "evaluate", "predict", "describe"]
+    assert ran == ["train", "package", "evaluate", "predict", "describe"]
     assert not (clone.path / "data/raw").exists()
     assert rows(clone.path / "comparison/report.md")["parameters"] == ["64514", "60417", "-4097"]
     check = printed["make check-committed"]
@@ -197,7 +197,11 @@ def test_data_that_were_not_pushed_are_named(team: Team, tmp_path: Path) -> None
     printed = run_github(team.clone(tmp_path / "clone", "unpushed"), "pipeline", BASE="origin/main")
     check = printed["make check-committed"]
     assert check.startswith("failure")
-    assert re.findall(r"(\S+): not in the remote `team`", check) == ["data/predictions.csv", "metrics/plots/test.png"]
+    assert re.findall(r"(\S+): not in the remote `team`", check) == [
+        "data/predictions.csv",
+        "metrics/plots/test.png",
+        "models/model.tflite",
+    ]
     assert "run `dvc push` where the data are" in check
     author.must("dvc", "push", "--quiet", "predict")
     assert "are in the remote" in author.must("make", "check-committed")
@@ -229,8 +233,8 @@ def test_a_lock_put_together_from_two_branches_is_refused_where_no_data_are(team
     commit(clone, "A bad merge")
     failed = clone.run("make", "check-committed")
     assert failed.returncode != 0
-    for stage in ("evaluate", "predict"):
-        assert f"{stage}: ran on another models/model.tflite than train made" in failed.stderr
+    for stage in ("package", "evaluate"):
+        assert f"{stage}: ran on another models/network.tflite than train made" in failed.stderr
     assert "run `make repro`" in failed.stderr
 
     (clone.path / "dvc.lock").write_text("<<<<<<< ours\nschema: '2.0'\n=======\n")

@@ -15,7 +15,7 @@ import yaml
 from dvclive import Live
 from PIL import Image
 
-from anteojos.model.recipes import RECIPES, Recipe
+from anteojos.model.recipes import RECIPES
 from anteojos.model.training import Epoch, Scores
 from anteojos.params import Params
 from anteojos.runtime import environment
@@ -149,7 +149,7 @@ def test_only_errors_of_the_machine_have_no_traceback(tmp_path: Path, code: str,
     assert ("Traceback" in failed.stderr) == (last.split(":")[0] in ("FileNotFoundError", "TimeoutError"))
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict"])
 def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     with (tmp_path / "params.yaml").open("a") as file:
@@ -163,7 +163,7 @@ def test_every_stage_stops_at_a_wrong_parameter(tmp_path: Path, stage: str) -> N
     ]
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict"])
 def test_every_stage_run_in_another_folder_says_where_to_run_it(tmp_path: Path, stage: str) -> None:
     failed = run_stage(stage, tmp_path)
     assert failed.returncode == 1
@@ -183,7 +183,7 @@ def test_drawn_faces_under_other_names_are_warned_of(tmp_path: Path) -> None:
     assert run_stage("fetch", tmp_path).stderr == ""
 
 
-@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "evaluate", "predict"])
+@pytest.mark.parametrize("stage", ["fetch", "verify", "preprocess", "audit", "package", "evaluate", "predict"])
 def test_only_train_imports_tensorflow(stage: str) -> None:
     code = f"import sys, anteojos.stages.{stage}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -200,10 +200,10 @@ def test_tensorflow_greets_nobody() -> None:
 def test_train_prints_about_20_epochs(
     epochs: int, lines: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe, scores = Recipe(epochs=epochs), Scores(0.5, 0.75)
+    scores = Scores(0.5, 0.75)
     with Live(str(tmp_path), dvcyaml=None, report=None, save_dvc_exp=False) as live:
         for number in range(1, epochs + 1):
-            train.log(Epoch(number, scores, scores), recipe, live)
+            train.log_epoch(live, epochs, Epoch(number, scores, scores))
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert [int(line.split()[1].partition("/")[0]) for line in printed] == lines
     history = (tmp_path / "plots/metrics/train/loss.tsv").read_text().splitlines()

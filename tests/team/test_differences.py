@@ -9,11 +9,10 @@ import yaml
 from PIL import Image
 
 from anteojos.model import training
-from anteojos.model.metadata import Card
 from anteojos.model.recipes import Recipe
 from anteojos.team import differences, reproduced
 from anteojos.team.differences import Difference
-from tests.conftest import SEEN
+from tests.conftest import METADATA
 
 PREDICTIONS = "file,label,probability,warning\na.jpg,glasses,{},\nb.jpg,{},0.4,\n"
 
@@ -90,7 +89,7 @@ def test_models_differ_in_weights_and_in_what_they_say_of_images(tmp_path: Path)
         network.set_weights([*others, bias + np.float32(shift)])
         training.save_keras(network, keras[side])
         training.save_tflite(network, tflite[side])
-        Card(("a", "b"), ("A", "B"), "none", SEEN).attach(tflite[side])
+        METADATA.attach(tflite[side])
     after = np.asarray(network(images.astype(np.float32)))[:, 0]
     assert differences.between(*keras, []) == Difference("weights differ by at most 1.2e-01")
     found = differences.between(*tflite, [tmp_path / "images.npy", tmp_path / "images.npy"])

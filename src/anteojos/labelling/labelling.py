@@ -136,7 +136,7 @@ def _label(classifier: "Classifier", options: Options, given: tuple[Path, bytes 
     try:
         # Once, if the whole of it is needed for the copy too.
         image = decoding.decode(data).image if options.annotate else data
-        if options.whole or classifier.card.crop == "none":
+        if options.whole or classifier.metadata.crop == "none":
             predictions = [classifier(image, whole=True, **how)]
         else:
             predictions = classifier.faces(image, **how)
@@ -146,7 +146,7 @@ def _label(classifier: "Classifier", options: Options, given: tuple[Path, bytes 
         return Labelled(file, tuple(predictions))
     from anteojos.evaluation import annotation
 
-    annotated = annotation.annotate(image, predictions, classifier.card.labels[0], file.suffix)
+    annotated = annotation.annotate(image, predictions, classifier.metadata.labels[0], file.suffix)
     return Labelled(file, tuple(predictions), annotated=annotated)
 
 

@@ -1,4 +1,4 @@
-"""Evaluate model.tflite on images with known labels; draw its mistakes and attention maps."""
+"""Evaluate the network on images with known labels; draw its mistakes and attention maps."""
 
 from collections.abc import Hashable
 from dataclasses import asdict
@@ -10,7 +10,7 @@ import pandas as pd
 
 from anteojos.evaluation import attention, figures, scores
 from anteojos.images import manifest
-from anteojos.model.classifier import Classifier
+from anteojos.model.inference import LiteNetwork
 from anteojos.params import Params
 from anteojos.runtime import threads
 from anteojos.runtime.outputs import replacing, write_json
@@ -26,8 +26,8 @@ RIGHT_PER_CLASS, MOST_MISTAKES_LOOKED_AT = 4, 8
 def main() -> None:
     """Run the stage."""
     params = Params.load()
-    classifier = Classifier.load(Path("models/model.tflite"))
-    results = pd.concat([label_split(split, classifier, params) for split in ("validate", "test")], ignore_index=True)
+    network = LiteNetwork(Path("models/network.tflite").read_bytes())
+    results = pd.concat([label_split(split, network, params) for split in ("validate", "test")], ignore_index=True)
 
     validate = results[results["split"] == "validate"]
     chosen_threshold = scores.choose_threshold(*scored(validate, params))
@@ -40,16 +40,16 @@ def main() -> None:
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
     with replacing(PLOTS / "attention.png") as path:
-        draw_attention(results, classifier, params).save(path)
+        draw_attention(results, network, params).save(path)
 
 
-def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFrame:
+def label_split(split: str, network: LiteNetwork, params: Params) -> pd.DataFrame:
     """Label a split: a row an image with split, row, label, probability and predicted; none if labels are unknown."""
     index = manifest.read(PROCESSED / split / "index.csv")
     if (index["label"] == "").any():
         index = index[:0]
     images = np.load(PROCESSED / split / "images.npy", mmap_mode="r")[: len(index)]
-    probability = classifier.probabilities(images)
+    probability = network.probabilities(images)
     predicted = np.where(probability >= params.evaluate.threshold, *params.dataset.labels)
     columns = {"split": split, "row": index.index, "label": index["label"]}
     return pd.DataFrame({**columns, "probability": probability, "predicted": predicted})
@@ -110,7 +110,7 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
     return figures.contact_sheet(f"Mistakes: {', '.join(counted)}", cells, 5, note)
 
 
-def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params) -> figures.Figure:
+def draw_attention(results: pd.DataFrame, network: LiteNetwork, params: Params) -> figures.Figure:
     """Draw attention maps: a row of correct labels for each class, then the mistakes farthest from the threshold.
 
     The correct ones are the first of validate, so they are the same for every network that labels them correctly.
@@ -123,7 +123,7 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
 
     def looked_at(answer: dict[Hashable, Any]) -> figures.Cell:
         image, first = image_of(answer), answer["predicted"] == first_label
-        drops = attention.occlusion_map(classifier.probabilities, image, first)
+        drops = attention.occlusion_map(network.probabilities, image, first)
         wrong = answer["label"] != answer["predicted"]
         return figures.Cell(attention.colour(image, drops), caption_of(answer, params), wrong)
 

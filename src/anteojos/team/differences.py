@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from anteojos.images import manifest
-from anteojos.model.classifier import Classifier
+from anteojos.model.inference import LiteNetwork
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def between(committed: Path, reproduced: Path, images: list[Path]) -> Difference
         case ".tflite":
             return _of_probabilities(
                 *(
-                    np.concatenate([Classifier.load(model).probabilities(np.load(file)) for file in images])
+                    np.concatenate([LiteNetwork(model.read_bytes()).probabilities(np.load(file)) for file in images])
                     for model in (committed, reproduced)
                 )
             )
