@@ -56,7 +56,11 @@ def documented_parameter(name: str) -> list[str]:
     shown = "empty" if default is None else f"`{json.dumps(default) if isinstance(default, list) else default}`"
     said, default_said = IN_WORDS.get(name, (None, None))
     # How long a stage waits changes nothing that DVC has to know of.
-    readers = [stage for stage, says in STAGES.items() if name in says["params"]]
+    readers = [
+        stage
+        for stage, says in STAGES.items()
+        if any(param == name or param.startswith(f"{name}.") for param in says["params"])
+    ]
     return [
         f"`{name}`",
         said or values(property_of(section, key)),
