@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,8 @@ class LabelledImages:
     first: npt.NDArray[np.bool_]
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """A batch of `count` images on all machines together, and the shares of the replicas of this machine.
 
     `images`, `targets` and `weights` have an item for each replica: uint8 (B, size, size, 3), float32 (B, outputs) and
