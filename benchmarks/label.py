@@ -18,9 +18,9 @@ import many
 import measure
 from anteojos.images.detector_models import installed
 from anteojos.model.classifier import Classifier
-from anteojos.model.metadata import Card
+from anteojos.model.metadata import Metadata
 from anteojos.model.recipes import RECIPES
-from anteojos.model.statistics import Seen
+from anteojos.model.statistics import TrainingRanges
 from anteojos.params import Params
 from anteojos.vocabulary import Crop, Network
 from measure import Cost, in_turns, median, run, table
@@ -76,11 +76,13 @@ def build(name: Network, folder: Path) -> None:
     network = networks.build(name, SIZE, recipe.rescale)
     trained = networks.averaged(network, recipe.mirrored)
     training.save_keras(trained, folder / f"{name}.keras")
-    dataset = Params.load().dataset
-    seen = Seen((SIZE, SIZE), (155, 156), (1.0, 1.04), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
+    params = Params.load()
+    dataset, threshold, uncertain = params.dataset, params.predict.threshold, params.predict.uncertain
+    ranges = TrainingRanges((SIZE, SIZE), (155, 156), (1.0, 1.04), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
     training.save_tflite(trained, folder / f"{name}.tflite")
     crop, models = CROPS[name], installed() if CROPS[name] == "face" else {}
-    Card(dataset.labels, dataset.names, crop, seen, models).attach(folder / f"{name}.tflite")
+    metadata = Metadata(dataset.labels, dataset.names, crop, threshold, uncertain, ranges, models)
+    metadata.attach(folder / f"{name}.tflite")
 
 
 def cold(folder: Path, photo: Path, rounds: int) -> str:

@@ -97,18 +97,18 @@ def read_images(path: Path, validate: int) -> "tuple[training.LabelledImages, tr
 
 def train(folder: Path, network: str) -> None:
     """Train for an epoch, and leave in `folder` what came of it."""
-    from anteojos.model import training
+    from anteojos.model import batches, training
     from anteojos.model.recipes import RECIPES
 
     [name] = [known for known in get_args(Network) if known == network]
     pictures, validate = read_images(folder / "images.npy", VALIDATE)
     waited, started = 0.0, 0.0
-    ahead = training.ahead
+    ahead = batches.prefetch
 
-    def watched(batches: Iterable[Callable[[], training.Batch]]) -> Iterator[training.Batch]:
+    def watched(tasks: Iterable[Callable[[], batches.Batch]]) -> Iterator[batches.Batch]:
         nonlocal waited, started
-        training.ahead = ahead  # those of validate come after
-        coming = ahead(batches)
+        batches.prefetch = ahead  # those of validate come after
+        coming = ahead(tasks)
         yield next(coming)
         started = time.perf_counter()
         while True:
@@ -119,7 +119,7 @@ def train(folder: Path, network: str) -> None:
                 return
             yield batch
 
-    training.ahead = watched
+    batches.prefetch = watched
     seconds: list[float] = []
     recipe = replace(RECIPES[name], epochs=1)
     training.train(pictures, validate, name, recipe, 1, lambda _: seconds.append(time.perf_counter() - started))

@@ -1,6 +1,6 @@
 """What several test files share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +9,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anteojos.images import detector_models
-from anteojos.model.metadata import Card
-from anteojos.model.statistics import Seen
+from anteojos.model.metadata import Metadata
+from anteojos.model.statistics import TrainingRanges
 from anteojos.sources import drawing
 from tests.project import ROOT, project, small_project
 from tests.team.remote.servers import folder, s3, ssh
 
 __all__ = ["ROOT", "folder", "project", "s3", "small_project", "ssh"]
-# What the card of `model` says of its training images: those of `bright_and_dark` are like them.
-SEEN = Seen(
+# The training images of `model`: those of `bright_and_dark` are like them.
+RANGES = TrainingRanges(
     width=(64, 80),
     height=(60, 60),
     aspect=(16 / 15, 4 / 3),
     brightness=(0.05, 0.95),
     contrast=(0.0, 0.3),
     sharpness=(0.0, 2.0),
+)
+METADATA = Metadata(
+    labels=("bright", "dark"), names=("hell", "dunkel"), crop="none", threshold=0.5, uncertain=(0.2, 0.8), ranges=RANGES
 )
 
 
@@ -54,29 +57,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert history[-1].train.accuracy == 1.0
     path = tmp_path_factory.mktemp("model") / "model.tflite"
     training.save_tflite(network, path)
-    Card(("bright", "dark"), ("hell", "dunkel"), "none", SEEN, {}).attach(path)
+    METADATA.attach(path)
     return path
 
 
-def without_card(model: Path) -> bytes:
-    """Return the bytes of a model.tflite up to its card."""
+def without_metadata(model: Path) -> bytes:
+    """Return the bytes of a model.tflite up to its metadata."""
     data = model.read_bytes()
     return data[: data.index(b"PK\x03\x04")]
 
 
-def face_card(seen: Seen = SEEN) -> Card:
-    """Return the card of a model that labels aligned faces "bright" or "dark"."""
-    return Card(
-        ("bright", "dark"), ("hell", "dunkel"), "face", seen, detector_models.installed(), detector_models.NOTICE
-    )
+def face_metadata(ranges: TrainingRanges = RANGES) -> Metadata:
+    """Return the metadata of a model that labels aligned faces "bright" or "dark"."""
+    models, notice = detector_models.installed(), detector_models.NOTICE
+    return replace(METADATA, crop="face", ranges=ranges, detector=models, notice=notice)
 
 
 @pytest.fixture(scope="session")
 def face_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The network of `model`, as a model.tflite that labels the faces of an image."""
     path = tmp_path_factory.mktemp("face model") / "model.tflite"
-    path.write_bytes(without_card(model))
-    face_card().attach(path)
+    path.write_bytes(without_metadata(model))
+    face_metadata().attach(path)
     return path
 
 

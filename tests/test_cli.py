@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from PIL import Image
 from anteojos.cli import command, main
 from anteojos.model.classifier import Classifier
 from anteojos.runtime import threads
-from tests.conftest import ROOT, Photographs
+from tests.conftest import METADATA, ROOT, Photographs, without_metadata
 
 HEADER = (
     "file,face,left,top,right,bottom,left_eye_x,left_eye_y,right_eye_x,right_eye_y,"
@@ -109,6 +110,21 @@ def test_threshold_changes_the_label(
     assert rows(capsys.readouterr().out)[0]["label"] == "bright"
     assert main(["predict", "--model", str(model), "--threshold", "1.1", str(bright_and_dark[1])]) == 2
     assert "1.1 is not in the range 0<=x<=1" in capsys.readouterr().err
+
+
+def test_thresholds_default_to_those_of_the_model(
+    model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.tflite"
+    other.write_bytes(without_metadata(model))
+    replace(METADATA, threshold=0.0, uncertain=(0.0, 1.0)).attach(other)
+    command = ["predict", "--model", str(other), str(bright_and_dark[1])]
+    main(command)
+    [row] = rows(capsys.readouterr().out)
+    assert (row["label"], row["warning"]) == ("bright", "uncertain")
+    main([*command, "--threshold", "0.5", "--uncertain", "0.5", "0.5"])
+    [row] = rows(capsys.readouterr().out)
+    assert (row["label"], row["warning"]) == ("dark", "")
 
 
 def test_warnings_are_a_column(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 # Each subcommand imports what it needs, so that --help does not wait for NumPy, Pillow and LiteRT.
-from anteojos.runtime.errors import InputError
+from anteojos.runtime.errors import InputError, printable
 from anteojos.runtime.quiet import quiet_libraries
 
 UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
@@ -92,7 +92,7 @@ Examples:
 An image that cannot be read is a row with its error; the exit code is then 3.""",
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="PATH...")
-@click.option("--model", type=_EXISTING, default="models/model.tflite", help="The trained model, with its card.")
+@click.option("--model", type=_EXISTING, default="models/model.tflite", help="The trained model.")
 @click.option("--whole", is_flag=True, help="Label each image as a whole, without detecting faces.")
 @click.option(
     "--annotate", type=_EXISTING, metavar="DIR", help="Write copies there, with a box and a label for each face."
@@ -100,16 +100,14 @@ An image that cannot be read is a row with its error; the exit code is then 3.""
 @click.option(
     "--threshold",
     type=_PROBABILITY,
-    default=0.5,
-    help="Probability of the first class from which it is the label.",
+    help="Probability of the first class from which it is the label.  [default: the model's]",
 )
 @click.option(
     "--uncertain",
     type=_PROBABILITY,
     nargs=2,
-    default=(0.2, 0.8),
     metavar="LOW HIGH",
-    help="Warn of probabilities of the first class between these two.",
+    help="Warn of probabilities of the first class between these two.  [default: the model's]",
 )
 @click.option(
     "--format",
@@ -124,8 +122,8 @@ def predict(
     model: Path,
     whole: bool,
     annotate: Path | None,
-    threshold: float,
-    uncertain: tuple[float, float],
+    threshold: float | None,
+    uncertain: tuple[float, float] | None,
     form: Literal["table", "csv", "jsonl"] | None,
     output: Path | None,
     quiet: bool,
@@ -141,7 +139,7 @@ def predict(
     a face is a row without a label. A model that was trained on whole images (preprocess.crop: none) labels whole
     images.
     """
-    if uncertain[0] > uncertain[1]:
+    if uncertain and uncertain[0] > uncertain[1]:
         raise click.BadParameter(f"{uncertain[0]} is above {uncertain[1]}", param_hint="--uncertain")
     from anteojos.labelling import inference, reading, writing
     from anteojos.model.classifier import Classifier
@@ -157,11 +155,11 @@ def predict(
         writing.save_copies(labelled, copies) if annotate else labelled,
         form or ("table" if on_terminal else "csv"),
         output,
-        width=max(len(writing.printable(file)) for file in images),
+        width=max(len(printable(file)) for file in images),
         color=on_terminal and _colored(sys.stdout),
     )
     if on_terminal and not quiet:
-        click.echo(totals.summary(by_face=not whole and classifier.card.crop == "face"), err=True)
+        click.echo(totals.summary(by_face=not whole and classifier.metadata.crop == "face"), err=True)
     if skipped and not quiet:
         click.echo(f"Skipped {reading.counted(skipped, 'file')} of other formats.", err=True)
     return UNREADABLE if totals.unreadable else 0

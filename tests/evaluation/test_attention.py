@@ -11,9 +11,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from anteojos.evaluation.attention import GRID, colour, occlusion_map
 from anteojos.model import training
 from anteojos.model.classifier import Classifier
-from anteojos.model.metadata import Card
 from anteojos.model.recipes import Recipe
-from tests.conftest import SEEN
+from tests.conftest import METADATA
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -146,8 +145,7 @@ def test_map_of_a_network_that_reads_a_word_shows_the_word(tmp_path: Path) -> No
     network, history = training.train(train, others, "baseline", recipe, 1, lambda epoch: None)
     assert history[-1].validate.accuracy == 1
     training.save_tflite(network, tmp_path / "model.tflite")
-    card = Card(("yes", "no"), ("yes", "no"), "none", SEEN, {})
-    classifier = Classifier((tmp_path / "model.tflite").read_bytes(), card)
+    classifier = Classifier((tmp_path / "model.tflite").read_bytes(), METADATA)
     maps = [
         occlusion_map(classifier.probabilities, image, label)
         for image, label in zip(others.images, others.first.tolist(), strict=True)

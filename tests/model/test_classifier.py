@@ -1,7 +1,6 @@
-"""The model as people use it."""
+"""Classifier: images in, labels out."""
 
 import doctest
-import inspect
 import io
 import json
 import pickle
@@ -21,11 +20,10 @@ from anteojos.images import detector_models, faces
 from anteojos.images.decoding import ImageError
 from anteojos.model import classifier as classifier_module
 from anteojos.model.classifier import Classifier, NoFaceError, Prediction
-from anteojos.model.metadata import Card
-from anteojos.model.statistics import Seen
-from anteojos.params import Params
+from anteojos.model.metadata import Metadata
+from anteojos.model.statistics import TrainingRanges
 from anteojos.runtime.errors import InputError
-from tests.conftest import ROOT, SEEN, Photographs, drawn_eyes, drawn_face, face_card, without_card
+from tests.conftest import METADATA, RANGES, Photographs, drawn_eyes, drawn_face, face_metadata, without_metadata
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +32,17 @@ def classifier(face_model: Path) -> Classifier:
     return Classifier.load(face_model)
 
 
-def test_a_classifier_tells_the_classes_apart(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+def test_classifier_distinguishes_the_classes(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     classifier = Classifier.load(model)
     assert classifier.size == 48
-    assert classifier.card == Card(("bright", "dark"), ("hell", "dunkel"), "none", SEEN, {})
+    assert classifier.metadata == METADATA
     bright, dark = (classifier(path) for path in bright_and_dark)
     assert (bright.label, bright.name, bright.face) == ("bright", "hell", None)
     assert (dark.label, dark.name, dark.face) == ("dark", "dunkel", None)
     assert dark.first_class_probability < 0.5 < bright.first_class_probability
 
 
-def test_the_probability_is_that_of_the_label(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+def test_probability_is_that_of_the_label(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     classifier = Classifier.load(model)
     bright, dark = (classifier(path) for path in bright_and_dark)
     assert bright.probability == bright.first_class_probability
@@ -54,7 +52,7 @@ def test_the_probability_is_that_of_the_label(model: Path, bright_and_dark: tupl
     assert (other.label, other.probability) == ("bright", dark.first_class_probability)
 
 
-def test_a_prediction_has_a_warning_if_it_is_uncertain(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+def test_uncertain_prediction_has_a_warning(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     classifier = Classifier.load(model)
     for path, label, name in zip(bright_and_dark, ("bright", "dark"), ("hell", "dunkel"), strict=True):
         data = path.read_bytes()
@@ -68,9 +66,7 @@ def test_a_prediction_has_a_warning_if_it_is_uncertain(model: Path, bright_and_d
 # --- faces
 
 
-def test_the_faces_of_a_photograph_are_labelled_from_left_to_right(
-    classifier: Classifier, photographs: Photographs
-) -> None:
+def test_faces_are_labelled_from_left_to_right(classifier: Classifier, photographs: Photographs) -> None:
     dark, bright = classifier.faces(photographs.two)
     assert (dark.label, bright.label) == ("dark", "bright")
     for found, seed, size, corner in ((dark, 3, 200, (40, 60)), (bright, 4, 280, (340, 20))):
@@ -83,7 +79,7 @@ def test_the_faces_of_a_photograph_are_labelled_from_left_to_right(
     assert classifier.faces(photographs.none) == []
 
 
-def test_a_call_labels_the_largest_face(classifier: Classifier, photographs: Photographs) -> None:
+def test_call_labels_the_largest_face(classifier: Classifier, photographs: Photographs) -> None:
     assert classifier(photographs.two) == classifier.faces(photographs.two)[1]
     assert classifier([photographs.two, photographs.small]) == [
         classifier(photographs.two),
@@ -91,7 +87,7 @@ def test_a_call_labels_the_largest_face(classifier: Classifier, photographs: Pho
     ]
 
 
-def test_an_image_without_a_face_is_an_error_that_names_it(classifier: Classifier, photographs: Photographs) -> None:
+def test_image_without_face_is_an_error_with_its_name(classifier: Classifier, photographs: Photographs) -> None:
     with pytest.raises(NoFaceError, match=r"none\.png: no face found"):
         classifier(photographs.none)
     with pytest.raises(NoFaceError, match=r"^no face found"):
@@ -100,7 +96,7 @@ def test_an_image_without_a_face_is_an_error_that_names_it(classifier: Classifie
         classifier([photographs.two, photographs.none])
 
 
-def test_the_whole_image_is_labelled_where_asked_for(classifier: Classifier, photographs: Photographs) -> None:
+def test_whole_labels_the_whole_image(classifier: Classifier, photographs: Photographs) -> None:
     whole = classifier(photographs.none, whole=True)
     with Image.open(photographs.none) as image:
         seen = np.asarray(image.resize((48, 48), Image.Resampling.BILINEAR))
@@ -109,27 +105,25 @@ def test_the_whole_image_is_labelled_where_asked_for(classifier: Classifier, pho
     assert classifier(photographs.two, whole=True).face is None
 
 
-def test_a_face_that_is_cut_out_already_is_labelled_as_a_whole(
-    classifier: Classifier, photographs: Photographs
-) -> None:
+def test_cropped_face_is_labelled_with_whole(classifier: Classifier, photographs: Photographs) -> None:
     with Image.open(photographs.two) as image:
         cut = faces.cut_face(image, classifier.faces(photographs.two)[0].face.box, margin=0.2)
     assert classifier(cut, whole=True).label == "dark"
 
 
-def test_a_model_of_whole_images_finds_no_faces(model: Path, photographs: Photographs) -> None:
+def test_model_of_whole_images_finds_no_faces(model: Path, photographs: Photographs) -> None:
     classifier = Classifier.load(model)
     assert classifier(photographs.two).face is None
     with pytest.raises(InputError, match=r"trained on whole images.*\n.*classifier\(image\)"):
         classifier.faces(photographs.two)
 
 
-def test_a_model_of_whole_images_needs_no_detector(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_of_whole_images_needs_no_detector(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier_module, "Detector", None)
     assert Classifier.load(model)(Image.new("RGB", (80, 60))).label == "dark"
 
 
-def test_faces_are_found_with_the_detector_of_the_model_s_file(
+def test_detector_comes_from_the_model_file(
     face_model: Path, photographs: Photographs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(detector_models, "find_spec", lambda name: None)
@@ -137,9 +131,7 @@ def test_faces_are_found_with_the_detector_of_the_model_s_file(
     assert len(Classifier.load(face_model).faces(photographs.two)) == 2
 
 
-def test_a_photograph_s_faces_are_the_same_in_whatever_form_it_comes(
-    classifier: Classifier, photographs: Photographs
-) -> None:
+def test_faces_do_not_depend_on_the_form_of_the_image(classifier: Classifier, photographs: Photographs) -> None:
     with Image.open(photographs.two) as image:
         image.load()
     given: list[Any] = [str(photographs.two), photographs.two.read_bytes(), image, np.asarray(image)]
@@ -147,7 +139,7 @@ def test_a_photograph_s_faces_are_the_same_in_whatever_form_it_comes(
     assert [classifier.faces(each) for each in given] == [expected] * 4
 
 
-def test_a_face_of_a_turned_photograph_is_found(classifier: Classifier, tmp_path: Path) -> None:
+def test_exif_orientation_is_applied_before_detection(classifier: Classifier, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     drawn_face(3, 300).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
@@ -155,7 +147,7 @@ def test_a_face_of_a_turned_photograph_is_found(classifier: Classifier, tmp_path
     assert found.face == classifier(drawn_face(3, 300)).face
 
 
-def test_a_small_face_has_a_warning(classifier: Classifier, photographs: Photographs) -> None:
+def test_small_face_has_a_warning(classifier: Classifier, photographs: Photographs) -> None:
     (found,) = classifier.faces(photographs.small, uncertain=(0.5, 0.5))
     assert found.face is not None
     assert found.warning == f"small face ({found.face.width:.0f} px)"
@@ -163,9 +155,9 @@ def test_a_small_face_has_a_warning(classifier: Classifier, photographs: Photogr
     assert [each.warning for each in classifier.faces(photographs.two, uncertain=(0, 1))] == ["uncertain"] * 2
 
 
-def test_a_face_unlike_those_of_the_training_has_a_warning(face_model: Path, photographs: Photographs) -> None:
-    seen = Seen(SEEN.width, SEEN.height, SEEN.aspect, (0.9, 0.95), SEEN.contrast, SEEN.sharpness)
-    classifier = Classifier(face_model.read_bytes(), face_card(seen))
+def test_face_unlike_the_training_faces_has_a_warning(face_model: Path, photographs: Photographs) -> None:
+    bright = replace(RANGES, brightness=(0.9, 0.95))
+    classifier = Classifier(face_model.read_bytes(), face_metadata(bright))
     assert {each.warning for each in classifier.faces(photographs.two, uncertain=(0.5, 0.5))} == {
         "darker than the training images"
     }
@@ -177,35 +169,43 @@ def test_threads_may_share_a_classifier_of_faces(classifier: Classifier, photogr
         assert list(executor.map(classifier.faces, [photographs.two] * 12)) == [expected] * 12
 
 
-def test_a_pickled_classifier_finds_the_same(classifier: Classifier, photographs: Photographs) -> None:
+def test_pickled_classifier_gives_the_same(classifier: Classifier, photographs: Photographs) -> None:
     copy = pickle.loads(pickle.dumps(classifier))
-    assert copy.card == classifier.card
+    assert copy.metadata == classifier.metadata
     assert copy.faces(photographs.two) == classifier.faces(photographs.two)
 
 
 # --- all models
 
 
-def test_a_whole_image_of_another_size_has_a_warning(model: Path) -> None:
-    card = Card(
-        ("bright", "dark"),
-        ("hell", "dunkel"),
-        "none",
-        Seen((155, 160), (155, 156), (1.0, 160 / 155), SEEN.brightness, SEEN.contrast, SEEN.sharpness),
-        {},
-    )
-    classifier = Classifier(without_card(model), card)
+def test_whole_image_of_another_size_has_a_warning(model: Path) -> None:
+    ranges = replace(RANGES, width=(155, 160), height=(155, 156), aspect=(1.0, 160 / 155))
+    classifier = Classifier(without_metadata(model), replace(METADATA, ranges=ranges))
     assert classifier(Image.new("RGB", (160, 155), "white")).warning == ""
     size = "640 × 480 px, trained on 155 to 160 × 155 to 156 px"
     assert classifier(Image.new("RGB", (640, 480), "white"), uncertain=(0.5, 0.5)).warning == size
 
 
-def test_what_is_uncertain_by_default_is_so_everywhere() -> None:
-    assert inspect.signature(Classifier.__call__).parameters["uncertain"].default == (0.2, 0.8)
-    assert Params.load(ROOT / "params.yaml").predict.uncertain == (0.2, 0.8)
+def test_thresholds_default_to_those_of_the_model(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+    dark = bright_and_dark[1]
+    first = Classifier.load(model)(dark).first_class_probability
+    lenient = replace(METADATA, threshold=first, uncertain=(0, 1))
+    classifier = Classifier(without_metadata(model), lenient)
+    for found in (classifier(dark), classifier([dark])[0]):
+        assert (found.label, found.warning) == ("bright", "uncertain")
+    other = classifier(dark, threshold=0.5, uncertain=(0.5, 0.5))
+    assert (other.label, other.warning) == ("dark", "")
 
 
-def test_an_images_probability_does_not_depend_on_the_others(model: Path) -> None:
+def test_thresholds_of_faces_default_to_those_of_the_model(face_model: Path, photographs: Photographs) -> None:
+    strict = replace(face_metadata(), threshold=1.0, uncertain=(0, 1))
+    classifier = Classifier(without_metadata(face_model), strict)
+    assert [(face.label, face.warning) for face in classifier.faces(photographs.two)] == [("dark", "uncertain")] * 2
+    dark, bright = classifier.faces(photographs.two, threshold=0.5, uncertain=(0.5, 0.5))
+    assert (dark.label, bright.label, dark.warning, bright.warning) == ("dark", "bright", "", "")
+
+
+def test_probability_does_not_depend_on_other_images(model: Path) -> None:
     classifier = Classifier.load(model)
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8)
     together = classifier.probabilities(images)
@@ -214,27 +214,23 @@ def test_an_images_probability_does_not_depend_on_the_others(model: Path) -> Non
     assert classifier.probabilities(images[:0]).shape == (0,)
 
 
-def test_an_image_that_cannot_be_read_is_an_error_of_its_own(model: Path) -> None:
+def test_unreadable_image_is_an_image_error(model: Path) -> None:
     with pytest.raises(ImageError, match=r"not an image \(4 bytes\)"):
         Classifier.load(model)(b"text")
 
 
-def test_a_missing_model_says_where_to_get_one(tmp_path: Path) -> None:
+def test_missing_model_error_says_where_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none.tflite: No such file or directory\nTrain a model with `dvc repro`"):
         Classifier.load(tmp_path / "none.tflite")
 
 
-@pytest.mark.parametrize("cut", ["no card", "no model", "not at all", "empty"])
-def test_a_file_that_is_no_model_of_ours_is_refused(model: Path, tmp_path: Path, cut: str) -> None:
+@pytest.mark.parametrize("cut", ["no metadata", "no model", "not at all", "empty"])
+def test_file_that_is_not_our_model_is_an_error(model: Path, tmp_path: Path, cut: str) -> None:
     path = tmp_path / "model.tflite"
-    whole = model.read_bytes()
-    path.write_bytes(
-        {"no card": whole[: whole.index(b"PK\x03\x04")], "no model": b"", "not at all": b"\x00" * 1000, "empty": b""}[
-            cut
-        ]
-    )
+    content = {"no metadata": without_metadata(model), "no model": b"", "not at all": b"\x00" * 1000, "empty": b""}
+    path.write_bytes(content[cut])
     if cut == "no model":
-        Card(("a", "b"), ("a", "b"), "none", SEEN, {}).attach(path)
+        METADATA.attach(path)
     with pytest.raises(InputError, match=r"model.tflite: not a model of anteojos"):
         Classifier.load(path)
 
@@ -242,28 +238,30 @@ def test_a_file_that_is_no_model_of_ours_is_refused(model: Path, tmp_path: Path,
 @pytest.mark.parametrize(
     ("detector", "notice"), [({}, ""), ({"a.tflite": bytes(range(256)) * 9, "b": b""}, "© Autores\nLicencia")]
 )
-def test_the_card_survives_and_costs_the_model_nothing(
+def test_metadata_is_read_as_written_and_changes_no_output(
     model: Path, tmp_path: Path, detector: dict[str, bytes], notice: str
 ) -> None:
-    card = Card(
-        ("mask", "no mask"),
-        ("mit Maske", "ohne — Maske ✓"),
-        "face" if detector else "none",
-        Seen((155, 160), (9, 9), (0.1 + 0.2, 17.5), (0.0, 1.0), (1 / 3, 0.5), (0.0, 2.5)),
-        detector,
-        notice,
+    metadata = Metadata(
+        labels=("mask", "no mask"),
+        names=("mit Maske", "ohne — Maske ✓"),
+        crop="face" if detector else "none",
+        threshold=0.1 + 0.2,
+        uncertain=(0.0, 1 / 3),
+        ranges=TrainingRanges((155, 160), (9, 9), (0.1 + 0.2, 17.5), (0.0, 1.0), (1 / 3, 0.5), (0.0, 2.5)),
+        detector=detector,
+        notice=notice,
     )
     copy = tmp_path / "model.tflite"
-    copy.write_bytes(without_card(model))
-    card.attach(copy)
-    assert Card.read(copy) == card
+    copy.write_bytes(without_metadata(model))
+    metadata.attach(copy)
+    assert Metadata.read(copy) == metadata
     image = np.full((1, 48, 48, 3), 100, np.uint8)
-    whole = Classifier(without_card(copy), card)
+    whole = Classifier(without_metadata(copy), metadata)
     assert Classifier.load(copy).probabilities(image) == whole.probabilities(image)
     assert Classifier.load(copy).probabilities(image) == Classifier.load(model).probabilities(image)
 
 
-def test_the_model_s_file_has_the_detector_unchanged_and_its_licence_notice(face_model: Path) -> None:
+def test_model_file_has_detector_and_licence_notice(face_model: Path) -> None:
     with zipfile.ZipFile(face_model) as attached:
         files = {name: attached.read(name) for name in attached.namelist()}
     assert files.pop("anteojos.json")
@@ -271,25 +269,29 @@ def test_the_model_s_file_has_the_detector_unchanged_and_its_licence_notice(face
     assert files == {f"face_detection/{name}": data for name, data in detector_models.installed().items()}
 
 
-def test_the_same_card_makes_the_same_bytes(model: Path, face_model: Path, tmp_path: Path) -> None:
+def test_same_metadata_gives_the_same_bytes(model: Path, face_model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "model.tflite"
-    copy.write_bytes(without_card(model))
-    face_card().attach(copy)
+    copy.write_bytes(without_metadata(model))
+    face_metadata().attach(copy)
     assert copy.read_bytes() == face_model.read_bytes()
 
 
-def test_a_model_with_an_older_card_must_be_trained_again(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["threshold", "uncertain", "ranges"])
+def test_metadata_of_an_older_version_is_an_error(model: Path, tmp_path: Path, missing: str) -> None:
     path = tmp_path / "model.tflite"
-    path.write_bytes(without_card(model))
+    path.write_bytes(without_metadata(model))
+    with zipfile.ZipFile(model) as attached:
+        values = json.loads(attached.read("anteojos.json"))
+    del values[missing]
     with zipfile.ZipFile(path, "a") as attached:
-        attached.writestr("anteojos.json", json.dumps({"labels": ["a", "b"], "names": ["a", "b"], "crop": "none"}))
-    with pytest.raises(InputError, match=r"of another version of anteojos: 'seen'.*\n.*must be trained again"):
+        attached.writestr("anteojos.json", json.dumps(values))
+    with pytest.raises(InputError, match=rf"of another version of anteojos: '{missing}'.*\n.*must be trained again"):
         Classifier.load(path)
 
 
 @pytest.fixture
 def forms(tmp_path: Path) -> dict[str, Any]:
-    """One image in all the forms that a classifier takes."""
+    """An image in all forms that a classifier accepts."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 60, (60, 80, 3), dtype=np.uint8))
     path = tmp_path / "one.png"
     image.save(path)
@@ -303,7 +305,7 @@ def forms(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_an_image_is_labelled_the_same_in_whatever_form_it_comes(model: Path, forms: dict[str, Any]) -> None:
+def test_label_does_not_depend_on_the_form_of_the_image(model: Path, forms: dict[str, Any]) -> None:
     classifier = Classifier.load(model)
     expected = classifier(forms["bytes"])
     assert expected.label == "dark"
@@ -314,14 +316,14 @@ def test_an_image_is_labelled_the_same_in_whatever_form_it_comes(model: Path, fo
     assert classifier([]) == []
 
 
-def test_the_predictions_of_many_are_in_their_order(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
+def test_predictions_of_a_list_keep_its_order(model: Path, bright_and_dark: tuple[Path, Path]) -> None:
     found = Classifier.load(model)([*bright_and_dark, *reversed(bright_and_dark)], threshold=0.5, uncertain=(0, 1))
     assert [(each.label, each.warning) for each in found] == [
         (label, "uncertain") for label in ("bright", "dark", "dark", "bright")
     ]
 
 
-def test_an_image_of_pillow_s_is_turned_upright_and_put_on_white(model: Path) -> None:
+def test_pillow_image_is_turned_upright_and_put_on_white(model: Path) -> None:
     classifier = Classifier.load(model)
     on_the_side = Image.new("RGB", (60, 80), (40, 40, 40))
     on_the_side.getexif()[0x0112] = 6
@@ -329,7 +331,7 @@ def test_an_image_of_pillow_s_is_turned_upright_and_put_on_white(model: Path) ->
     assert classifier(Image.new("RGBA", (80, 60), (0, 0, 0, 0))) == classifier(Image.new("RGB", (80, 60), "white"))
 
 
-def test_a_large_photograph_is_told_by_its_own_size(model: Path) -> None:
+def test_size_warning_uses_the_size_before_decoding_smaller(model: Path) -> None:
     file = io.BytesIO()
     Image.new("RGB", (1600, 1200), (220, 220, 220)).save(file, "JPEG")
     found = Classifier.load(model)(file.getvalue())
@@ -346,12 +348,12 @@ def test_a_large_photograph_is_told_by_its_own_size(model: Path) -> None:
         ([b"text"], r"not an image \(4 bytes\)"),
     ],
 )
-def test_what_is_no_image_is_refused(model: Path, image: Any, message: str) -> None:
+def test_what_is_not_an_image_is_an_error(model: Path, image: Any, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         Classifier.load(model)(image)
 
 
-def test_a_file_that_holds_no_whole_image_is_named(model: Path, forms: dict[str, Any], tmp_path: Path) -> None:
+def test_truncated_file_is_an_error_with_its_name(model: Path, forms: dict[str, Any], tmp_path: Path) -> None:
     classifier = Classifier.load(model)
     cut = tmp_path / "cut.png"
     cut.write_bytes(forms["bytes"][:5000])
@@ -365,7 +367,7 @@ def test_a_file_that_holds_no_whole_image_is_named(model: Path, forms: dict[str,
         classifier(5)  # type: ignore[call-overload]
 
 
-def test_many_threads_get_the_same_as_one(model: Path) -> None:
+def test_threads_get_the_same_predictions(model: Path) -> None:
     classifier = Classifier.load(model)
     images = list(np.random.default_rng(0).integers(0, 256, (40, 60, 80, 3), dtype=np.uint8))
     alone = [classifier(image) for image in images]
@@ -375,20 +377,20 @@ def test_many_threads_get_the_same_as_one(model: Path) -> None:
     assert together == alone * 20
 
 
-def test_the_example_in_the_docstring_works(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docstring_example_works(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     copy = Path("models/model.tflite")
     copy.parent.mkdir()
-    copy.write_bytes(without_card(model))
-    card = replace(face_card(), labels=("glasses", "noglasses"), names=("con lentes", "sin lentes"))
-    card.attach(copy)
+    copy.write_bytes(without_metadata(model))
+    metadata = replace(face_metadata(), labels=("glasses", "noglasses"), names=("con lentes", "sin lentes"))
+    metadata.attach(copy)
     drawn_face(4, 280).point(lambda value: int(min(255, value * 1.6))).save("photo.jpg")
     (example,) = doctest.DocTestFinder(recurse=False).find(classifier_module.Classifier, globs=vars(classifier_module))
     assert doctest.DocTestRunner().run(example) == (0, 7)
 
 
 def test_labelling_needs_no_tensorflow() -> None:
-    # Nor other packages that take long to import.
+    # Or other libraries that take long to import.
     code = (
         "import sys; from anteojos import cli; from anteojos.evaluation import annotation; "
         "from anteojos.labelling import inference, reading, writing; "

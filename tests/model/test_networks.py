@@ -1,11 +1,11 @@
-"""The networks are the report's, layer by layer."""
+"""The networks, layer by layer."""
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from anteojos.model import networks
+from anteojos.model.batches import Floats
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import Network
 
@@ -21,7 +21,7 @@ def test_parameters_and_outputs_are_those_of_the_report(network: Network, parame
     assert model.output_shape == (None, outputs)
 
 
-def test_the_report_network_has_the_reports_layers() -> None:
+def test_baseline_has_the_layers_of_the_report() -> None:
     model = networks.build("baseline", 160, rescale=False)
     assert [(type(layer).__name__, layer.output.shape[1:], layer.count_params()) for layer in model.layers] == [
         ("Conv2D", (158, 158, 32), 896),
@@ -42,7 +42,7 @@ def test_deep_ends_in_8192_features_and_three_dense_layers() -> None:
     assert model.layers[-1].activation is keras.activations.sigmoid
 
 
-def test_dropout_is_deep_with_dropout_before_the_first_two_dense_layers() -> None:
+def test_dropout_is_deep_with_two_dropout_layers() -> None:
     deep, dropout = (networks.build(network, 160, rescale=False) for network in ("deep", "dropout"))
     names = [layer.name for layer in dropout.layers]
     assert [name for name in names if not name.startswith("dropout")] == [layer.name for layer in deep.layers]
@@ -52,14 +52,14 @@ def test_dropout_is_deep_with_dropout_before_the_first_two_dense_layers() -> Non
 
 
 @pytest.mark.parametrize("size", [32, 160, 400])
-def test_edge_has_as_many_parameters_at_any_size(size: int) -> None:
+def test_edge_has_the_same_parameters_at_any_size(size: int) -> None:
     model = networks.build("edge", size, rescale=True)
     assert model.count_params() == 42_376
     assert model.input_shape == (None, size, size, 3)
     assert model.output_shape == [(None, 1)] * 3
 
 
-def test_the_towers_of_edge_share_the_first_convolution_and_nothing_after_it() -> None:
+def test_towers_of_edge_share_only_the_first_convolution() -> None:
     model = networks.build("edge", 160, rescale=True)
     towers = [keras.Model(model.inputs, output) for output in model.outputs]
     names = [{layer.name for layer in tower.layers if layer.trainable_variables} for tower in towers]
@@ -74,16 +74,16 @@ def test_the_towers_of_edge_share_the_first_convolution_and_nothing_after_it() -
     assert model.get_layer("tower_1_flatten").output.shape == (None, 4 * 10 * 40)
 
 
-def probability_of(model: keras.Model, image: npt.NDArray[np.float32]) -> float:
+def probability_of(model: keras.Model, image: Floats) -> float:
     return float(networks.averaged(model, mirrored=False)(image[np.newaxis])[0, 0])
 
 
 @pytest.fixture(scope="module")
-def image() -> npt.NDArray[np.float32]:
+def image() -> Floats:
     return np.random.default_rng(0).integers(40, 200, (160, 160, 3)).astype(np.float32)
 
 
-def test_edge_sees_nothing_outside_of_its_band(image: npt.NDArray[np.float32]) -> None:
+def test_edge_ignores_pixels_outside_of_its_band(image: Floats) -> None:
     model = networks.build("edge", 160, rescale=True)
     outside, inside = image.copy(), image.copy()
     # 26 to 60 % of the height, 8 to 92 % of the width.
@@ -93,18 +93,18 @@ def test_edge_sees_nothing_outside_of_its_band(image: npt.NDArray[np.float32]) -
     assert probability_of(model, inside) != probability_of(model, image)
 
 
-def test_edge_does_not_mind_light_and_contrast(image: npt.NDArray[np.float32]) -> None:
+def test_edge_hardly_depends_on_light_and_contrast(image: Floats) -> None:
     model = networks.build("edge", 160, rescale=True)
     features = keras.Model(model.inputs, model.get_layer("convolution_1").input)
     seen = features(image[np.newaxis])
     assert np.allclose(features(image[np.newaxis] + 40), seen, atol=1e-3)
-    # Not quite the same: a floor keeps the noise of plain walls down.
+    # Not equal, because of the floor.
     assert np.allclose(features(image[np.newaxis] * 0.5), seen, atol=0.4)
     assert np.abs(features(image[np.newaxis] * 0.5)).mean() == pytest.approx(np.abs(seen).mean(), rel=0.2)
     assert np.corrcoef(np.ravel(features(image[np.newaxis] * 0.5)), np.ravel(seen))[0, 1] > 0.999
 
 
-def test_the_fixed_kernels_of_edge_give_the_slopes_of_grey() -> None:
+def test_fixed_kernels_of_edge_give_the_slopes_of_grey() -> None:
     model = networks.build("edge", 160, rescale=False)
     slopes = keras.Model(model.inputs, model.get_layer("slopes").output)
     across = np.broadcast_to(np.arange(160, dtype=np.float32)[np.newaxis, :, np.newaxis], (160, 160, 3))
@@ -117,9 +117,7 @@ def test_the_fixed_kernels_of_edge_give_the_slopes_of_grey() -> None:
 
 
 @pytest.mark.parametrize("network", ["baseline", "edge"])
-def test_averaged_gives_the_mean_of_all_outputs_for_an_image_and_its_mirror_image(
-    network: Network, image: npt.NDArray[np.float32]
-) -> None:
+def test_averaged_is_the_mean_of_outputs_and_mirror_images(network: Network, image: Floats) -> None:
     model = networks.build(network, 160, rescale=True)
     outputs = [keras.tree.flatten(model(shown[np.newaxis])) for shown in (image, image[:, ::-1])]
     first_class = np.array([[float(output[0, 0]) for output in of_image] for of_image in outputs])
@@ -131,14 +129,14 @@ def test_averaged_gives_the_mean_of_all_outputs_for_an_image_and_its_mirror_imag
     assert mirrored.count_params() == plain.count_params() == model.count_params()
 
 
-def test_a_network_with_one_output_is_its_own_average() -> None:
+def test_average_of_one_output_is_the_network_itself() -> None:
     model = networks.build("baseline", 160, rescale=False)
     assert networks.averaged(model, mirrored=False) is model
 
 
 @pytest.mark.parametrize("network", ["baseline", "deep", "edge"])
 @pytest.mark.parametrize("rescale", [True, False])
-def test_pixels_are_rescaled_first_where_asked_for(network: Network, rescale: bool) -> None:
+def test_rescale_adds_a_rescaling_layer(network: Network, rescale: bool) -> None:
     model = networks.build(network, 64, rescale)
     rescalings = [layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling)]
     assert len(rescalings) == rescale
@@ -146,8 +144,15 @@ def test_pixels_are_rescaled_first_where_asked_for(network: Network, rescale: bo
         assert np.allclose(rescalings[0](np.full((1, 64, 64, 3), 255.0, np.float32)), 1.0)
 
 
-def test_a_size_that_leaves_nothing_of_the_image_is_refused() -> None:
-    assert networks.build("deep", 46, rescale=True).get_layer("flatten").output.shape == (None, 128)
-    with pytest.raises(InputError, match=r"preprocess.size: 45 px is too small for the network 'deep'"):
-        networks.build("deep", 45, rescale=True)
-    assert networks.build("baseline", 32, rescale=False).count_params() > 0
+@pytest.mark.parametrize(
+    ("network", "minimum"), [("baseline", 32), ("sigmoid", 32), ("deep", 46), ("dropout", 46), ("edge", 32)]
+)
+def test_minimum_size(network: Network, minimum: int) -> None:
+    assert networks.build(network, minimum, rescale=True).count_params() > 0
+    if minimum > 32:  # the minimum of preprocess.size
+        message = rf"preprocess.size: {minimum - 1} px is too small for the network '{network}'\n.*to {minimum} or more"
+        with pytest.raises(InputError, match=message):
+            networks.build(network, minimum - 1, rescale=True)
+        # Keras itself accepts no smaller image.
+        with pytest.raises(ValueError, match=r"(?i)negative|dimension"):
+            networks.NETWORKS[network](minimum - 1, True)

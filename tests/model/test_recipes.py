@@ -1,4 +1,4 @@
-"""A network's recipe stands in one place, and params.yaml overrides it."""
+"""Recipes, and the parameters that override them."""
 
 from dataclasses import replace
 from typing import Any, get_args
@@ -9,7 +9,7 @@ from anteojos.model.recipes import FACES, RECIPES, Augmentation, Recipe, epochs_
 from anteojos.params import Train
 from anteojos.vocabulary import Network
 
-UNTOLD = Train(
+EMPTY = Train(
     "edge",
     seed=1,
     epochs=None,
@@ -29,10 +29,10 @@ def test_every_network_has_a_recipe() -> None:
 @pytest.mark.parametrize(
     ("network", "rescale"), [("baseline", False), ("sigmoid", False), ("deep", True), ("dropout", True)]
 )
-def test_the_reports_networks_are_trained_as_the_report_did(network: Network, rescale: bool) -> None:
+def test_networks_of_the_report_are_trained_as_in_the_report(network: Network, rescale: bool) -> None:
     recipe = RECIPES[network]
     assert (
-        recipe_for(replace(UNTOLD, network=network), 5000).epochs,
+        recipe_for(replace(EMPTY, network=network), 5000).epochs,
         recipe.batch_size,
         recipe.learning_rate,
         recipe.rescale,
@@ -41,25 +41,25 @@ def test_the_reports_networks_are_trained_as_the_report_did(network: Network, re
 
 
 @pytest.mark.parametrize("network", get_args(Network))
-def test_without_more_said_the_recipe_is_the_networks(network: Network) -> None:
-    assert recipe_for(replace(UNTOLD, network=network), 104) == RECIPES[network]
+def test_empty_parameters_give_the_recipe_of_the_network(network: Network) -> None:
+    assert recipe_for(replace(EMPTY, network=network), 104) == RECIPES[network]
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [("epochs", 3), ("batch_size", 70), ("learning_rate", 0.01), ("rescale", False), ("precision", "mixed_float16")],
 )
-def test_a_parameter_that_is_told_overrides_the_recipe_and_nothing_else(key: str, value: Any) -> None:
-    recipe = recipe_for(replace(UNTOLD, **{key: value}), 104)
+def test_parameter_overrides_only_its_value(key: str, value: Any) -> None:
+    recipe = recipe_for(replace(EMPTY, **{key: value}), 104)
     assert recipe == replace(RECIPES["edge"], **{key: value})
     assert recipe != RECIPES["edge"]
 
 
-def test_augmentation_can_be_left_out_and_brought_to_another_network() -> None:
-    assert recipe_for(replace(UNTOLD, augment=False), 104) == replace(RECIPES["edge"], augmentation=None)
-    assert recipe_for(replace(UNTOLD, network="baseline", augment=True), 104) == Recipe(augmentation=FACES)
-    assert recipe_for(replace(UNTOLD, network="baseline", augment=False), 104) == RECIPES["baseline"]
-    assert isinstance(recipe_for(replace(UNTOLD, augment=True), 104).augmentation, Augmentation)
+def test_augmentation_can_be_set_for_any_network() -> None:
+    assert recipe_for(replace(EMPTY, augment=False), 104) == replace(RECIPES["edge"], augmentation=None)
+    assert recipe_for(replace(EMPTY, network="baseline", augment=True), 104) == Recipe(augmentation=FACES)
+    assert recipe_for(replace(EMPTY, network="baseline", augment=False), 104) == RECIPES["baseline"]
+    assert isinstance(recipe_for(replace(EMPTY, augment=True), 104).augmentation, Augmentation)
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_augmentation_can_be_left_out_and_brought_to_another_network() -> None:
     # 4 steps an epoch; 8; 50; and more than 400 / 12.
     [(1, 100), (104, 100), (256, 50), (1600, 12), (100_000, 12)],
 )
-def test_edge_takes_about_as_many_steps_with_more_images(images: int, epochs: int) -> None:
+def test_edge_takes_about_the_same_steps_with_more_images(images: int, epochs: int) -> None:
     assert epochs_for(RECIPES["edge"], images) == epochs
-    assert recipe_for(UNTOLD, images) == replace(RECIPES["edge"], epochs=epochs)
+    assert recipe_for(EMPTY, images) == replace(RECIPES["edge"], epochs=epochs)
 
 
-def test_most_steps_counts_batches_and_keeps_a_shorter_training() -> None:
+def test_most_steps_counts_batches_and_never_adds_epochs() -> None:
     recipe = Recipe(epochs=50, batch_size=8, most_steps=100)
     assert [epochs_for(recipe, images) for images in (16, 17, 24, 32, 33)] == [50, 34, 34, 25, 20]
     assert epochs_for(replace(recipe, epochs=3), 1000) == 3
 
 
-def test_epochs_that_are_told_hold_for_any_number_of_images() -> None:
-    assert recipe_for(replace(UNTOLD, epochs=70), 100_000).epochs == 70
+def test_given_epochs_do_not_depend_on_the_images() -> None:
+    assert recipe_for(replace(EMPTY, epochs=70), 100_000).epochs == 70

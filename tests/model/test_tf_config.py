@@ -1,4 +1,4 @@
-"""TF_CONFIG is read as TensorFlow reads it, and what is wrong with it is said."""
+"""TF_CONFIG is read as TensorFlow reads it."""
 
 import json
 
@@ -21,7 +21,7 @@ WORKERS = {"worker": ["one:2222", "two:2222"]}
         ({"worker": ["one:2222"]}, "worker", 0, None),
     ],
 )
-def test_the_machines_and_ones_place_among_them_are_told(
+def test_machines_and_own_index_are_read(
     cluster: dict[str, list[str]], role: str, index: int, task: Task | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": role, "index": index}}))
@@ -30,7 +30,7 @@ def test_the_machines_and_ones_place_among_them_are_told(
 
 
 @pytest.mark.parametrize("unset", [None, ""])
-def test_without_it_a_machine_is_alone(unset: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unset_means_one_machine(unset: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if unset is not None:
         monkeypatch.setenv("TF_CONFIG", unset)
@@ -38,7 +38,7 @@ def test_without_it_a_machine_is_alone(unset: str | None, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "can't be read"),
         ("[]", "can't be read"),
@@ -46,23 +46,23 @@ def test_without_it_a_machine_is_alone(unset: str | None, monkeypatch: pytest.Mo
         ('{"cluster": [], "task": {"type": "worker", "index": 0}}', "can't be read"),
         (
             '{"cluster": {"worker": ["a:1", "b:1"], "ps": ["c:1"]}, "task": {"type": "worker", "index": 0}}',
-            "the cluster has ps; expected chief and worker alone",
+            "the cluster has ps; expected only chief and worker",
         ),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
-            "the task is worker 2, and the cluster has no such machine",
+            "the task is worker 2, but the cluster has no such machine",
         ),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": -1}}',
-            "the task is worker -1, and the cluster has no such machine",
+            "the task is worker -1, but the cluster has no such machine",
         ),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}',
-            "the task is chief 0, and the cluster has no such machine",
+            "the task is chief 0, but the cluster has no such machine",
         ),
     ],
 )
-def test_what_is_wrong_with_it_is_said(text: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_value_is_an_error(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         tf_config.read()

@@ -171,7 +171,7 @@ def test_uncommitted_results_fail_the_check(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "clone", "unlocked")
     printed = run_github(clone, "pipeline", BASE="origin/main")
     ran = re.findall(r"Running stage '(\w+)'", printed["repro"])
-    assert ran == ["train", "evaluate", "predict", "describe"]
+    assert ran == ["train", "package", "evaluate", "predict", "describe"]
     assert not (clone.path / "data/raw").exists()
     assert rows(clone)["parameters"] == ["64514", "60417", "-4097"]
     check = printed["make check-committed"]
@@ -198,7 +198,11 @@ def test_data_that_are_not_pushed_are_named(team: Team, tmp_path: Path) -> None:
     printed = run_github(team.clone(tmp_path / "clone", "unpushed"), "pipeline", BASE="origin/main")
     check = printed["make check-committed"]
     assert check.startswith("failure")
-    assert re.findall(r"(\S+): not in the remote `team`", check) == ["data/predictions.csv", "metrics/plots/test.png"]
+    assert re.findall(r"(\S+): not in the remote `team`", check) == [
+        "data/predictions.csv",
+        "metrics/plots/test.png",
+        "models/model.tflite",
+    ]
     assert "run `dvc push` on the machine that has the data" in check
     author.must("dvc", "push", "--quiet", "predict")
     assert "are in the remote" in author.must("make", "check-committed")
@@ -230,8 +234,8 @@ def test_wrongly_merged_lock_fails_without_data(team: Team, tmp_path: Path) -> N
     commit(clone, "A bad merge")
     failed = clone.run("make", "check-committed")
     assert failed.returncode != 0
-    for stage in ("evaluate", "predict"):
-        assert f"{stage}: its input models/model.tflite is not the output in dvc.lock" in failed.stderr
+    for stage in ("package", "evaluate"):
+        assert f"{stage}: its input models/network.tflite is not the output in dvc.lock" in failed.stderr
     assert "run `make repro`" in failed.stderr
 
     (clone.path / "dvc.lock").write_text("<<<<<<< ours\nschema: '2.0'\n=======\n")

@@ -119,8 +119,8 @@ def test_interrupted_machines_resume_from_checkpoint(larger: Project, tmp_path: 
         said = larger.must(sys.executable, "-m", "anteojos.stages.train", TF_CONFIG=one, PYTHONPATH="src")
         told, errors = follower.communicate(timeout=60)
     assert follower.returncode == 0, errors
-    assert "going on after epoch" in said
-    assert "going on after epoch" in told
+    assert "resuming after epoch" in said
+    assert "resuming after epoch" in told
     for ours, whole in zip(weights(larger), alone, strict=True):
         assert np.abs(ours - whole).max() < 1e-4
 
@@ -131,8 +131,8 @@ def test_missing_machine_is_error_and_keeps_outputs(larger: Project) -> None:
     one, _ = tf_configs(2)
     done = larger.run("dvc", "repro", "--force", "--single-item", "train", TF_CONFIG=one)
     assert done.returncode != 0
-    assert "training on 2 machines stands still: nothing has come of it for 10 s" in done.stderr
-    assert "not there, gone, or waiting for another" in done.stderr
+    assert "training on 2 machines: no step finished within 10 s" in done.stderr
+    assert "other machines: 127.0.0.1:" in done.stderr
     assert "Traceback" not in done.stderr
     after = contents(larger)
     assert {name for name in before if before[name] != after.get(name)} == {"params.yaml"}
@@ -197,7 +197,7 @@ ON_DEVICES = """
     first = np.arange(20) % 2 == 0
     images = rng.integers(0, 120, (20, 48, 48, 3), dtype=np.uint8)
     images[first] += 130
-    images = training.Images(images, first)
+    images = training.LabelledImages(images, first)
     batch_size = {"baseline": 9, "sigmoid": 8}[network]
     recipe = replace(RECIPES["edge"], epochs=3, batch_size=batch_size, weight_decay=0.01)
     trained, history = training.train(images, images, network, recipe, 3, lambda epoch: None)

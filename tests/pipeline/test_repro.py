@@ -1,5 +1,6 @@
 """`dvc repro` rebuilds only what has changed, and loses nothing."""
 
+import io
 import json
 import os
 import shutil
@@ -15,13 +16,14 @@ import pytest
 import yaml
 
 from anteojos.images import detector_models
-from anteojos.model.metadata import Card
-from anteojos.model.statistics import Look
+from anteojos.model.classifier import Classifier
+from anteojos.model.metadata import Metadata
+from anteojos.model.statistics import TrainingRanges
 from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict", "describe")
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
 
 
 def stages(**named: str) -> dict[str, str]:
@@ -51,8 +53,10 @@ def comment_on_evaluate(project: Project) -> None:
     ("change", "expected"),
     [
         pytest.param(lambda project: None, stages(), id="nothing"),
-        pytest.param(setting("predict.threshold", 0.9), stages(predict="ran"), id="predict.threshold"),
-        pytest.param(setting("predict.uncertain", [0.4, 0.6]), stages(predict="ran"), id="predict.uncertain"),
+        pytest.param(setting("predict.threshold", 0.9), stages(package="ran", predict="ran"), id="predict.threshold"),
+        pytest.param(
+            setting("predict.uncertain", [0, 1]), stages(package="ran", predict="ran"), id="predict.uncertain"
+        ),
         pytest.param(setting("evaluate.threshold", 0.9), stages(evaluate="ran"), id="evaluate.threshold"),
         pytest.param(setting("audit.p_value", 0.5), stages(audit="ran", describe="ran"), id="audit.p_value"),
         pytest.param(setting("audit.on_leak", "fail"), stages(audit="ran"), id="audit.on_leak"),
@@ -217,7 +221,9 @@ def test_dag_and_artifacts_are_there_to_see(project: Project) -> None:
         ("verify", "preprocess"),
         ("preprocess", "audit"),
         ("audit", "train"),
+        ("train", "package"),
         ("train", "evaluate"),
+        ("package", "predict"),
     ):
         assert '"{}" -> "{}"'.format(*edge) in dag
     artifacts = yaml.safe_load((project.path / "dvc.yaml").read_text())["artifacts"]
@@ -262,22 +268,40 @@ def test_predictions_have_a_row_for_each_test_image(project: Project) -> None:
     assert (metrics["warnings"]["size"], metrics["warnings"]["uncertain"]) == (0, int(uncertain.sum()))
 
 
-def test_model_file_has_training_statistics(project: Project) -> None:
-    card = Card.read(project.path / "models/model.tflite")
-    assert (card.crop, card.notice) == ("face", detector_models.NOTICE)
-    assert card.detector == detector_models.installed()
-    seen = card.seen
+def test_metadata_describes_training_images(project: Project) -> None:
+    metadata = Metadata.read(project.path / "models/model.tflite")
+    assert (metadata.crop, metadata.notice) == ("face", detector_models.NOTICE)
+    assert metadata.detector == detector_models.installed()
+    assert (metadata.labels, metadata.names) == (("glasses", "noglasses"), ("con lentes", "sin lentes"))
     table = pd.read_csv(project.path / "data/manifest.csv")
     train = table[table["split"] == "train"]
     assert (table["faces"] == 1).all()
-    looks = [Look.of(image) for image in np.load(project.path / "data/processed/train/images.npy")]
-    for name in ("brightness", "contrast", "sharpness"):
-        values = [getattr(look, name) for look in looks]
-        assert getattr(seen, name) == (min(values), max(values))
-    assert seen.width == (train["width"].min(), train["width"].max())
-    assert seen.height == (train["height"].min(), train["height"].max())
-    aspect = train["width"] / train["height"]
-    assert seen.aspect == (aspect.min(), aspect.max())
+    images = np.load(project.path / "data/processed/train/images.npy")
+    assert metadata.ranges == TrainingRanges.of(images, train["width"].tolist(), train["height"].tolist())
+
+
+def test_pipeline_command_and_library_use_the_same_thresholds(project: Project) -> None:
+    names = [{"folder": "glasses", "name": "with"}, {"folder": "noglasses", "name": "without"}]
+    project.set("dataset.classes", names)
+    before = pd.read_csv(project.path / "data/predictions.csv")
+    project.set("predict.threshold", 0.0)
+    project.set("predict.uncertain", [0.0, 1.0])
+    ran = project.repro()
+    assert (ran["train"], ran["package"], ran["predict"]) == ("unchanged", "ran", "ran")
+
+    predictions = pd.read_csv(project.path / "data/predictions.csv")
+    assert predictions["first_class_probability"].tolist() == before["first_class_probability"].tolist()
+    assert set(before["label"]) != set(predictions["label"]) == {"glasses"}
+    assert predictions["warning"].str.contains("uncertain").all()
+    test = project.path / "data/raw/test"
+    printed = project.must("python", "-m", "anteojos", "predict", str(test), PYTHONPATH="src")
+    by_command = pd.read_csv(io.StringIO(printed))
+    classifier = Classifier.load(project.path / "models/model.tflite")
+    by_library = [classifier(path) for path in sorted(test.iterdir())]
+    assert by_command["label"].tolist() == [found.label for found in by_library] == predictions["label"].tolist()
+    assert {found.name for found in by_library} == {"with"}
+    for warnings in (by_command["warning"].tolist(), [found.warning for found in by_library]):
+        assert warnings == predictions["warning"].tolist()
 
 
 def test_two_classes_of_ones_own_need_only_parameters(project: Project) -> None:

@@ -57,7 +57,9 @@ def test_pipeline_runs_on_real_images(real: Project, shared_data: Path) -> None:
     assert metrics["audit"]["border"]["accuracy"] <= 0.65
     assert metrics["train"]["parameters"] <= 60_000
     assert {split: score["n"] for split, score in metrics["evaluate"].items()} == {"validate": 40, "test": 20}
-    assert metrics["evaluate"]["validate"]["accuracy"] >= 0.9
+    # Seed 1; tests/model/test_edge.py checks seeds 0 and 2.
+    assert metrics["evaluate"]["validate"]["accuracy"] >= 0.95
+    assert metrics["evaluate"]["validate"]["ece"] <= 0.05
     assert metrics["evaluate"]["test"]["accuracy"] >= 0.9
     assert sum(metrics["predict"]["predicted"].values()) == 20
     warnings = metrics["predict"]["warnings"]

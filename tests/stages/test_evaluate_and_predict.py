@@ -16,8 +16,9 @@ from anteojos.evaluation.scores import wilson_interval
 from anteojos.images import manifest
 from anteojos.images.faces import Face
 from anteojos.model.classifier import Classifier
+from anteojos.model.metadata import Metadata
 from anteojos.stages import evaluate, predict
-from tests.conftest import ROOT, SEEN, face_card, without_card
+from tests.conftest import METADATA, RANGES, ROOT, face_metadata, without_metadata
 
 NO_FACE = {"faces": 0, **dict.fromkeys(manifest.FACE, math.nan)}
 RED = (0xCF, 0x22, 0x2E)
@@ -35,6 +36,7 @@ def workspace(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     (tmp_path / "models").mkdir()
     shutil.copy(model, tmp_path / "models/model.tflite")
+    (tmp_path / "models/network.tflite").write_bytes(without_metadata(model))
     labels = ["bright"] * 4 + ["dark"] * 4
     greys = np.array([220] * 5 + [30] * 3, np.uint8)
     for split in ("validate", "test"):
@@ -162,7 +164,7 @@ def test_split_of_unknown_labels_is_not_scored() -> None:
     assert list(json.loads(Path("metrics/evaluate.json").read_text())) == ["validate"]
 
 
-def test_predict_labels_each_image_and_frames_the_wrong_ones() -> None:
+def test_predict_labels_images_and_frames_incorrect_labels() -> None:
     predict.main()
     predictions = pd.read_csv("data/predictions.csv")
     assert predictions["label"].tolist() == ["bright"] * 5 + ["dark"] * 3
@@ -181,18 +183,29 @@ def test_predict_labels_each_image_and_frames_the_wrong_ones() -> None:
     assert red_frames("metrics/plots/test.png", 8, lines=3) == [4]
 
 
-def certain() -> None:
-    """Set predict.uncertain so that no probability is."""
-    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    values["predict"]["uncertain"] = [0.5, 0.5]
-    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-
-
-def test_predict_says_in_a_column_how_an_image_is_unlike_those_of_the_training() -> None:
+def attach(metadata: Metadata) -> None:
+    """Replace the metadata of the model."""
     model = Path("models/model.tflite")
-    model.write_bytes(without_card(model))
-    replace(face_card(replace(SEEN, brightness=(0.5, 0.9))), crop="none", detector={}, notice="").attach(model)
-    certain()
+    model.write_bytes(without_metadata(model))
+    metadata.attach(model)
+
+
+def test_predict_uses_the_thresholds_of_the_model() -> None:
+    predict.main()
+    before = pd.read_csv("data/predictions.csv")["first_class_probability"]
+    assert before[5] < 0.5 < before[4]
+    attach(replace(METADATA, threshold=0.0, uncertain=(0.0, float(before[5]) + 1e-6)))
+    predict.main()
+    predictions = pd.read_csv("data/predictions.csv", keep_default_na=False)
+    assert predictions["first_class_probability"].tolist() == before.tolist()
+    assert predictions["label"].tolist() == ["bright"] * 8
+    assert predictions["warning"].tolist() == [""] * 5 + ["uncertain"] * 3
+    metrics = json.loads(Path("metrics/predict.json").read_text())
+    assert metrics["predicted"] == {"bright": 8, "dark": 0}
+
+
+def test_predict_writes_warnings() -> None:
+    attach(replace(METADATA, uncertain=(0.5, 0.5), ranges=replace(RANGES, brightness=(0.5, 0.9))))
     index = pd.read_csv("data/processed/test/index.csv")
     index.loc[[2, 7], ["width", "height"]] = 800, 600
     index.to_csv("data/processed/test/index.csv", index=False)
@@ -210,11 +223,8 @@ def test_predict_says_in_a_column_how_an_image_is_unlike_those_of_the_training()
     assert metrics["warnings"] == {"small_face": 0, "turned": 0, "unlike": 3, "size": 2, "uncertain": 0}
 
 
-def test_predict_warns_of_faces_by_where_the_index_has_them() -> None:
-    model = Path("models/model.tflite")
-    model.write_bytes(without_card(model))
-    face_card().attach(model)
-    certain()
+def test_predict_warns_of_faces_from_the_index() -> None:
+    attach(replace(face_metadata(), uncertain=(0.5, 0.5)))
     index = pd.read_csv("data/processed/test/index.csv")
     index[["width", "height", "faces"]] = 4000, 3000, 1
     for row, (width, turn) in enumerate([(80, 0.1)] * 5 + [(30, 0.2), (200, -0.8), (20, 0.9)]):
@@ -223,13 +233,13 @@ def test_predict_warns_of_faces_by_where_the_index_has_them() -> None:
     index.to_csv("data/processed/test/index.csv", index=False)
     predict.main()
     warnings = pd.read_csv("data/predictions.csv", keep_default_na=False)["warning"].tolist()
-    # Of the size of the file, which does not matter for a face, nothing is said.
+    # The size of the file does not matter for a face.
     assert warnings == [*[""] * 5, "small face (30 px)", "turned", "small face (20 px); turned"]
     metrics = json.loads(Path("metrics/predict.json").read_text())
     assert metrics["warnings"] == {"small_face": 2, "turned": 2, "unlike": 0, "size": 0, "uncertain": 0}
 
 
-def test_no_image_of_unknown_label_is_framed() -> None:
+def test_predict_frames_no_image_of_unknown_label() -> None:
     index = pd.read_csv("data/processed/test/index.csv")
     index.assign(label="").to_csv("data/processed/test/index.csv", index=False)
     predict.main()

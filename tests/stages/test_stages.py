@@ -15,7 +15,7 @@ import yaml
 from dvclive import Live
 from PIL import Image
 
-from anteojos.model.recipes import RECIPES, Recipe
+from anteojos.model.recipes import RECIPES
 from anteojos.model.training import Epoch, Scores
 from anteojos.params import Params
 from anteojos.runtime import environment
@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
 from tests.pages import undocumented
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict", "describe")
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
 
 
 def run_stage(stage: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -200,10 +200,10 @@ def test_tensorflow_start_logs_nothing() -> None:
 def test_train_prints_about_20_epochs(
     epochs: int, lines: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe, scores = Recipe(epochs=epochs), Scores(0.5, 0.75)
+    scores = Scores(0.5, 0.75)
     with Live(str(tmp_path), dvcyaml=None, report=None, save_dvc_exp=False) as live:
         for number in range(1, epochs + 1):
-            train.log(Epoch(number, scores, scores), recipe, live)
+            train.log_epoch(live, epochs, Epoch(number, scores, scores))
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert [int(line.split()[1].partition("/")[0]) for line in printed] == lines
     history = (tmp_path / "plots/metrics/train/loss.tsv").read_text().splitlines()

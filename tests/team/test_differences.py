@@ -9,12 +9,11 @@ import yaml
 from PIL import Image
 
 from anteojos.model import training
-from anteojos.model.metadata import Card
 from anteojos.model.recipes import Recipe
 from anteojos.runtime.errors import InputError
 from anteojos.team import differences, reproduced
 from anteojos.team.differences import Difference
-from tests.conftest import SEEN
+from tests.conftest import METADATA
 
 PREDICTIONS = "file,label,probability,warning\na.jpg,glasses,{},\nb.jpg,{},0.4,\n"
 
@@ -91,7 +90,7 @@ def test_models_differ_in_weights_and_probabilities(tmp_path: Path) -> None:
         network.set_weights([*others, bias + np.float32(shift)])
         training.save_keras(network, keras[side])
         training.save_tflite(network, tflite[side])
-        Card(("a", "b"), ("A", "B"), "none", SEEN).attach(tflite[side])
+        METADATA.attach(tflite[side])
     after = np.asarray(network(images.astype(np.float32)))[:, 0]
     assert differences.between(*keras, []) == Difference("1 of 60,417 weights differ, by at most 0.125")
     found = differences.between(*tflite, [tmp_path / "images.npy", tmp_path / "images.npy"])

@@ -20,8 +20,8 @@ _MANY = 50  # images from which a progress bar is shown
 class Options:
     """How images are labelled: see Classifier. With `annotate`, copies with boxes and labels are drawn."""
 
-    threshold: float
-    uncertain: tuple[float, float]
+    threshold: float | None
+    uncertain: tuple[float, float] | None
     whole: bool
     annotate: bool
 
@@ -65,7 +65,7 @@ def _label(classifier: "Classifier", options: Options, item: tuple[Path, bytes |
     try:
         # Decode here if the copy needs the image too; otherwise the classifier may decode it to a smaller size.
         image = decoding.decode(data).image if options.annotate else data
-        if options.whole or classifier.card.crop == "none":
+        if options.whole or classifier.metadata.crop == "none":
             predictions = [classifier(image, whole=True, **thresholds)]
         else:
             predictions = classifier.faces(image, **thresholds)
@@ -75,5 +75,5 @@ def _label(classifier: "Classifier", options: Options, item: tuple[Path, bytes |
         return Labelled(file, tuple(predictions))
     from anteojos.evaluation import annotation
 
-    annotated = annotation.annotate(image, predictions, classifier.card.labels[0], file.suffix)
+    annotated = annotation.annotate(image, predictions, classifier.metadata.labels[0], file.suffix)
     return Labelled(file, tuple(predictions), annotated=annotated)

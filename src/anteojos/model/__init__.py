@@ -1,1 +1,1 @@
-"""The networks, their training, and the trained model as a classifier."""
+"""Networks, training, and the trained model as a classifier."""

@@ -1,4 +1,4 @@
-"""Training images, varied each time that they are shown."""
+"""Augmentation: training images are varied each time they are used."""
 
 import math
 
@@ -7,17 +7,18 @@ import numpy.typing as npt
 from PIL import Image
 
 from anteojos.model.recipes import Augmentation
+from anteojos.vocabulary import Pixels
 
 
-def vary(images: npt.NDArray[np.uint8], transforms: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Move images, uint8 (B, size, size, 3), each by its row of `transforms`, (B, 7): an array of the same shape.
+def vary(images: Pixels, transforms: npt.NDArray[np.float64]) -> Pixels:
+    """Return images, uint8 (B, size, size, 3), each moved by its row of `transforms`, (B, 7).
 
-    What was beyond an image's border is of its mean colour.
+    Pixels from beyond an image's border get its mean colour.
     """
     varied = np.empty_like(images)
     size = images.shape[1]
     for number, (image, (*affine, side)) in enumerate(zip(images, transforms.tolist(), strict=True)):
-        # As image.mean(axis=(0, 1)), which takes as long as the move itself, in a tenth of the time.
+        # The same as image.mean(axis=(0, 1)), in a tenth of the time.
         sums = image.sum(axis=0, dtype=np.uint32).sum(axis=0, dtype=np.uint64)
         mean_colour = tuple((sums // np.uint64(size * size)).tolist())
         moved = Image.fromarray(image).transform(
@@ -32,10 +33,10 @@ def vary(images: npt.NDArray[np.uint8], transforms: npt.NDArray[np.float64]) -> 
 def draw_transforms(
     count: int, size: int, augmentation: Augmentation, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """Draw how `count` images of `size` px are varied, about their middle: float64 (count, 7).
+    """Draw transforms about the centre for `count` images of `size` px: float64 (count, 7).
 
-    A row is (a0, a1, a2, b0, b1, b2, side): the new image shows at the point (x, y), in px from its upper left
-    corner, what the old one shows at (a0 x + a1 y + a2, b0 x + b1 y + b2), with the detail of `side` px.
+    A row is (a0, a1, a2, b0, b1, b2, side): the point (x, y) of the new image, in px from its upper left corner, shows
+    the point (a0 x + a1 y + a2, b0 x + b1 y + b2) of the old one, with the detail of `side` px.
     """
     low, high = augmentation.zoom
     zoom = np.exp(rng.uniform(math.log(low), math.log(high), count))

@@ -1,8 +1,9 @@
-"""Training on several devices and machines: each has the network whole and a share of every batch."""
+"""Training on several devices and machines: each has a copy of the network and a share of every batch."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,12 +15,13 @@ from anteojos.runtime.errors import InputError
 from anteojos.runtime.processes import end_with_parent
 
 Result = TypeVar("Result")
+Send = Callable[[Any], None]
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Return the strategy: all machines of TF_CONFIG, else all GPUs of this machine, else its CPU.
+    """Return the strategy for all machines of TF_CONFIG; else for all GPUs of this machine; else for its CPU.
 
-    Of several processors that TensorFlow has been told to see, all. Waits for the other machines.
+    Several logical CPUs are all used. Waits for the other machines.
     """
     if tf_config.read():
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -29,11 +31,17 @@ def strategy() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+def is_chief() -> bool:
+    """Return whether this machine trains alone or is the chief, which writes the outputs."""
+    task = tf_config.read()
+    return task is None or task.is_chief
+
+
 def shares(strategy: tf.distribute.Strategy, images: int) -> list[slice]:
     """Return the slice of a batch of so many images for each replica of this machine.
 
-    The replicas of all machines have consecutive slices, as equal as can be, some of them empty if there are more
-    replicas than images.
+    The replicas of all machines have consecutive slices of almost equal size. With more replicas than images, some are
+    empty.
     """
     replicas = strategy.num_replicas_in_sync
     task = tf_config.read()
@@ -44,99 +52,94 @@ def shares(strategy: tf.distribute.Strategy, images: int) -> list[slice]:
 
 
 def spread(strategy: tf.distribute.Strategy, parts: list[npt.NDArray[Any]]) -> Any:
-    """Return `parts` as arguments of `strategy.run`, one part for each replica of this machine."""
+    """Return `parts` as an argument of `strategy.run`, one part for each replica of this machine."""
     if strategy.num_replicas_in_sync == 1:
         return parts[0]
-    # Called once for each replica of this machine, in their order.
+    # TensorFlow calls the function once for each replica of this machine, in order.
     rest = iter(parts)
     return strategy.experimental_distribute_values_from_function(lambda _: tf.constant(next(rest)))
 
 
 def total(value: tf.Tensor) -> tf.Tensor:
-    """Sum a value over all replicas, in each of them: for use inside of `strategy.run`."""
-    # An argument of a tf.function is on no device, and the sum is wanted where the value is.
+    """Sum a value over all replicas. For use inside of `strategy.run`."""
+    # An argument of a tf.function has no device, but the sum needs the one of the replica.
     return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(value))
 
 
 def from_chief(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | None:
-    """Return the chief's `data` on every machine; that of the others is ignored."""
+    """Return the chief's `data` on every machine; those of the others are ignored."""
     task = tf_config.read()
     if task is None:
         return data
-
-    def summed(value: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        # The others add nothing, so that the sum is what the chief has.
-        mine = value if task.is_chief else np.zeros_like(value)
-        here = len(shares(strategy, 0))
-        parts = spread(strategy, [mine, *[np.zeros_like(mine)] * (here - 1)])
-        sums = strategy.experimental_local_results(run(parts))
-        return np.asarray(sums[0].numpy())
-
-    @tf.function(reduce_retracing=True)
-    def run(parts: Any) -> Any:
-        return strategy.run(total, args=(parts,))
-
-    length = int(summed(np.array([-1 if data is None else len(data)], np.int32))[0])
+    [length] = _from_chief(strategy, np.array([-1 if data is None else len(data)], np.int32), task.is_chief)
     if length < 0:
         return None
-    sent = np.frombuffer(data or b"", np.uint8).astype(np.int32) if task.is_chief else np.zeros(length, np.int32)
-    return summed(sent).astype(np.uint8).tobytes()
+    values = np.frombuffer(data or b"", np.uint8).astype(np.int32) if task.is_chief else np.zeros(length, np.int32)
+    return _from_chief(strategy, values, task.is_chief).astype(np.uint8).tobytes()
 
 
-def in_child(work: Callable[[Callable[[Any], None]], Result], hear: Callable[[Any], None], timeout: float) -> Result:
-    """Return `work(tell)`, called in another process; what it passes to `tell`, this process passes to `hear`.
+def _from_chief(
+    strategy: tf.distribute.Strategy, values: npt.NDArray[np.int32], is_chief: bool
+) -> npt.NDArray[np.int32]:
+    """Return the chief's `values`, int32 (N,), as the sum to which all other replicas add zeros."""
+    zeros = np.zeros_like(values)
+    parts = [values if is_chief else zeros, *[zeros] * (len(shares(strategy, 0)) - 1)]
+    run = tf.function(lambda parts: strategy.run(total, args=(parts,)))
+    return np.asarray(strategy.experimental_local_results(run(spread(strategy, parts)))[0].numpy())
 
-    A machine that does not come up or is gone would keep the others waiting for good, inside of TensorFlow, which then
-    hears of nothing. So the process is ended, and an InputError raised, where it has not told anything for `timeout`
-    seconds. An error of TensorFlow's is an InputError as well, for that is what comes when a machine is gone.
+
+def in_child(work: Callable[[Send], Result], on_message: Send, timeout: float) -> Result:
+    """Return `work(send)`, called in a child process. Its messages are passed to `on_message`, except None.
+
+    If another machine does not start or disappears, TensorFlow waits forever and cannot be interrupted. Therefore the
+    child is killed, and InputError raised, if it sends nothing for `timeout` seconds. Errors that TensorFlow raises if
+    a machine disappears are InputErrors too.
     """
-    task = tf_config.read()
-    machines = task.machines if task else ()
-    others = [machine for number, machine in enumerate(machines) if task and number != task.number]
     receiver, sender = multiprocessing.Pipe(duplex=False)
-
-    def run() -> None:
-        end_with_parent()
-        receiver.close()
-        try:
-            sender.send(("done", work(lambda told: sender.send(("told", told)))))
-        except InputError as error:
-            sender.send(("error", error))
-        except (tf.errors.OpError, RuntimeError) as error:
-            explanation = InputError(
-                f"training on {len(machines)} machines broke off",
-                [*str(error).strip().splitlines()[-3:], f"other machines: {', '.join(others)}"],
-                "A machine is gone or had an error of its own: see what it printed, then start all of them anew.",
-            )
-            sender.send(("error", explanation))
-
-    # Forked, it has the images and all that is imported; TensorFlow has only been imported yet, and not used.
-    process = multiprocessing.get_context("fork").Process(target=run)
+    # A forked process shares the images and all imports. TensorFlow is imported, but has not been used yet.
+    process = multiprocessing.get_context("fork").Process(target=_run_child, args=(work, receiver, sender))
     process.start()
     sender.close()
     try:
         while receiver.poll(timeout):
             match receiver.recv():
-                case "told", told:
-                    hear(told)
-                case "done", done:
-                    result: Result = done
+                case "message", message:
+                    if message is not None:
+                        on_message(message)
+                case "result", value:
+                    result: Result = value
                     return result
-                case "error", error:
+                case "input error", error:
                     raise error
-        raise InputError(
-            f"training on {len(machines)} machines stands still: nothing has come of it for {timeout:.0f} s",
-            [f"{machine}: not there, gone, or waiting for another" for machine in others],
-            "See to it that each runs this stage with its own TF_CONFIG and can be reached; all must be started anew. "
-            "train.timeout says how long to wait.",
-        )
+                case "error", lines:
+                    raise _failure("a machine stopped or had an error", lines)
+        raise _failure(f"no step finished within {timeout:.0f} s (train.timeout)")
     except EOFError:
         process.join()
-        raise InputError(
-            f"training on {len(machines)} machines broke off: its process ended with status {process.exitcode}",
-            [f"other machines: {', '.join(others)}"],
-            "See what it and the others printed, then start all of them anew.",
-        ) from None
+        raise _failure(f"the process ended with status {process.exitcode}") from None
     finally:
         process.kill()
         process.join()
+
+
+def _run_child(work: Callable[[Send], Any], receiver: Connection, sender: Connection) -> None:
+    end_with_parent()
+    receiver.close()
+    try:
+        sender.send(("result", work(lambda message: sender.send(("message", message)))))
+    except InputError as error:
+        sender.send(("input error", error))
+    except (tf.errors.OpError, RuntimeError) as error:
+        sender.send(("error", str(error).strip().splitlines()[-3:]))
+
+
+def _failure(reason: str, lines: Sequence[str] = ()) -> InputError:
+    task = tf_config.read()
+    assert task is not None
+    others = [machine for number, machine in enumerate(task.machines) if number != task.number]
+    return InputError(
+        f"training on {len(task.machines)} machines: {reason}",
+        [*lines, f"other machines: {', '.join(others)}"],
+        "Check what each machine printed, that each has its own TF_CONFIG, and that they can reach each other. Then "
+        "start all of them again.",
+    )

@@ -10,16 +10,18 @@ from keras import layers, ops
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import Network, Precision
 
-# The part of an aligned face that `edge` sees, as shares of its height and width (top, bottom, left, right), and the
-# size in px (height, width) that it is resized to. Eyes are at 0.42 of the height; glasses are well inside.
+# The part of an aligned face that `edge` sees, as fractions of its height and width (top, bottom, left, right), and the
+# size in px (height, width) to which it is resized. The eyes are at 0.42 of the height.
 _BAND = (0.26, 0.60, 0.08, 0.92)
 _BAND_SIZE = (34, 82)
 _LUMA = (0.299, 0.587, 0.114)  # grey of red, green and blue; source: ITU-R BT.601
-_SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8  # of a slope of 1 a pixel it makes 1
+_SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8  # gives 1 for a slope of 1 per pixel
+# px. A smaller image has no pixels left after four convolutions. The other networks accept all sizes of params.yaml.
+_MINIMUM_SIZE: dict[Network, int] = {"deep": 46, "dropout": 46}
 
 
 def baseline(size: int, rescale: bool) -> keras.Model:
-    """Build the report's network: one softmax output a class; 222,210 parameters at 160 px."""
+    """Build the report's network: a softmax output for each class; 222,210 parameters at 160 px."""
     return _shallow("baseline", size, rescale, _output(2, "softmax", "probabilities"))
 
 
@@ -39,14 +41,14 @@ def dropout(size: int, rescale: bool) -> keras.Model:
 
 
 def edge(size: int, rescale: bool, towers: int = 3) -> keras.Model:
-    """Build our network for aligned faces: the probability of each tower; 42,376 parameters at any size.
+    """Build our network for aligned faces: an output for each tower; 42,376 parameters at any size.
 
     The networks of the report see light, skin and background as well as glasses, and 104 images are too few to learn
     which of these matter. This network sees only the band around the eyes, in grey, as edges divided by the mean
     strength of the edges nearby. So it depends little on light and contrast.
 
-    The towers share this input and the first convolution. Each has its own loss, and `averaged` gives the mean of their
-    probabilities, which varies less between seeds than one tower does.
+    The towers share this input and the first convolution. Each has its own loss. `averaged` returns the mean of their
+    probabilities, which varies less between seeds than a single tower.
     """
     images, *scaling = _input(size, rescale)
     top, bottom, left, right = (round(share * size) for share in _BAND)
@@ -54,13 +56,13 @@ def edge(size: int, rescale: bool, towers: int = 3) -> keras.Model:
     for layer in scaling:
         band = layer(band)
     band = _fixed(band, np.reshape(_LUMA, (1, 1, 3, 1)), "grey")
-    # Not the layer Resizing: with it, Keras takes a call without `training` for a training step.
+    # With the layer Resizing instead, Keras treats a call without `training` as a training step.
     band = ops.image.resize(band, _BAND_SIZE)
 
     slopes = _fixed(band, np.stack((_SOBEL, _SOBEL.T), axis=-1)[:, :, np.newaxis, :], "slopes")
     strength = ops.sqrt(ops.sum(ops.square(slopes), axis=-1, keepdims=True))
     around = layers.AveragePooling2D(9, 1, padding="same", name="around")(strength)
-    # The floor keeps the noise of a plain wall from looking like edges.
+    # Without a floor, the noise of a plain wall would look like edges.
     floor = 2 / 255 if rescale else 2
     features = ops.concatenate((slopes, strength), axis=-1) / (around + floor)
 
@@ -80,24 +82,23 @@ NETWORKS: dict[Network, Callable[[int, bool], keras.Model]] = {
 def build(
     network: Network, size: int, rescale: bool, precision: Precision = "float32", synchronized: bool = False
 ) -> keras.Model:
-    """Build `network` for float32 images (N, size, size, 3) of pixels 0 to 255, which `rescale` brings into [0, 1].
+    """Build `network` for float32 images (N, size, size, 3) with pixels from 0 to 255, or with `rescale` from 0 to 1.
 
-    It gives float32 (N, 2), a probability for each class, or (N, 1), that of the first class; `edge` gives a list of
-    (N, 1), one for each tower. Its weights, float32, are drawn from Keras's global seed. Inside it computes with
-    `precision`, Keras's dtype policy; where `synchronized`, it normalises over the images of all replicas. Raises
-    InputError where its layers leave nothing of an image that small.
+    It returns float32 (N, 2), the probabilities of the classes, or (N, 1), that of the first class; `edge` returns a
+    list of (N, 1), one for each tower. Its weights, float32, are drawn from Keras's global seed. `precision` is Keras's
+    dtype policy. With `synchronized`, batch normalization uses the images of all replicas. Raises InputError if the
+    network needs larger images.
     """
+    minimum = _MINIMUM_SIZE.get(network, 0)
+    if size < minimum:
+        raise InputError(
+            f"params.yaml: preprocess.size: {size} px is too small for the network {network!r}",
+            advice=f"Set preprocess.size to {minimum} or more.",
+        )
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
         built = NETWORKS[network](size, rescale)
-    except ValueError as error:
-        if "negative" not in str(error).lower() and "dimension" not in str(error).lower():
-            raise
-        raise InputError(
-            f"params.yaml: preprocess.size: {size} px is too small for the network {network!r}",
-            advice="Set preprocess.size to 46 or more.",
-        ) from error
     finally:
         keras.config.set_dtype_policy(before)
     for layer in built.layers:
@@ -107,15 +108,15 @@ def build(
 
 
 def averaged(network: keras.Model, mirrored: bool) -> keras.Model:
-    """Return the network whose output is the mean of the outputs of `network`, and of those for the mirror images too.
+    """Return a network whose output is the mean of the outputs of `network`; if `mirrored`, also for mirrored images.
 
-    It shares the weights of `network`. A network with one output is returned as it is, unless `mirrored`.
+    It shares the weights of `network`. A network with one output is returned unchanged, unless `mirrored`.
     """
     if len(network.outputs) == 1 and not mirrored:
         return network
     images = keras.Input(network.input_shape[1:], name="images")
-    shown = [images, ops.flip(images, axis=2)] if mirrored else [images]
-    outputs = keras.tree.flatten([network(view) for view in shown])
+    views = [images, ops.flip(images, axis=2)] if mirrored else [images]
+    outputs = keras.tree.flatten([network(view) for view in views])
     return keras.Model(images, layers.Average(name="mean")(outputs), name=f"{network.name}_averaged")
 
 
@@ -124,13 +125,13 @@ def _input(size: int, rescale: bool) -> list[keras.Layer]:
     return [keras.Input((size, size, 3), name="images"), *scaling]
 
 
-# Every layer has its name, for Keras numbers those without by a counter of all that the process has made.
+# Keras names layers without a name by a counter of the process, so every layer gets a name.
 def _convolution(number: int, filters: int) -> keras.Layer:
     return layers.Conv2D(filters, 3, activation="relu", name=f"convolution_{number}")
 
 
 def _fixed(images: keras.KerasTensor, kernel: npt.ArrayLike, name: str) -> keras.KerasTensor:
-    """Convolve with a kernel, (height, width, channels in, channels out), that training leaves as it is."""
+    """Convolve with a fixed kernel, (height, width, channels in, channels out)."""
     kernel = np.asarray(kernel, np.float32)
     height, width, _, filters = kernel.shape
     layer = layers.Conv2D(filters, (height, width), use_bias=False, trainable=False, name=name)
@@ -142,7 +143,7 @@ def _fixed(images: keras.KerasTensor, kernel: npt.ArrayLike, name: str) -> keras
 def _block(features: keras.KerasTensor, number: int, filters: int, prefix: str = "") -> keras.KerasTensor:
     """Apply one block of `edge`: convolution, pooling, normalization and ReLU."""
     convolution = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{prefix}convolution_{number}")
-    # Pooling before normalization leaves a quarter of the values to normalize.
+    # Pooling first leaves a quarter of the values to normalize.
     features = layers.MaxPooling2D(2, name=f"{prefix}pool_{number}")(convolution(features))
     features = layers.BatchNormalization(momentum=0.9, name=f"{prefix}normalization_{number}")(features)
     return layers.Activation("relu", name=f"{prefix}relu_{number}")(features)
@@ -154,13 +155,13 @@ def _tower(features: keras.KerasTensor, tower: int) -> keras.KerasTensor:
     for number, filters in ((2, 24), (3, 40)):
         features = _block(features, number, filters, prefix)
         features = layers.SpatialDropout2D(0.2, name=f"{prefix}dropout_{number}")(features)
-    # No pooling over the whole band: the position of an edge matters.
+    # Flattened, not pooled: the position of an edge matters.
     features = layers.Flatten(name=f"{prefix}flatten")(features)
     return _output(1, "sigmoid", f"{prefix}probability")(features)
 
 
 def _output(units: int, activation: str, name: str) -> keras.Layer:
-    # In float32 whatever the precision of the rest: a probability near 0 or 1 must not be rounded to it.
+    # Always float32: 16 bits are too few for a probability near 0 or 1.
     return layers.Dense(units, activation=activation, dtype="float32", name=name)
 
 

@@ -1,7 +1,8 @@
-"""How each network is trained: the one place where epochs, optimizer and augmentation stand."""
+"""The recipe of each network: epochs, optimizer and augmentation."""
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from anteojos.params import Train
 from anteojos.vocabulary import Network, Precision
@@ -9,11 +10,11 @@ from anteojos.vocabulary import Network, Precision
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are varied each time they are used, besides mirroring every second one on average.
+    """How training images are varied each time they are used.
 
-    Each amount is drawn uniformly from its range: a shift of up to `shift` of the image's side in both directions, a
-    factor `zoom` (on a logarithmic scale), a rotation of up to `rotation` degrees either way. Every second image on
-    average loses detail: it is resized to between `detail` and 1 of its side, and back.
+    Each amount is drawn uniformly: a shift of up to `shift` of the image's side in all directions, a factor from the
+    range `zoom` (on a logarithmic scale), a rotation of up to `rotation` degrees in both directions. Half of the images
+    are mirrored. Half of them lose detail: they are resized to between `detail` and 1 of their side, and back.
     """
 
     shift: float
@@ -24,16 +25,15 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the training of a network takes; where a network's own does not say, what the report did.
+    """How a network is trained. The defaults are those of the report.
 
-    `epochs` is for a small data set: where `most_steps` is set, `recipe_for` lowers it so that training takes about as
-    many optimizer steps with a large one.
+    `epochs` is for a small dataset. With a large one, `recipe_for` lowers it so that training takes about `most_steps`
+    optimizer steps.
 
-    The optimizer is Adam, with decoupled weight decay where `weight_decay` is above 0 (AdamW). In the share `warm_up`
-    of all steps the learning rate rises to `learning_rate`, then it falls to 0 along a cosine; where `warm_up` is 0, it
-    stays. `label_smoothing` is the share of a label that goes to the other classes. Where `mirrored`, the trained
-    network gives the mean of what it makes of an image and of its mirror image. `precision` is Keras's dtype policy
-    while it trains; what comes of it is float32 always.
+    The optimizer is Adam, or AdamW with `weight_decay`. During the fraction `warm_up` of all steps the learning rate
+    rises to `learning_rate`, then it falls to 0 along a cosine; without `warm_up` it is constant. `label_smoothing` is
+    the fraction of a label that is given to the other classes. If `mirrored`, the trained network returns the mean for
+    an image and its mirror image. `precision` is Keras's dtype policy during training; the trained network is float32.
     """
 
     epochs: int = 10
@@ -52,7 +52,7 @@ class Recipe:
 # Aligned faces differ by the errors of the eye positions, the shape of the head and the resolution of the source.
 FACES = Augmentation(shift=0.04, zoom=(0.88, 1.15), rotation=5, detail=0.3)
 
-# Each image is seen at least this often, whatever `most_steps` says.
+# The minimum, also with `most_steps`.
 _LEAST_EPOCHS = 12
 
 RECIPES: dict[Network, Recipe] = {
@@ -75,21 +75,21 @@ RECIPES: dict[Network, Recipe] = {
 
 
 def recipe_for(params: Train, images: int) -> Recipe:
-    """Return the recipe of `params.network` for so many training images, changed where params.yaml says otherwise."""
+    """Return the recipe of `params.network` for so many training images, with the values that params.yaml sets."""
     recipe = RECIPES[params.network]
-    told = {
+    changes: dict[str, Any] = {
         name: value
         for name in ("batch_size", "learning_rate", "rescale", "precision")
         if (value := getattr(params, name)) is not None
     }
     if params.augment is not None:
-        told["augmentation"] = (recipe.augmentation or FACES) if params.augment else None
-    recipe = replace(recipe, **told)
+        changes["augmentation"] = (recipe.augmentation or FACES) if params.augment else None
+    recipe = replace(recipe, **changes)
     return replace(recipe, epochs=params.epochs or epochs_for(recipe, images))
 
 
 def epochs_for(recipe: Recipe, images: int) -> int:
-    """Return the epochs of `recipe` for so many training images: fewer if they make more than `most_steps` steps."""
+    """Return the epochs of `recipe` for so many training images, limited by `most_steps`."""
     if recipe.most_steps is None:
         return recipe.epochs
     steps_per_epoch = math.ceil(images / recipe.batch_size)

@@ -1,4 +1,4 @@
-"""TF_CONFIG, as TensorFlow's own tools and Kubernetes operators set it: who trains together, and who this is."""
+"""TF_CONFIG, which names the machines that train together. TensorFlow's tools and Kubernetes operators set it."""
 
 import json
 import os
@@ -13,9 +13,9 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class Task:
-    """This process's part in a training on several machines.
+    """The part of this machine in a training on several machines.
 
-    `machines` are the addresses of all, host:port, the chief's first; `number` is this one's place among them.
+    `machines` are the addresses of all, host:port, the chief first; `number` is the index of this one.
     """
 
     machines: tuple[str, ...]
@@ -28,10 +28,9 @@ class Task:
 
 
 def read() -> Task | None:
-    """Read the environment variable TF_CONFIG; None where it is not set, or names one machine alone.
+    """Read the environment variable TF_CONFIG; return None if it is not set or names only one machine.
 
-    Raises InputError where it can't be read, has no worker of this number, or names roles that have no part in training
-    of this kind.
+    Raises InputError if it can't be parsed, does not list this machine, or has other roles than chief and worker.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -44,11 +43,11 @@ def read() -> Task | None:
         raise InputError(f"TF_CONFIG: can't be read ({type(error).__name__}: {error})", advice=_ADVICE) from None
     if others := sorted(set(cluster) - {"chief", "worker"}):
         raise InputError(
-            f"TF_CONFIG: the cluster has {', '.join(others)}; expected chief and worker alone",
-            advice="Every machine trains; none keeps parameters for others.",
+            f"TF_CONFIG: the cluster has {', '.join(others)}; expected only chief and worker",
+            advice="Parameter servers and evaluators are not supported.",
         )
     before = {"chief": 0, "worker": len(cluster.get("chief", []))}
     machines = (*cluster.get("chief", []), *cluster.get("worker", []))
     if not 0 <= index < len(cluster.get(role, [])):
-        raise InputError(f"TF_CONFIG: the task is {role} {index}, and the cluster has no such machine", advice=_ADVICE)
+        raise InputError(f"TF_CONFIG: the task is {role} {index}, but the cluster has no such machine", advice=_ADVICE)
     return Task(machines, before[role] + index) if len(machines) > 1 else None

@@ -1,4 +1,4 @@
-"""Evaluate model.tflite on images with known labels; draw its mistakes and attention maps."""
+"""Evaluate the network on images with known labels; draw its mistakes and attention maps."""
 
 from collections.abc import Hashable
 from dataclasses import asdict
@@ -10,7 +10,7 @@ import pandas as pd
 
 from anteojos.evaluation import attention, figures, scores
 from anteojos.images import manifest
-from anteojos.model.classifier import Classifier
+from anteojos.model.inference import LiteNetwork
 from anteojos.params import Params
 from anteojos.runtime import threads
 from anteojos.runtime.outputs import replacing, write_json
@@ -26,8 +26,9 @@ CORRECT_PER_CLASS, MOST_MISTAKES_MAPPED = 4, 8
 def main() -> None:
     """Run the stage."""
     params = Params.load()
-    classifier = Classifier.load(Path("models/model.tflite"))
-    results = pd.concat([label_split(split, classifier, params) for split in ("validate", "test")], ignore_index=True)
+    network = LiteNetwork(Path("models/network.tflite").read_bytes())
+    results = pd.concat([label_split(split, network, params) for split in ("validate", "test")], ignore_index=True)
+
     validate = results[results["split"] == "validate"]
     threshold = scores.choose_threshold(*first_and_probability(validate, params))
     splits = results.groupby("split", sort=False)
@@ -36,16 +37,16 @@ def main() -> None:
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
     with replacing(PLOTS / "attention.png") as path:
-        draw_attention(results, classifier, params).save(path)
+        draw_attention(results, network, params).save(path)
 
 
-def label_split(split: str, classifier: Classifier, params: Params) -> pd.DataFrame:
+def label_split(split: str, network: LiteNetwork, params: Params) -> pd.DataFrame:
     """Label a split: a row per image with split, row, label, probability and predicted; none if labels are unknown."""
     index = manifest.read(PROCESSED / split / "index.csv")
     if (index["label"] == "").any():
         index = index[:0]
     images = np.load(PROCESSED / split / "images.npy", mmap_mode="r")[: len(index)]
-    probability = classifier.probabilities(images)
+    probability = network.probabilities(images)
     predicted = np.where(probability >= params.evaluate.threshold, *params.dataset.labels)
     columns = {"split": split, "row": index.index, "label": index["label"]}
     return pd.DataFrame({**columns, "probability": probability, "predicted": predicted})
@@ -103,7 +104,7 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
     return figures.contact_sheet(f"Mistakes: {counts}", cells, 5, note)
 
 
-def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params) -> figures.Figure:
+def draw_attention(results: pd.DataFrame, network: LiteNetwork, params: Params) -> figures.Figure:
     """Draw attention maps: a row of correct labels for each class, then the mistakes farthest from the threshold.
 
     The correct ones are the first of validate, so they are the same for every network that labels them correctly.
@@ -115,7 +116,7 @@ def draw_attention(results: pd.DataFrame, classifier: Classifier, params: Params
 
     def cell(row: dict[Hashable, Any]) -> figures.Cell:
         image = image_of(row)
-        drops = attention.occlusion_map(classifier.probabilities, image, row["predicted"] == labels[0])
+        drops = attention.occlusion_map(network.probabilities, image, row["predicted"] == labels[0])
         wrong = row["label"] != row["predicted"]
         return figures.Cell(attention.colour(image, drops), caption_of(row, params), wrong)
 

@@ -9,10 +9,11 @@ import pandas as pd
 from anteojos.evaluation import figures
 from anteojos.images import manifest
 from anteojos.images.faces import Face
-from anteojos.model import likeness
+from anteojos.model import reliability
 from anteojos.model.classifier import Classifier
-from anteojos.model.metadata import Card
-from anteojos.params import Params, Predict
+from anteojos.model.metadata import Metadata
+from anteojos.model.reliability import Warnings
+from anteojos.params import Params
 from anteojos.runtime import parallel
 from anteojos.runtime.outputs import replacing, write_json
 from anteojos.runtime.runner import run
@@ -26,22 +27,21 @@ def main() -> None:
     """Run the stage."""
     params = Params.load()
     classifier = Classifier.load(Path("models/model.tflite"))
+    metadata = classifier.metadata
     index = manifest.read(TEST / "index.csv")
     images = np.load(TEST / "images.npy", mmap_mode="r")
-    found = parallel.spread(
-        np.asarray, classifier.probability_of_prepared, images, total=len(images), description="predict"
-    )
-    probability = np.fromiter(found, np.float32, count=len(images))
-    first = probability >= params.predict.threshold
-    chosen = np.where(first, *params.dataset.labels)
-    warnings = warn(index, images, probability.tolist(), classifier.card, params.predict)
+    network, total = classifier.network, len(images)
+    found = parallel.spread(np.asarray, network.probability, images, total=total, description="predict")
+    probability = np.fromiter(found, np.float32, count=total)
+    is_first = probability >= metadata.threshold
+    warnings = warn(index, images, probability.tolist(), metadata)
     predictions = pd.DataFrame(
         {
             "file": index["file"],
-            "label": chosen,
-            "probability": np.where(first, probability, 1 - probability),
+            "label": np.where(is_first, *metadata.labels),
+            "probability": np.where(is_first, probability, 1 - probability),
             "first_class_probability": probability,
-            "warning": [likeness.in_words(found) for found in warnings],
+            "warning": [reliability.join(found) for found in warnings],
         }
     )
 
@@ -50,48 +50,35 @@ def main() -> None:
     write_json(
         Path("metrics/predict.json"),
         {
-            "images": len(predictions),
-            "predicted": {label: int((chosen == label).sum()) for label in params.dataset.labels},
-            "expected": {label: params.dataset.expected["test"][label] for label in params.dataset.labels},
-            "warnings": {kind: sum(kind in found for found in warnings) for kind in likeness.KINDS},
+            "images": total,
+            "predicted": {label: int((predictions["label"] == label).sum()) for label in metadata.labels},
+            "expected": {label: params.dataset.expected["test"][label] for label in metadata.labels},
+            "warnings": {kind: sum(kind in found for found in warnings) for kind in reliability.KINDS},
         },
     )
     with replacing(Path("metrics/plots/test.png")) as path:
-        draw_test_set(images, predictions, warnings, index["label"], params).save(path)
+        draw_test_set(images, predictions, warnings, index["label"], metadata).save(path)
 
 
-def warn(
-    index: pd.DataFrame, images: Pixels, probability: Sequence[float], card: Card, predict: Predict
-) -> list[dict[likeness.Kind, str]]:
-    """Return the warnings of each image of an index."""
+def warn(index: pd.DataFrame, images: Pixels, probability: Sequence[float], metadata: Metadata) -> list[Warnings]:
+    """Return the warnings for each image of an index."""
+    sizes, faces = index[["width", "height"]].to_numpy().tolist(), index[list(manifest.FACE)].to_numpy().tolist()
     return [
-        likeness.warnings(
-            card.seen,
-            image,
-            width=int(row["width"]),
-            height=int(row["height"]),
-            crop=card.crop,
-            face=Face.of([row[name] for name in manifest.FACE]),
-            probability=value,
-            uncertain=predict.uncertain,
-        )
-        for row, image, value in zip(index.to_dict("records"), images, probability, strict=True)
+        reliability.warnings(metadata, image, (width, height), Face.of(face), value, metadata.uncertain)
+        for image, (width, height), face, value in zip(images, sizes, faces, probability, strict=True)
     ]
 
 
 def draw_test_set(
-    images: Pixels,
-    predictions: pd.DataFrame,
-    warnings: Sequence[dict[likeness.Kind, str]],
-    actual: pd.Series,
-    params: Params,
+    images: Pixels, predictions: pd.DataFrame, warnings: Sequence[Warnings], actual: pd.Series, metadata: Metadata
 ) -> figures.Figure:
-    """Draw the test images, each with its predicted label, probability and warnings; wrong labels are framed."""
+    """Draw the test images, each with its predicted label, probability and warnings, and frame incorrect labels."""
+    names = dict(zip(metadata.labels, metadata.names, strict=True))
     cells = [
         figures.Cell(
             images[row],
             (
-                params.dataset.name(prediction["label"]),
+                names[prediction["label"]],
                 f"p = {prediction['probability']:.3f}",
                 *([f"({', '.join(warnings[row]).replace('_', ' ')})"] if warnings[row] else []),
             ),

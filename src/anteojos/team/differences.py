@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from anteojos.images import manifest
-from anteojos.model.classifier import Classifier
+from anteojos.model.inference import LiteNetwork
 from anteojos.team.commands import leaves
 
 
@@ -79,8 +79,8 @@ def _weights(model: Path) -> Any:
 
 
 def _probabilities(model: Path, images: list[Path]) -> Any:
-    classifier = Classifier.load(model)
-    return np.concatenate([classifier.probabilities(np.load(file)) for file in images])
+    network = LiteNetwork(model.read_bytes())
+    return np.concatenate([network.probabilities(np.load(file)) for file in images])
 
 
 def _of_probabilities(committed: Any, reproduced: Any) -> Difference:

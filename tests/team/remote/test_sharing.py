@@ -10,7 +10,7 @@ from tests.team.remote.conftest import TRIED, Team, outputs, pull
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "evaluate", "predict", "describe")
+STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
 
 
 def stages(word: str, **others: str) -> dict[str, str]:
@@ -54,7 +54,7 @@ def test_clone_without_data_runs_only_changed_stages(team: Team, tmp_path: Path)
     clone = team.clone(tmp_path / "a clone")
     clone.set("predict.threshold", 0.9)
     TRIED["pulls"] += 1
-    assert clone.repro("--pull", "--allow-missing") == stages("unchanged", predict="ran")
+    assert clone.repro("--pull", "--allow-missing") == stages("unchanged", package="ran", predict="ran")
     there = outputs(clone)
     expected = outputs(on("stricter", team.first.copy_to(tmp_path / "the same")))
     assert {file: checksum for file, checksum in there.items() if expected[file] != checksum} == {}
