@@ -316,7 +316,7 @@ Examples:
 @click.option("--against", metavar="REVISION", help="A branch, tag or commit to compare parameters and metrics with.")
 def report(output: Path, against: str | None) -> None:
     """Write the results of the pipeline in this folder as one HTML page that you can send to others."""
-    # The only import of team/ here: users of the command need the page too, and it runs DVC.
+    # The only subcommand that needs a checkout, and so the only one that imports `team`.
     from anteojos.team import report as page
 
     page.write(output, against)
