@@ -14,7 +14,6 @@ from anteojos.team.commands import checksums, default_remote, dvc, dvc_status, g
 RESULTS = ("dvc.lock", "metrics")
 COMMITTED = (*RESULTS, "dvc.yaml", "params.yaml", "src")
 MISSING = ("deleted", "not in cache")
-MOST_NAMED = 20
 
 
 def check() -> None:
@@ -31,7 +30,7 @@ def check() -> None:
         print(git("diff", "HEAD", "--", *RESULTS), end="", flush=True)
         raise InputError(
             "The commit does not match the last run of the pipeline:",
-            (problem for found in problems.values() for problem in shortened(found)),
+            (problem for found in problems.values() for problem in found),
             f"To fix this, {', then '.join(step for step, found in problems.items() if found)}.",
         )
     print("dvc.lock and the metrics are committed, and match the code, the parameters and the data.")
@@ -83,9 +82,3 @@ def not_pushed(remote: str) -> list[str]:
     # Without --granular, DVC only looks for the list of a folder's files, and not for the files.
     found = json.loads(dvc("data", "status", "--not-in-remote", "--granular", "--json"))
     return [f"{path}: not in the remote `{remote}`" for path in sorted(found.get("not_in_remote", ()))]
-
-
-def shortened(problems: list[str]) -> list[str]:
-    """Return the first problems, and the number of the others."""
-    more = len(problems) - MOST_NAMED
-    return [*problems[:MOST_NAMED], f"… and {more:,} more"] if more > 0 else problems

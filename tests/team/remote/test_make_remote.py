@@ -51,7 +51,7 @@ def test_printed_steps_share_the_data_through_s3(project: Project, s3: S3, tmp_p
 
     mine, _, theirs = done.stdout.partition("A colleague")
     colleague = clone(tmp_path / "origin", tmp_path / "colleague")
-    spoken = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     for text, member in ((mine, project), (theirs, colleague)):
         if member is colleague:
             colleague.must("git", "pull", "--quiet")
@@ -60,14 +60,14 @@ def test_printed_steps_share_the_data_through_s3(project: Project, s3: S3, tmp_p
                 continue  # installs for minutes; .ci/run does it
             ran = member.run("sh", "-c", command, **s3.environment)
             assert ran.returncode == 0, ran.stderr
-            spoken += ran.stdout + ran.stderr
+            output += ran.stdout + ran.stderr
             TRIED["pushes"] += command == "dvc push"
             TRIED["pulls"] += command == "dvc pull"
     assert outputs(colleague) == outputs(project)
     assert set(colleague.repro().values()) == {"unchanged"}
     assert len(verified(s3, "steps")) > 40
     for secret in (KEY, SECRET):
-        assert secret not in spoken
+        assert secret not in output
         assert mentions(secret, project) == mentions(secret, colleague) == []
 
 
