@@ -24,7 +24,8 @@ from tqdm import tqdm
 
 from anteojos.model import networks, training
 from anteojos.model.recipes import FACES, RECIPES, Recipe
-from images import Pixels, name_of, parse_arguments, prepare, read
+from images import Pixels, name_of, prepare, read
+from measure import parse_arguments
 from readme import mean_and_range, over, write_part
 
 Booleans = npt.NDArray[np.bool_]

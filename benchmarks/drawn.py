@@ -18,7 +18,8 @@ from anteojos.params import Params
 from anteojos.sources import archive
 from anteojos.stages.train import load
 from anteojos.vocabulary import TEST_LABELS
-from images import Labelled, parse_arguments, prepare
+from images import Labelled, prepare
+from measure import parse_arguments
 from readme import mean_and_range, over, write_part
 
 PAGE = Path("docs/explanation/drawn-faces.md")

@@ -15,7 +15,8 @@ import pandas as pd
 from anteojos.model import training
 from anteojos.model.recipes import RECIPES
 from anteojos.vocabulary import Network
-from images import name_of, parse_arguments, prepare, read
+from images import name_of, prepare, read
+from measure import parse_arguments
 from readme import write_part
 
 

@@ -1,6 +1,5 @@
 """Labelled images for benchmarks, unchanged, from `train` and `validate`; the test images are not used."""
 
-import argparse
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,15 +23,6 @@ class Labelled:
 
     pixels: Pixels
     first: bool
-
-
-def parse_arguments(description: str) -> argparse.Namespace:
-    """Return the command line arguments `seeds`, `archive` and `test_labels`."""
-    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--archive", type=Path, help="zip or folder to measure on")
-    parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test images")
-    return parser.parse_args()
 
 
 def read(source: Path | None) -> tuple[list[Labelled], list[Labelled]]:

@@ -42,6 +42,15 @@ def options(doc: str, **defaults: int | list[int]) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def parse_arguments(description: str) -> argparse.Namespace:
+    """Return the command line arguments `seeds`, `archive` and `test_labels`."""
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--archive", type=Path, help="zip or folder to measure on")
+    parser.add_argument("--test-labels", type=Path, help="CSV with file,label for the archive's test images")
+    return parser.parse_args()
+
+
 def run(command: Sequence[str | Path], folder: Path | None = None, **environment: str) -> Cost:
     """Run a command and measure it. Raises RuntimeError with the end of its output if it fails."""
     start = time.perf_counter()

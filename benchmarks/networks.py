@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from anteojos.vocabulary import Crop, Network
-from images import parse_arguments
+from measure import parse_arguments
 from readme import mean_and_range, write_part
 
 # `edge` needs aligned faces.

@@ -13,7 +13,8 @@ from PIL import Image
 from anteojos.images.faces import Face, align
 from anteojos.model import training
 from anteojos.model.recipes import RECIPES
-from images import Pixels, face_of, name_of, parse_arguments, prepare, read
+from images import Pixels, face_of, name_of, prepare, read
+from measure import parse_arguments
 from readme import mean_and_range, over, write_part
 
 # Mean position of the eyes in the images of a sheet, as fractions of width and height.

@@ -107,21 +107,6 @@ def test_params_are_frozen() -> None:
         params.train.epochs = 3
 
 
-def test_every_knob_has_a_comment() -> None:
-    text = COMMITTED.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    bare = []
-    for section, values in yaml.safe_load(text).items():
-        start = lines.index(f"{section}:")
-        for name in values:
-            number = next(n for n in range(start, len(lines)) if lines[n].startswith(f"  {name}:"))
-            beside = lines[number].partition(" # ")[2]
-            above = lines[number - 1].strip().removeprefix("# ") if lines[number - 1].startswith("  # ") else ""
-            if len(beside or above) < 10:
-                bare.append(f"{section}.{name}")
-    assert bare == []
-
-
 def test_what_yaml_1_2_calls_a_number_is_one(tmp_path: Path) -> None:
     # DVC writes 0.00001 as 1e-05, which PyYAML alone reads as text.
     text = committed_with("learning_rate:  ", "learning_rate: 1e-05  ")
