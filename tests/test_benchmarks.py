@@ -39,6 +39,8 @@ from tests.pages import table
 from tests.project import Project
 from tests.team.remote.servers import S3
 
+pytestmark = pytest.mark.slow
+
 
 def test_readme_table_repeats_measured_figures() -> None:
     measured = (ROOT / "docs/explanation/measurements.md").read_text(encoding="utf-8")

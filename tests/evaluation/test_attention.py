@@ -14,6 +14,8 @@ from anteojos.model.classifier import Classifier
 from anteojos.model.recipes import Recipe
 from tests.conftest import METADATA
 
+pytestmark = pytest.mark.slow
+
 Pixels = npt.NDArray[np.uint8]
 
 

@@ -12,6 +12,8 @@ from anteojos.images import class_folders
 from anteojos.runtime.errors import InputError
 from anteojos.sources import archive, drawing
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {split: {"glasses": n, "noglasses": n} for split, n in (("train", 52), ("validate", 20))}
 Images = npt.NDArray[np.uint8]
 

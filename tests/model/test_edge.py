@@ -11,7 +11,7 @@ from anteojos.model import training
 from anteojos.model.batches import LabelledImages
 from anteojos.model.recipes import RECIPES
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

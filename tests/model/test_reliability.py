@@ -15,6 +15,8 @@ from anteojos.model.statistics import TrainingRanges
 from anteojos.sources import drawing
 from anteojos.vocabulary import Crop, Pixels
 
+pytestmark = pytest.mark.slow
+
 RANGES = TrainingRanges(
     width=(155, 160),
     height=(155, 156),

@@ -15,6 +15,8 @@ from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import Network, Precision
 from tests.conftest import METADATA
 
+pytestmark = pytest.mark.slow
+
 SIZE = 48
 RECIPE = Recipe(epochs=2, batch_size=8)
 SEED = 3

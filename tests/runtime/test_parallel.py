@@ -19,6 +19,8 @@ from anteojos.runtime import parallel, threads
 from anteojos.runtime.parallel import spread
 from anteojos.runtime.threads import in_order
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:

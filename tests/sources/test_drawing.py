@@ -17,6 +17,8 @@ from PIL import Image
 from anteojos.sources import drawing
 from anteojos.sources.drawing import Row, draw_cell, draw_dataset, draw_face, draw_portrait, draw_row
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {
     "train": {"glasses": 11, "noglasses": 9},
     "validate": {"glasses": 3, "noglasses": 2},

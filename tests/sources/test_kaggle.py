@@ -29,6 +29,8 @@ from tests.kaggle_server import (
 from tests.kaggle_server import kaggle_server as serving
 from tests.pages import undocumented
 
+pytestmark = pytest.mark.slow
+
 USER = "person"
 SECRET = "0123456789-secret-of-the-tests"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{SECRET}".encode()).decode()

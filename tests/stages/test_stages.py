@@ -25,6 +25,8 @@ from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
 from tests.pages import undocumented
 
+pytestmark = pytest.mark.slow
+
 STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
 
 
