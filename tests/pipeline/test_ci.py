@@ -136,7 +136,7 @@ def test_committed_and_pushed_branch_passes_and_is_compared(team: Team, tmp_path
         code, output = run_gitlab(clone, "pipeline", BASE="origin/main")
         assert code == 0
         assert "No note was written: CI_API_V4_URL" in output
-    assert len(re.findall("didn't change, skipping", output)) == 8
+    assert len(re.findall("didn't change, skipping", output)) == 9
     assert "All data in dvc.lock are in the remote `team`." in output
     assert "The model passes." in output
     # Only the data that are needed were pulled.
@@ -204,7 +204,7 @@ def test_data_that_are_not_pushed_are_named(team: Team, tmp_path: Path) -> None:
         "models/model.tflite",
     ]
     assert "run `dvc push` on the machine that has the data" in check
-    author.must("dvc", "push", "--quiet", "predict")
+    author.must("dvc", "push", "--quiet", "package", "predict")
     assert "are in the remote" in author.must("make", "check-committed")
 
 
