@@ -39,10 +39,10 @@ repro: setup  ## run the stages that have changed: images, training, scores, pre
 	dvc --wait-for-lock repro $(ARGS)
 	@$(TEAM) record
 
-test: setup  ## run all tests (about 15 minutes on 2 cores)
+test: setup  ## run all tests (up to an hour on 2 cores)
 	python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
-test-quick: setup  ## run the unit tests (1 minute)
+test-quick: setup  ## run the unit tests (a few minutes)
 	python -m pytest --numprocesses 2 --dist worksteal -m "not pipeline and not cluster and not remote and not slow" $(ARGS)
 
 lint: setup  ## ruff, format check and mypy
