@@ -332,7 +332,7 @@ def _number_shared_objects(config: bytes) -> bytes:
 def save_tflite(network: keras.Model, path: Path) -> None:
     """Write `network` as a .tflite file: `images`, uint8 (N, size, size, 3) -> `probability`, float32 (N, 1).
 
-    The probability is that of the first class, whatever the outputs of the network are.
+    The probability is that of the first class, for networks with one output and with two.
     """
     images = tf.TensorSpec(network.input_shape, tf.uint8, name="images")
     signature = tf.function(partial(_first_class_probability, network), input_signature=[images])
