@@ -107,17 +107,15 @@ def test_worker_loads_model_once_and_returns_the_same(on: Dask, model: Path) -> 
     classifier = Classifier.load(model)
     images = np.random.default_rng(0).integers(0, 256, (8 * MAX_IMAGES, 48, 48, 3), dtype=np.uint8)
     alone = classifier.probabilities(images)
-    before = classifiers_held(on)
+    before = networks_held(on)
     for _ in range(2):
-        found = parallel.spread(
-            np.asarray, classifier.probability_of_prepared, images, total=len(images), description=""
-        )
+        found = parallel.spread(np.asarray, classifier.network.probability, images, total=len(images), description="")
         assert np.array_equal(list(found), alone)
-    assert [now - earlier for now, earlier in zip(classifiers_held(on), before, strict=True)] == [1, 1]
+    assert [now - earlier for now, earlier in zip(networks_held(on), before, strict=True)] == [1, 1]
 
 
-def classifiers_held(dask: Dask) -> list[int]:
-    count = "sum(type(held).__name__ == 'Classifier' for held in __import__('gc').get_objects())"
+def networks_held(dask: Dask) -> list[int]:
+    count = "sum(type(held).__name__ == 'LiteNetwork' for held in __import__('gc').get_objects())"
     with Client(dask.address, set_as_default=False) as client:
         return [number for _, number in sorted(client.run(eval, count).items())]
 
@@ -127,7 +125,7 @@ def test_local_processes_return_same_bits_as_one(model: Path, monkeypatch: pytes
     monkeypatch.setattr(threads, "cores", lambda: 5)
     classifier = Classifier.load(model)
     images = np.random.default_rng(0).integers(0, 256, (500, 48, 48, 3), dtype=np.uint8)
-    found = parallel.spread(np.asarray, classifier.probability_of_prepared, images, total=len(images), description="")
+    found = parallel.spread(np.asarray, classifier.network.probability, images, total=len(images), description="")
     assert np.array_equal(list(found), classifier.probabilities(images))
 
 
