@@ -195,7 +195,7 @@ def usage(name: str, each: click.Command) -> str:
     parts = [f"```text\n{' '.join([f'anteojos {name}', *each.collect_usage_pieces(context)])}\n```"]
     parts += [textwrap.fill(" ".join(part.split()), 118) for part in inspect.cleandoc(each.help or "").split("\n\n")]
     options = [option for option in each.params if isinstance(option, click.Option)]
-    if rows := [[_names(option, context), _default(option), option.help or ""] for option in options]:
+    if rows := [[_names(option, context), _default(option, context), option.help or ""] for option in options]:
         parts.append(_table(["option", "default", "meaning"], rows))
     examples, *notes = re.split(r"\n\s*\n", (each.epilog or "").removeprefix("\b\nExamples:\n"))
     parts += [f"```sh\n{inspect.cleandoc(examples)}\n```", *notes]
@@ -209,10 +209,11 @@ def _names(option: click.Option, context: click.Context) -> str:
     return ", ".join(f"`{name}`" for name in (longest, *short))
 
 
-def _default(option: click.Option) -> str:
-    if not option.show_default:
-        return ""
-    return f"`{' '.join(map(str, option.default)) if isinstance(option.default, tuple) else option.default}`"
+def _default(option: click.Option, context: click.Context) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    default = None if option.is_flag else option.get_default(context)
+    return f"`{default}`" if isinstance(default, str | int) else ""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

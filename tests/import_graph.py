@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src"
-# Modules that decide where work runs, not what it returns: a change of them must not rerun a stage, and they are not
-# followed. tests/runtime/cluster checks that a cluster returns the same bytes.
-CHANGE_NO_OUTPUT = {"anteojos.runtime.cluster"}
+# Modules that no output depends on: a change of them must not rerun a stage, and they are not followed. `cluster`
+# decides where work runs, not what it returns (tests/runtime/cluster); `anteojos` imports its names on first use.
+CHANGE_NO_OUTPUT = {"anteojos.runtime.cluster", "anteojos"}
 
 
 def imported_files(module: str) -> set[str]:
-    """Return the files below `src/` that importing `module` runs, as paths from the root, without CHANGE_NO_OUTPUT."""
+    """Return the files below `src/` that importing `module` runs, as paths from the root.
+
+    CHANGE_NO_OUTPUT and `__init__.py` files with nothing but a docstring are left out.
+    """
     seen: set[str] = set()
+    files: set[Path] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
@@ -22,13 +26,15 @@ def imported_files(module: str) -> set[str]:
         seen.add(name)
         # Importing a.b.c runs a and a.b first.
         waiting += [name.rpartition(".")[0]] if "." in name else []
-        for node in _run(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if not all(isinstance(node, ast.Expr) for node in tree.body):
+            files.add(path)
+        for node in _run(tree):
             if isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path}: relative imports are not followed"
                 waiting += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-    files = {path for name in seen if (path := _file_of(name))}
     templates = {template for path in files for template in path.parent.glob(f"{path.stem}.*.j2")}
     return {path.relative_to(SOURCE.parent).as_posix() for path in files | templates}
 

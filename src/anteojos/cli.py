@@ -1,6 +1,5 @@
 """The command `anteojos`."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any, Literal
 import click
 
 # Each subcommand imports what it needs, so that --help does not wait for NumPy, Pillow and LiteRT.
-from anteojos.runtime.errors import InputError, printable
+from anteojos.runtime.errors import InputError, message, printable
 from anteojos.runtime.quiet import quiet_libraries
 
 UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
@@ -37,14 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         _say("interrupted")
         return INTERRUPTED
-    except InputError as error:
-        _say(str(error))
-        return 1
-    except OSError as error:
-        if error.errno == errno.EPIPE or not error.strerror:
+    except (InputError, OSError) as error:
+        text = message(error)
+        if not text:
             raise
-        # A full disk or missing permissions, for example: not a bug.
-        _say(f"{error.filename or 'writing'}: {error.strerror}")
+        _say(text)
         return 1
     return done if isinstance(done, int) else 0
 
@@ -100,20 +96,23 @@ An image that cannot be read is a row with its error; the exit code is then 3.""
 @click.option(
     "--threshold",
     type=_PROBABILITY,
-    help="Probability of the first class from which it is the label.  [default: the model's]",
+    show_default="the model's",
+    help="Probability of the first class from which it is the label.",
 )
 @click.option(
     "--uncertain",
     type=_PROBABILITY,
     nargs=2,
     metavar="LOW HIGH",
-    help="Warn of probabilities of the first class between these two.  [default: the model's]",
+    show_default="the model's",
+    help="Warn of probabilities of the first class between these two.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "csv", "jsonl"]),
-    help="Format of the labels.  [default: table on a terminal, else csv]",
+    show_default="table on a terminal, else csv",
+    help="Format of the labels.",
 )
 @click.option("-o", "--output", type=_EXISTING, help="Write to this file, completely or not at all.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress bar and no summary.")

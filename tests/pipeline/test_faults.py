@@ -1,4 +1,4 @@
-"""Killed, damaged, out of room, two at once: `dvc repro` comes to the same bytes in the end, or says what is wrong."""
+"""Killed, damaged, out of room, two at once: `dvc repro` gives the same bytes in the end, or says what is wrong."""
 
 import fcntl
 import hashlib
@@ -106,7 +106,7 @@ def kill(
     command: tuple[str, ...] = ("dvc", "repro"),
     **more: float,
 ) -> None:
-    """Run `dvc repro` and kill it all when `process`, a stage or "dvc", comes to an event of Python's audit hooks."""
+    """Run `dvc repro` and kill it all when `process`, a stage or "dvc", reaches an event of Python's audit hooks."""
     moment = json.dumps([{"process": process, "event": event, "arguments": arguments, **more}])
     killed = project.run(*command, MOMENTS=moment, PYTHONPATH="src")
     assert killed.returncode == -signal.SIGKILL, f"{moment}\n{killed.stdout}\n{killed.stderr}"

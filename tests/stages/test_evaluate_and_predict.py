@@ -1,4 +1,4 @@
-"""The stages that use the model say rightly what it got right and wrong."""
+"""The stages `evaluate` and `predict` report correct figures."""
 
 import json
 import math

@@ -29,11 +29,15 @@ from anteojos.vocabulary import Network
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Silence TensorFlow's start-up log, except for errors, such as those of a GPU that cannot be used.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Keras imports scikit-learn where it is installed, for wrappers that nobody uses here: 1.5 s.
+without_sklearn = sys.modules.setdefault("sklearn", None) is None  # type: ignore[arg-type]
 with quiet_stderr():
     import keras
     import tensorflow as tf
 
     from anteojos.model import distribution, networks
+if without_sklearn:
+    del sys.modules["sklearn"]
 
 # TensorFlow splits sums among its threads, so their last bits depend on the number of threads. A fixed number gives the
 # same bytes on any number of cores. On one core, 8 threads take a tenth longer than 1.
@@ -204,8 +208,12 @@ class Steps:
             tf.TensorSpec((), tf.float32),
         ]
         is_single = strategy.num_replicas_in_sync == 1
+        # Nothing here needs AutoGraph, which takes seconds to convert Keras's own code.
         compiled = partial(
-            tf.function, input_signature=signature if is_single else None, reduce_retracing=not is_single
+            tf.function,
+            input_signature=signature if is_single else None,
+            reduce_retracing=not is_single,
+            autograph=False,
         )
         self.train = partial(self._run, compiled(lambda *share: strategy.run(self._train_on_share, args=share)))
         self.validate = partial(self._run, compiled(lambda *share: strategy.run(self._score_share, args=share)))
@@ -335,7 +343,7 @@ def save_tflite(network: keras.Model, path: Path) -> None:
     The probability is that of the first class, for networks with one output and with two.
     """
     images = tf.TensorSpec(network.input_shape, tf.uint8, name="images")
-    signature = tf.function(partial(_first_class_probability, network), input_signature=[images])
+    signature = tf.function(partial(_first_class_probability, network), input_signature=[images], autograph=False)
     # The converter turns variables that it finds on the module into constants, and does not know Keras 3.
     module = tf.Module()
     module.weights = [variable.value for variable in network.variables]

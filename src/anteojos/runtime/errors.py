@@ -36,6 +36,15 @@ class InputError(Exception):
         super().__init__("\n".join([headline, *lines, *([advice] if advice else [])]))
 
 
+def message(error: BaseException) -> str:
+    """Return the message of an error that is not a bug; "" for one that needs its traceback."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+        return f"{error.filename or 'writing'}: {error.strerror}"
+    return str(error) if isinstance(error, InputError) else ""
+
+
 def capped(lines: Sequence[str], indent: str = "") -> list[str]:
     """Return the first MAX_LINES lines, and a line with the number of the others."""
     more = len(lines) - MAX_LINES

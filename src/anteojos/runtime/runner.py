@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anteojos.runtime.errors import OF_THE_MACHINE, InputError
+from anteojos.runtime.errors import InputError, message
 from anteojos.runtime.outputs import LEFT
 from anteojos.runtime.processes import end_with_parent
 from anteojos.runtime.quiet import quiet_libraries
@@ -38,12 +38,12 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
         else:
             main()
     except BaseException as error:
-        message = _message(error)
-        if message:
-            print(f"{stage}: {message}" if stage else message, file=sys.stderr)
+        text = message(error)
+        if text:
+            print(f"{stage}: {text}" if stage else text, file=sys.stderr)
         if stage:
             _restore_outputs(stage)
-        if message:
+        if text:
             sys.exit(1)
         raise
 
@@ -82,15 +82,6 @@ def remove_left() -> None:
 def restore_from_git(path: str) -> bool:
     """Restore a file from the git index; return False if git does not have it."""
     return subprocess.run(["git", "checkout", "--quiet", "--", path], capture_output=True).returncode == 0  # noqa: S603, S607
-
-
-def _message(error: BaseException) -> str:
-    """Return the message of an error that is not a bug; "" for one that needs its traceback."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-        return f"{error.filename or 'writing'}: {error.strerror}"
-    return str(error) if isinstance(error, InputError) else ""
 
 
 def _restore_outputs(stage: str) -> None:

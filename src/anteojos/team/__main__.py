@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from anteojos.runtime.errors import OF_THE_MACHINE, InputError
+from anteojos.runtime import errors
 
 INTERRUPTED = 130
 BASE = click.Argument(["base"])
@@ -68,12 +68,10 @@ def _call(name: str, function: str, **arguments: Any) -> None:
 
 
 def _message(error: Exception) -> str:
-    """Return the message of an error that is not a bug, or "" if the traceback is needed."""
-    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-        return f"{error.filename or 'writing'}: {error.strerror}"
+    """Return the message of an error that is not a bug, DVC's included; "" if the traceback is needed."""
     # DVC takes half a second to import, and raises nothing before it is imported.
     dvc = sys.modules.get("dvc.exceptions")
-    return str(error) if isinstance(error, InputError) or (dvc and isinstance(error, dvc.DvcException)) else ""
+    return str(error) if dvc and isinstance(error, dvc.DvcException) else errors.message(error)
 
 
 if __name__ == "__main__":
