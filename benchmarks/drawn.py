@@ -36,7 +36,7 @@ def main() -> None:
     train, validate = (load(folder, params.dataset.labels[0]) for folder in folders)
     columns: dict[str, list[list[float]]] = {split: [] for split in [*splits, "all"]}
     for seed in options.seeds:
-        recipe = recipe_for(params.train, len(train.images))
+        recipe = recipe_for(params.train, train.counts)
         network, _ = training.train(train, validate, params.train.network, recipe, seed, lambda epoch: None)
         found = {split: probabilities(network, images.images) for split, images in splits.items()}
         first = np.concatenate([images.first for images in splits.values()])

@@ -125,6 +125,7 @@ class Train:
     learning_rate: Annotated[Number, Field(gt=0, le=1)] | None
     rescale: Annotated[bool, Field(strict=True)] | None
     augment: Annotated[bool, Field(strict=True)] | None
+    class_weights: Annotated[bool, Field(strict=True)] | None
     precision: Precision | None
     timeout: Annotated[Integer, Field(ge=10, le=86_400)]
 
@@ -135,6 +136,13 @@ class Evaluate:
 
     threshold: Probability
     bins: Annotated[Integer, Field(ge=2, le=100)]
+    folds: Annotated[Integer, Field(ge=0, le=10)]
+
+    @model_validator(mode="after")
+    def _has_two_folds(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("evaluate.folds: found 1; expected 0 for no cross-validation, or 2 to 10")
+        return self
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -291,6 +291,9 @@ def test_advice_depends_on_crop_and_faces(crop: Any, faces: bool, advice: str) -
     (paragraph,) = leak.explain(leaking("border"), ("cats", "dogs"), 22, crop, faces)
     assert advice in paragraph
     assert ("Set `preprocess.crop: face`" in paragraph) == (crop == "none" and faces)
+    # Other classes than faces may be textures.
+    of_faces = crop == "face" or faces
+    assert ("without the face" in paragraph, "as a texture does" in paragraph) == (of_faces, not of_faces)
 
 
 def test_leaks_of_parts_and_of_files_are_explained_separately() -> None:

@@ -17,6 +17,8 @@ SCORE = {
     "accuracy": 0.9754,
     "accuracy_low": 0.8712,
     "accuracy_high": 0.9956,
+    "majority_accuracy": 0.6,
+    "balanced_accuracy": 0.96,
     "f1": 0.9744,
     "roc_auc": 0.99,
     "ece": 0.051,
@@ -28,7 +30,7 @@ METRICS: dict[str, Any] = {
         "warnings": {"no_face": 3, "several_faces": 5},
     },
     "audit": {"border": PROBE, "width": PROBE},
-    "train": {"parameters": 222_210, "last": {"epoch": 10}},
+    "train": {"parameters": 222_210, "class_weights": {"glasses": 1.0, "noglasses": 1.0}, "last": {"epoch": 10}},
     "evaluate": {"validate": SCORE, "test": {**SCORE, "n": 20, "roc_auc": None}},
 }
 
@@ -50,13 +52,22 @@ def test_card_contains_the_metrics() -> None:
         "| test | 10 | 11 |",
         "Network `baseline`, 222,210 parameters, 10 epochs, seed 7, crop `face`.",
         "0.549 of 144 labels are predicted correctly (chance 0.500, p = 0.213). No leak was found.",
-        "| validate | 40 | 0.975 | 0.871 to 0.996 | 0.974 | 0.990 | 0.051 |",
-        "| test | 20 | 0.975 | 0.871 to 0.996 | 0.974 | – | 0.051 |",
+        "| validate | 40 | 0.975 | 0.871 to 0.996 | 0.600 | 0.960 | 0.974 | 0.990 | 0.051 |",
+        "| test | 20 | 0.975 | 0.871 to 0.996 | 0.600 | 0.960 | 0.974 | – | 0.051 |",
         "- Trained on 105 images of one source",
     ):
         assert line in text
-    assert "may be chance" not in text
+    assert "- On test, the model is better than always predicting the larger class (0.600)." in text
+    assert "Class weights" not in text
     assert "Trained on whole images" not in text
+
+
+def test_class_weights_and_crossvalidation_are_stated() -> None:
+    train = {**METRICS["train"], "class_weights": {"glasses": 0.625, "noglasses": 2.5}}
+    text = card({"train": train, "evaluate": {**METRICS["evaluate"], "crossvalidation": {**SCORE, "n": 144}}})
+    assert "crop `face`. Class weights: con lentes 0.625, sin lentes 2.500.\n" in text
+    assert "| crossvalidation | 144 | 0.975 |" in text
+    assert "is for 144 images of train and validate" in text
 
 
 def test_face_detection_has_counts_and_licence() -> None:
@@ -75,13 +86,13 @@ def test_leak_and_accuracy_at_chance_are_stated() -> None:
     text = card(
         {
             "audit": {"border": {**PROBE, "verdict": "leak"}, "width": {**PROBE, "verdict": "leak"}},
-            "evaluate": {"validate": SCORE, "test": {**SCORE, "accuracy_low": 0.5}},
+            "evaluate": {"validate": SCORE, "test": {**SCORE, "accuracy_low": 0.6}},
         },
         crop="none",
     )
     assert "**The label leaks** (border, width)" in text
     assert "No leak" not in text
-    assert "the accuracy may be chance" in text
+    assert "- On test, the model is not shown to be better than always predicting the larger class (0.600)" in text
     assert "Trained on whole images" in text
 
 

@@ -9,6 +9,7 @@ from anteojos.evaluation.scores import (
     CalibrationBin,
     calibration_curve,
     choose_threshold,
+    doubtful_labels,
     expected_calibration_error,
     roc_curve,
     score,
@@ -61,6 +62,41 @@ def test_score_of_five_images_by_hand() -> None:
     assert scored.roc_auc == pytest.approx(5 / 6)
     by_hand = -(math.log(0.9) + math.log(0.8) + math.log(0.3) + math.log(0.4) + math.log(0.9)) / 5
     assert scored.loss == pytest.approx(by_hand)
+
+
+def test_majority_and_balanced_accuracy_of_unequal_classes() -> None:
+    first = np.array([YES] * 6 + [NO] * 2)
+    scored = score(first, np.array([0.9] * 8), 0.5)
+    assert (scored.accuracy, scored.majority_accuracy, scored.balanced_accuracy) == (0.75, 0.75, 0.5)
+    scored = score(first, np.array([0.9] * 3 + [0.1] * 5), 0.5)
+    assert (scored.accuracy, scored.majority_accuracy, scored.balanced_accuracy) == (0.625, 0.75, 0.75)
+    # Of one class only.
+    scored = score(first[:6], np.array([0.9] * 3 + [0.1] * 3), 0.5)
+    assert (scored.majority_accuracy, scored.balanced_accuracy) == (1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("first", "probability", "doubtful"),
+    [
+        pytest.param([YES, YES, NO, NO], [0.9, 0.1, 0.1, 0.2], [1], id="one label contradicts"),
+        pytest.param([YES, YES, NO, NO], [0.9, 0.7, 0.1, 0.2], [], id="none"),
+        pytest.param([YES, YES, YES, NO, NO, NO], [0.4, 0.4, 0.1, 0.1, 0.1, 0.4], [2], id="the label is more probable"),
+        pytest.param([YES, YES], [0.9, 0.1], [], id="one class"),
+    ],
+)
+def test_doubtful_labels_of_known_cases(first: list[bool], probability: list[float], doubtful: list[int]) -> None:
+    assert np.flatnonzero(doubtful_labels(np.array(first), np.array(probability))).tolist() == doubtful
+
+
+def test_most_wrong_labels_and_few_others_are_doubtful() -> None:
+    chance = np.random.default_rng(0)
+    true = np.arange(1000) < 300
+    probability = np.clip(np.where(true, 0.8, 0.2) + chance.normal(0, 0.15, 1000), 0, 1)
+    wrong = np.zeros(1000, dtype=bool)
+    wrong[chance.choice(1000, 50, replace=False)] = True
+    found = doubtful_labels(true ^ wrong, probability)
+    assert (found & wrong).sum() >= 40
+    assert (found & ~wrong).sum() <= 10
 
 
 def test_precision_recall_and_f1_differ() -> None:
@@ -193,7 +229,8 @@ def test_calibration_error_of_good_and_bad_probabilities(
     ("first", "probability", "threshold"),
     [
         pytest.param([NO, NO, YES], [0.6, 0.7, 0.9], 0.8, id="separable"),
-        pytest.param([NO, NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4, 0.8], 0.5, id="none is better than 0.5"),
+        pytest.param([NO, NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4, 0.8], 0.25, id="both classes count the same"),
+        pytest.param([NO, YES, NO, YES], [0.1, 0.3, 0.4, 0.8], 0.5, id="none is better than 0.5"),
         pytest.param([NO, YES, NO, YES], [0.1, 0.2, 0.3, 0.4], 0.35, id="0.15 and 0.35 tie: nearer to 0.5"),
         pytest.param([NO, YES, NO, YES], [0.1, 0.3, 0.7, 0.9], 0.2, id="0.2 and 0.8 tie: the lower"),
         pytest.param([NO, YES, YES, NO], [0.9, 0.9, 0.9, 0.7], 0.8, id="equal probabilities stay together"),
@@ -210,7 +247,7 @@ def test_chosen_threshold_of_known_cases(first: list[bool], probability: list[fl
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("levels", [3, 10, 10**7])
-def test_no_threshold_has_a_higher_accuracy(levels: int, dtype: type) -> None:
+def test_no_threshold_has_a_higher_balanced_accuracy(levels: int, dtype: type) -> None:
     for seed in range(20):
         chance = np.random.default_rng(seed)
         first = chance.random(30) < 0.5
@@ -218,9 +255,10 @@ def test_no_threshold_has_a_higher_accuracy(levels: int, dtype: type) -> None:
         chosen = choose_threshold(first, probability)
         assert chosen == round(chosen, 6)
         thresholds = np.linspace(0, 1, 1001, dtype=dtype)
-        others = ((probability >= thresholds[:, np.newaxis]) == first).mean(axis=1)
-        accuracy = score(first, probability, chosen).accuracy
-        assert accuracy >= others.max() - 1e-12, seed
+        correct = (probability >= thresholds[:, np.newaxis]) == first
+        others = (correct[:, first].mean(axis=1) + correct[:, ~first].mean(axis=1)) / 2
+        balanced = score(first, probability, chosen).balanced_accuracy
+        assert balanced >= others.max() - 1e-12, seed
 
 
 def test_threshold_between_neighbouring_float32_is_not_chosen() -> None:

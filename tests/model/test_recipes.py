@@ -17,6 +17,7 @@ EMPTY = Train(
     learning_rate=None,
     rescale=None,
     augment=None,
+    class_weights=None,
     precision=None,
     timeout=600,
 )
@@ -32,7 +33,7 @@ def test_every_network_has_a_recipe() -> None:
 def test_networks_of_the_report_are_trained_as_in_the_report(network: Network, rescale: bool) -> None:
     recipe = RECIPES[network]
     assert (
-        recipe_for(replace(EMPTY, network=network), 5000).epochs,
+        recipe_for(replace(EMPTY, network=network), (2500, 2500)).epochs,
         recipe.batch_size,
         recipe.learning_rate,
         recipe.rescale,
@@ -42,7 +43,7 @@ def test_networks_of_the_report_are_trained_as_in_the_report(network: Network, r
 
 @pytest.mark.parametrize("network", get_args(Network))
 def test_empty_parameters_give_the_recipe_of_the_network(network: Network) -> None:
-    assert recipe_for(replace(EMPTY, network=network), 104) == RECIPES[network]
+    assert recipe_for(replace(EMPTY, network=network), (52, 52)) == RECIPES[network]
 
 
 @pytest.mark.parametrize(
@@ -50,16 +51,16 @@ def test_empty_parameters_give_the_recipe_of_the_network(network: Network) -> No
     [("epochs", 3), ("batch_size", 70), ("learning_rate", 0.01), ("rescale", False), ("precision", "mixed_float16")],
 )
 def test_parameter_overrides_only_its_value(key: str, value: Any) -> None:
-    recipe = recipe_for(replace(EMPTY, **{key: value}), 104)
+    recipe = recipe_for(replace(EMPTY, **{key: value}), (52, 52))
     assert recipe == replace(RECIPES["edge"], **{key: value})
     assert recipe != RECIPES["edge"]
 
 
 def test_augmentation_can_be_set_for_any_network() -> None:
-    assert recipe_for(replace(EMPTY, augment=False), 104) == replace(RECIPES["edge"], augmentation=None)
-    assert recipe_for(replace(EMPTY, network="baseline", augment=True), 104) == Recipe(augmentation=FACES)
-    assert recipe_for(replace(EMPTY, network="baseline", augment=False), 104) == RECIPES["baseline"]
-    assert isinstance(recipe_for(replace(EMPTY, augment=True), 104).augmentation, Augmentation)
+    assert recipe_for(replace(EMPTY, augment=False), (52, 52)) == replace(RECIPES["edge"], augmentation=None)
+    assert recipe_for(replace(EMPTY, network="baseline", augment=True), (52, 52)) == Recipe(augmentation=FACES)
+    assert recipe_for(replace(EMPTY, network="baseline", augment=False), (52, 52)) == RECIPES["baseline"]
+    assert isinstance(recipe_for(replace(EMPTY, augment=True), (52, 52)).augmentation, Augmentation)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_augmentation_can_be_set_for_any_network() -> None:
 )
 def test_edge_takes_about_the_same_steps_with_more_images(images: int, epochs: int) -> None:
     assert epochs_for(RECIPES["edge"], images) == epochs
-    assert recipe_for(EMPTY, images) == replace(RECIPES["edge"], epochs=epochs)
+    assert recipe_for(EMPTY, (images - images // 2, images // 2)) == replace(RECIPES["edge"], epochs=epochs)
 
 
 def test_most_steps_counts_batches_and_never_adds_epochs() -> None:
@@ -79,4 +80,21 @@ def test_most_steps_counts_batches_and_never_adds_epochs() -> None:
 
 
 def test_given_epochs_do_not_depend_on_the_images() -> None:
-    assert recipe_for(replace(EMPTY, epochs=70), 100_000).epochs == 70
+    assert recipe_for(replace(EMPTY, epochs=70), (50_000, 50_000)).epochs == 70
+
+
+@pytest.mark.parametrize(
+    ("setting", "counts", "weights"),
+    [
+        (None, (20, 40), (1, 1)),
+        (None, (20, 41), (61 / 40, 61 / 82)),
+        (None, (30, 10), (2 / 3, 2)),
+        (None, (0, 5), (1, 1)),
+        (True, (20, 40), (1.5, 0.75)),
+        (False, (1, 40), (1, 1)),
+    ],
+)
+def test_class_weights_are_for_unequal_classes(
+    setting: bool | None, counts: tuple[int, int], weights: tuple[float, float]
+) -> None:
+    assert recipe_for(replace(EMPTY, class_weights=setting), counts).class_weights == pytest.approx(weights)

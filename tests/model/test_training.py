@@ -76,6 +76,26 @@ def test_epochs_are_those_of_plain_keras(network: Network) -> None:
         assert epoch.validate.accuracy == pytest.approx(accuracy)
 
 
+@pytest.mark.parametrize("network", ["baseline", "sigmoid"])
+def test_class_weights_are_those_of_keras(network: Network) -> None:
+    split = bright_and_dark(8)
+    recipe = replace(RECIPE, epochs=1, class_weights=(0.25, 1.75))
+    _, [epoch] = training.train(split, split, network, recipe, SEED, lambda epoch: None)
+
+    keras.utils.set_random_seed(SEED)
+    model = networks.build(network, SIZE, recipe.rescale)
+    model.compile(keras.optimizers.Adam(recipe.learning_rate), loss="binary_crossentropy", metrics=["accuracy"])
+    targets = np.stack((split.first, ~split.first), axis=1)[:, : model.output_shape[-1]].astype(np.float32)
+    weights = np.where(split.first, *recipe.class_weights)
+    loss, accuracy = model.train_on_batch(split.images.astype(np.float32), targets, sample_weight=weights)
+    # Keras 3 divides by the sum of the weights, which is the number of images here.
+    assert weights.sum() == len(weights)
+    assert epoch.train.loss == pytest.approx(loss, rel=1e-4)
+    assert epoch.train.accuracy == pytest.approx(accuracy)
+    loss, _ = model.evaluate(split.images.astype(np.float32), targets, verbose=0)
+    assert epoch.validate.loss == pytest.approx(loss, rel=1e-4)
+
+
 @pytest.mark.parametrize("network", ["dropout", "edge"])
 def test_same_seed_gives_the_same_bytes(network: Network, tmp_path: Path) -> None:
     recipe = replace(RECIPES[network], epochs=2, batch_size=8)

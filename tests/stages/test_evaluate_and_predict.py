@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,14 @@ def workspace(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         index = pd.DataFrame({"file": files, "label": labels, "width": 80, "height": 60, **NO_FACE})
         index.to_csv(folder / "index.csv", index=False)
     monkeypatch.chdir(tmp_path)
+    crossvalidate([])
     return tmp_path
+
+
+def crossvalidate(rows: Sequence[tuple[int, str, float]]) -> None:
+    """Write a cross-validation with the images of these rows of validate, their labels and probabilities."""
+    table = pd.DataFrame(rows, columns=["row", "label", "probability"])
+    table.assign(split="validate", file="x.jpg", fold=0).to_csv("data/crossvalidation.csv", index=False)
 
 
 def red_frames(path: str, images: int, lines: int, columns: int = 5) -> list[int]:
@@ -73,7 +81,7 @@ def test_evaluate_writes_metrics_curves_and_mistakes() -> None:
         # The mislabelled image has the same probability as the four bright ones: (12 + 4 / 2) / 16.
         assert score["roc_auc"] == 0.875
         # No threshold separates the mislabelled image from the bright ones.
-        assert score["chosen_threshold"] == {"threshold": 0.5, "accuracy": 0.875}
+        assert score["chosen_threshold"] == {"threshold": 0.5, "accuracy": 0.875, "balanced_accuracy": 0.875}
     confusion = pd.read_csv("metrics/plots/confusion.csv").value_counts().to_dict()
     assert confusion == {("hell", "hell"): 4, ("dunkel", "dunkel"): 3, ("dunkel", "hell"): 1}
     roc = pd.read_csv("metrics/plots/roc.csv")
@@ -100,7 +108,11 @@ def test_threshold_is_chosen_on_validate_and_only_reported() -> None:
     threshold = metrics["validate"]["chosen_threshold"]["threshold"]
     assert threshold == pytest.approx((1 + probability) / 2, abs=1e-6)
     assert metrics["validate"]["chosen_threshold"]["accuracy"] == 1
-    assert metrics["test"]["chosen_threshold"] == {"threshold": threshold, "accuracy": 0.375}
+    assert metrics["test"]["chosen_threshold"] == {
+        "threshold": threshold,
+        "accuracy": 0.375,
+        "balanced_accuracy": 0.5,
+    }
     assert (metrics["validate"]["accuracy"], metrics["test"]["accuracy"]) == (0.375, 1)
     predict.main()
     assert pd.read_csv("data/predictions.csv")["label"].tolist() == ["bright"] * 5 + ["dark"] * 3
@@ -162,6 +174,21 @@ def test_split_of_unknown_labels_is_not_scored() -> None:
     index.assign(label="").to_csv("data/processed/test/index.csv", index=False)
     evaluate.main()
     assert list(json.loads(Path("metrics/evaluate.json").read_text())) == ["validate"]
+
+
+def test_crossvalidation_is_scored_and_doubtful_labels_are_listed() -> None:
+    crossvalidate([(0, "bright", 0.9), (1, "bright", 0.8), (2, "bright", 0.1), (5, "dark", 0.1), (6, "dark", 0.2)])
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate"]["folds"] = 2
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    evaluate.main()
+    score = json.loads(Path("metrics/evaluate.json").read_text())["crossvalidation"]
+    assert (score["n"], score["accuracy"], score["majority_accuracy"]) == (5, 0.8, 0.6)
+    doubtful = pd.read_csv("data/doubtful_labels.csv")
+    assert doubtful.to_dict("records") == [
+        {"file": "x.jpg", "label": "bright", "predicted": "dark", "probability": 0.1}
+    ]
+    assert Image.open("metrics/plots/doubtful_labels.png").size == (896, 44 + 160 + 3 * 20 + 16 + 36)
 
 
 def test_predict_labels_images_and_frames_incorrect_labels() -> None:

@@ -162,13 +162,15 @@ def explain(
     files = {name: probe for name, probe in leaks.items() if name not in ("border", *_PARTS)}
     paragraphs = []
     if "border" in leaks:
+        of_faces = faces or crop == "face"
+        without, subject = ("the face", "faces") if of_faces else ("the middle of the images", "subject")
+        shows = f"; {image} shows how" if image else ""
         paragraphs.append(
-            f"The label can be predicted without the face: from the outer {border} of {SIDE} px alone, "
-            f"{' and '.join(names)} are classified with {_figures(leaks['border'])}"
-            + (f"; {image} shows how" if image else "")
-            + ". A network learns this as easily as the faces. Then an accuracy of about "
-            f"{leaks['border'].accuracy:.2f} on images of this dataset, including validate and test, does not show how "
-            f"well it labels other images. {_advice(crop, faces)}"
+            f"The label can be predicted without {without}: from the outer {border} of {SIDE} px alone, "
+            f"{' and '.join(names)} are classified with {_figures(leaks['border'])}{shows}. "
+            f"{'' if of_faces else _TEXTURES}A network learns this as easily as the {subject}. Then an accuracy of "
+            f"about {leaks['border'].accuracy:.2f} on images of this dataset, including validate and test, does not "
+            f"show how well it labels other images. {_advice(crop, faces)}"
         )
     elif parts:
         paragraphs.append(
@@ -181,6 +183,12 @@ def explain(
             "the images were made in different ways. Check whether this is visible in the images too."
         )
     return paragraphs
+
+
+_TEXTURES = (
+    "If the subject fills the images up to their border, as a texture does, this may be the reason, and no fault. "
+    "Otherwise something other than the subject differs between the classes. "
+)
 
 
 def _advice(crop: Crop, faces: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from anteojos.evaluation import majority
 from anteojos.images.detector_models import NOTICE
 from anteojos.params import Dataset, Preprocess
 from anteojos.vocabulary import SPLITS, Network
@@ -44,6 +45,7 @@ def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int,
         splits=SPLITS,
         columns=columns,
         leaks=[name for name, probe in metrics["audit"].items() if probe["verdict"] == "leak"],
+        compared={split: majority.compare(score) for split, score in metrics["evaluate"].items()},
         number=lambda value: "–" if value is None else f"{value:.3f}",
     )
 

@@ -23,14 +23,17 @@ _EPSILON = 1e-7
 class Score:
     """Metrics of `n` images; precision, recall and f1 are those of the first class.
 
-    `accuracy_low` to `accuracy_high` is the 95 % interval of the accuracy. `loss` is the mean binary cross-entropy in
-    nats. `roc_auc` is None if there is only one class.
+    `accuracy_low` to `accuracy_high` is the 95 % interval of the accuracy. `majority_accuracy` is the accuracy of
+    always predicting the larger class of these images, and `balanced_accuracy` the mean of the accuracies of their
+    classes. `loss` is the mean binary cross-entropy in nats. `roc_auc` is None if there is only one class.
     """
 
     n: int
     accuracy: float
     accuracy_low: float
     accuracy_high: float
+    majority_accuracy: float
+    balanced_accuracy: float
     loss: float
     precision: float
     recall: float
@@ -53,6 +56,8 @@ def score(first: Booleans, probability: Floats, threshold: float) -> Score:
         len(first),
         correct / len(first),
         *wilson_interval(correct, len(first)),
+        majority_accuracy=float(max(first.mean(), 1 - first.mean())),
+        balanced_accuracy=float(np.mean([(predicted == first)[first == label].mean() for label in np.unique(first)])),
         loss=float(metrics.log_loss(first, clipped, labels=[False, True])),
         precision=float(precision),
         recall=float(recall),
@@ -125,7 +130,7 @@ def expected_calibration_error(curve: Sequence[CalibrationBin]) -> float:
 
 
 def choose_threshold(first: Booleans, probability: Floats) -> float:
-    """Return the threshold with the highest accuracy on these images; `probability` is (N,) with N of at least 1.
+    """Return the threshold with the highest balanced accuracy on these images, (N,) with N of at least 1.
 
     Candidates are 0.5 and the midpoints between neighbouring values of 0, the probabilities and 1. Ties are decided by
     the distance to 0.5, then for the lower one. The result is rounded to 6 decimals, as in the metrics files, so it has
@@ -136,6 +141,35 @@ def choose_threshold(first: Booleans, probability: Floats) -> float:
     # `score` compares in the dtype of the probabilities, so the candidates are rounded to it.
     rounded = thresholds.astype(probability.dtype)
     below_first, below_other = (np.searchsorted(np.sort(probability[of]), rounded) for of in (first, ~first))
-    correct = below_other - below_first  # plus a constant
-    best = thresholds[correct == correct.max()].tolist()
+    # The balanced accuracy, times a factor and plus a constant; in integers, where equal values are equal.
+    n_first, n_other = max(1, int(first.sum())), max(1, int((~first).sum()))
+    balanced = below_other * n_first - below_first * n_other
+    best = thresholds[balanced == balanced.max()].tolist()
     return float(min(best, key=lambda threshold: (round(abs(threshold - 0.5), 6), threshold)))
+
+
+def doubtful_labels(first: Booleans, probability: Floats) -> Booleans:
+    """Return which labels are doubtful, bool (N,), from probabilities of networks that were not trained on the image.
+
+    An image is certainly of a class if its probability is at least the mean over the images with this label (the more
+    probable class if this is true of both). The share of each label that is certainly of the other class estimates how
+    many of these labels are wrong. So many are doubtful: the least probable ones, if the other class is more probable.
+    Source: C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels",
+    2021, "prune by noise rate".
+    """
+    doubtful = np.zeros(len(first), dtype=bool)
+    if first.all() or not first.any():
+        return doubtful
+    likely_first = probability >= probability[first].mean()
+    likely_other = probability <= probability[~first].mean()
+    certainly = {
+        True: likely_first & (~likely_other | (probability > 0.5)),
+        False: likely_other & (~likely_first | (probability < 0.5)),
+    }
+    for label, of_label in ((True, probability), (False, 1 - probability)):
+        rows = np.flatnonzero(first == label)
+        same, other = certainly[label][rows].sum(), certainly[not label][rows].sum()
+        wrong = round(len(rows) * other / max(1, same + other))
+        least = rows[np.argsort(of_label[rows], kind="stable")][:wrong]
+        doubtful[least] = of_label[least] < 0.5
+    return doubtful

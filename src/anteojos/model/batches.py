@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from anteojos.images import manifest
 from anteojos.model import augmentation
 from anteojos.model.recipes import Augmentation
 from anteojos.runtime import threads
@@ -27,6 +29,18 @@ class LabelledImages:
 
     images: Pixels
     first: npt.NDArray[np.bool_]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The number of images of the first and of the second class."""
+        return int(self.first.sum()), int((~self.first).sum())
+
+
+def load(folder: Path, first_label: str) -> LabelledImages:
+    """Map the images of a split into memory, with their labels."""
+    index = manifest.read(folder / "index.csv")
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    return LabelledImages(images, (index["label"] == first_label).to_numpy())
 
 
 @dataclass(frozen=True)

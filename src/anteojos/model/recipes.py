@@ -33,7 +33,8 @@ class Recipe:
     The optimizer is Adam, or AdamW with `weight_decay`. During the fraction `warm_up` of all steps the learning rate
     rises to `learning_rate`, then it falls to 0 along a cosine; without `warm_up` it is constant. `label_smoothing` is
     the fraction of a label that is given to the other classes. If `mirrored`, the trained network returns the mean for
-    an image and its mirror image. `precision` is Keras's dtype policy during training; the trained network is float32.
+    an image and its mirror image. `class_weights` are the factors of the training losses of the first and the second
+    class. `precision` is Keras's dtype policy during training; the trained network is float32.
     """
 
     epochs: int = 10
@@ -46,6 +47,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Augmentation | None = None
     mirrored: bool = False
+    class_weights: tuple[float, float] = (1.0, 1.0)
     precision: Precision = "float32"
 
 
@@ -54,6 +56,8 @@ FACES = Augmentation(shift=0.04, zoom=(0.88, 1.15), rotation=5, detail=0.3)
 
 # The minimum, also with `most_steps`.
 _LEAST_EPOCHS = 12
+# Class weights are the default if the larger class has more than this many times the images of the smaller one.
+_UNEQUAL = 2
 
 RECIPES: dict[Network, Recipe] = {
     "baseline": Recipe(),
@@ -74,8 +78,11 @@ RECIPES: dict[Network, Recipe] = {
 }
 
 
-def recipe_for(params: Train, images: int) -> Recipe:
-    """Return the recipe of `params.network` for so many training images, with the values that params.yaml sets."""
+def recipe_for(params: Train, counts: tuple[int, int]) -> Recipe:
+    """Return the recipe of `params.network`, with the values that params.yaml sets.
+
+    `counts` are the training images of the first and the second class.
+    """
     recipe = RECIPES[params.network]
     changes: dict[str, Any] = {
         name: value
@@ -84,8 +91,20 @@ def recipe_for(params: Train, images: int) -> Recipe:
     }
     if params.augment is not None:
         changes["augmentation"] = (recipe.augmentation or FACES) if params.augment else None
+    is_unequal = 0 < _UNEQUAL * min(counts) < max(counts)
+    if is_unequal if params.class_weights is None else params.class_weights:
+        changes["class_weights"] = balanced_weights(counts)
     recipe = replace(recipe, **changes)
-    return replace(recipe, epochs=params.epochs or epochs_for(recipe, images))
+    return replace(recipe, epochs=params.epochs or epochs_for(recipe, sum(counts)))
+
+
+def balanced_weights(counts: tuple[int, int]) -> tuple[float, float]:
+    """Return class weights with which both classes count the same, and the mean weight of an image is 1.
+
+    Source: G. King and L. Zeng, "Logistic Regression in Rare Events Data", 2001; scikit-learn calls them "balanced".
+    """
+    first, second = (sum(counts) / (2 * max(1, count)) for count in counts)
+    return first, second
 
 
 def epochs_for(recipe: Recipe, images: int) -> int:

@@ -77,8 +77,8 @@ def train(
     """Train a network by a recipe; return it with the scores of its epochs.
 
     The loss is binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one), as
-    in the report; with several towers, the mean of their losses. The same images, recipe, seed and kind of processor
-    give the same weights, to the last bit.
+    in the report; with several towers, the mean of their losses; in training, times the weight of the image's class.
+    The same images, recipe, seed and kind of processor give the same weights, to the last bit.
 
     After each epoch, the state is written to the file `checkpoint`. If that file exists, training resumes from it, and
     gives the same weights and history as without the interruption. Its path must identify images, recipe and seed.
@@ -130,7 +130,7 @@ def _fit(
         averaged = networks.averaged(network, recipe.mirrored)
         optimizer = make_optimizer(recipe, recipe.epochs * math.ceil(len(train.images) / recipe.batch_size))
         optimizer.build(network.trainable_variables)
-    steps = Steps(strategy, network, averaged, optimizer, recipe.label_smoothing)
+    steps = Steps(strategy, network, averaged, optimizer, recipe)
 
     rng = np.random.default_rng(seed)
     # The variables of the network include the state of dropout's random numbers.
@@ -193,11 +193,12 @@ class Steps:
         network: keras.Model,
         averaged: keras.Model,
         optimizer: keras.Optimizer,
-        label_smoothing: float,
+        recipe: Recipe,
     ) -> None:
         self.strategy, self.network, self.averaged, self.optimizer = strategy, network, averaged, optimizer
+        self.class_weights = recipe.class_weights
         # The sum, because each replica sees only a share of the images that the mean is over.
-        self.smoothed_loss = keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing, reduction="sum")
+        self.smoothed_loss = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
         self.loss = keras.losses.BinaryCrossentropy(reduction="sum")
         # With a signature, batches of other sizes are not compiled again, which takes seconds. Values that are spread
         # over replicas cannot have one.
@@ -228,9 +229,11 @@ class Steps:
     def _train_on_share(
         self, images: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, count: tf.Tensor
     ) -> LossAndCorrect:
+        first, other = self.class_weights
+        weighted = weights * tf.where(targets[:, 0] > 0.5, first, other) if first != other else weights
         with tf.GradientTape() as tape:
             towers = keras.tree.flatten(self.network(tf.cast(images, tf.float32), training=True))
-            loss = sum(self.smoothed_loss(targets, tower, weights) for tower in towers) / (len(towers) * count)
+            loss = sum(self.smoothed_loss(targets, tower, weighted) for tower in towers) / (len(towers) * count)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.network.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from anteojos.evaluation import model_card
+from anteojos.evaluation import majority, model_card
 from anteojos.params import Params
 from anteojos.runtime.outputs import replacing
 from anteojos.runtime.runner import run
@@ -22,7 +22,10 @@ def main() -> None:
     for split, score in metrics["evaluate"].items():
         interval = f"95 % interval {score['accuracy_low']:.3f} to {score['accuracy_high']:.3f}"
         correct = round(score["accuracy"] * score["n"])
-        print(f"{split}: {correct} of {score['n']} labels are correct, accuracy {score['accuracy']:.3f} ({interval})")
+        print(
+            f"{split}: {correct} of {score['n']} labels are correct, accuracy {score['accuracy']:.3f} ({interval}); "
+            f"{majority.compare(score)}"
+        )
     print("To label your own images: anteojos predict photo.jpg")
 
 

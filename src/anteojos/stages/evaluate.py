@@ -1,4 +1,4 @@
-"""Evaluate the network on images with known labels; draw its mistakes and attention maps."""
+"""Evaluate the network on images with known labels; draw its mistakes, attention maps, and doubtful labels."""
 
 from collections.abc import Hashable
 from dataclasses import asdict
@@ -18,6 +18,7 @@ from anteojos.runtime.runner import run
 from anteojos.vocabulary import Pixels
 
 PROCESSED, PLOTS = Path("data/processed"), Path("metrics/plots")
+CROSSVALIDATION = "crossvalidation"
 MOST_MISTAKES = 40
 # Attention maps.
 CORRECT_PER_CLASS, MOST_MISTAKES_MAPPED = 4, 8
@@ -31,9 +32,15 @@ def main() -> None:
 
     validate = results[results["split"] == "validate"]
     threshold = scores.choose_threshold(*first_and_probability(validate, params))
-    splits = results.groupby("split", sort=False)
+    held_out = read_crossvalidation(params)
+    splits = [*results.groupby("split", sort=False), *([(CROSSVALIDATION, held_out)] if len(held_out) else [])]
     write_json(Path("metrics/evaluate.json"), {split: score_split(rows, params, threshold) for split, rows in splits})
     write_curves(validate, params)
+    doubtful = find_doubtful(held_out, params)
+    with replacing(Path("data/doubtful_labels.csv")) as path:
+        manifest.write(doubtful[["file", "label", "predicted", "probability"]], path)
+    with replacing(PLOTS / "doubtful_labels.png") as path:
+        draw_doubtful(doubtful, params).save(path)
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
     with replacing(PLOTS / "attention.png") as path:
@@ -46,10 +53,22 @@ def label_split(split: str, network: LiteNetwork, params: Params) -> pd.DataFram
     if (index["label"] == "").any():
         index = index[:0]
     images = np.load(PROCESSED / split / "images.npy", mmap_mode="r")[: len(index)]
-    probability = network.probabilities(images)
-    predicted = np.where(probability >= params.evaluate.threshold, *params.dataset.labels)
     columns = {"split": split, "row": index.index, "label": index["label"]}
-    return pd.DataFrame({**columns, "probability": probability, "predicted": predicted})
+    return add_predicted(pd.DataFrame({**columns, "probability": network.probabilities(images)}), params)
+
+
+def add_predicted(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Add the column `predicted`, the label of each probability of the first class."""
+    is_first = rows["probability"].to_numpy() >= params.evaluate.threshold
+    return rows.assign(predicted=np.where(is_first, *params.dataset.labels))
+
+
+def read_crossvalidation(params: Params) -> pd.DataFrame:
+    """Return a row for each image of train and validate, as `label_split`, with `file`; none without folds."""
+    rows = pd.read_csv(
+        "data/crossvalidation.csv", dtype={"label": str, "probability": np.float32}, keep_default_na=False
+    )
+    return add_predicted(rows, params)
 
 
 def first_and_probability(rows: pd.DataFrame, params: Params) -> tuple[scores.Booleans, scores.Floats]:
@@ -64,12 +83,14 @@ def score_split(rows: pd.DataFrame, params: Params, chosen_threshold: float) -> 
     """
     first, probability = first_and_probability(rows, params)
     curve = scores.calibration_curve(first, probability, params.evaluate.bins)
+    chosen = scores.score(first, probability, chosen_threshold)
     return {
         **asdict(scores.score(first, probability, params.evaluate.threshold)),
         "ece": scores.expected_calibration_error(curve),
         "chosen_threshold": {
             "threshold": chosen_threshold,
-            "accuracy": scores.score(first, probability, chosen_threshold).accuracy,
+            "accuracy": chosen.accuracy,
+            "balanced_accuracy": chosen.balanced_accuracy,
         },
     }
 
@@ -136,6 +157,27 @@ def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame
     certainty = (results["probability"] - params.evaluate.threshold).abs()
     wrong = results["label"] != results["predicted"]
     return results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
+
+
+def find_doubtful(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Return the rows of the cross-validation with doubtful labels, those with the least probable labels first."""
+    first, probability = first_and_probability(rows, params)
+    doubtful = rows[scores.doubtful_labels(first, probability)]
+    of_label = doubtful["probability"].where(doubtful["label"] == params.dataset.labels[0], 1 - doubtful["probability"])
+    return doubtful.iloc[np.argsort(of_label, kind="stable")]
+
+
+def draw_doubtful(doubtful: pd.DataFrame, params: Params) -> figures.Figure:
+    """Draw the images with doubtful labels, as far as there is room."""
+    cells = [
+        figures.Cell(image_of(row), caption_of(row, params)) for row in doubtful.head(MOST_MISTAKES).to_dict("records")
+    ]
+    note = "p is the probability of the predicted label, by a network that was trained without the image"
+    if not params.evaluate.folds:
+        note = "Not searched for: set evaluate.folds in params.yaml."
+    elif len(doubtful) > MOST_MISTAKES:
+        note += f"; the first {MOST_MISTAKES} are shown"
+    return figures.contact_sheet(f"Doubtful labels: {len(doubtful)}", cells, 5, note)
 
 
 def image_of(row: dict[Hashable, Any]) -> Pixels:

@@ -1,24 +1,20 @@
 """Train the network, and write it for inference and for further training."""
 
-import hashlib
 import json
 import math
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from dvclive import Live
 
 from anteojos.images import manifest
-from anteojos.model import tf_config, training
-from anteojos.model.recipes import Recipe, recipe_for
+from anteojos.model import batches, checkpoints, tf_config, training
+from anteojos.model.recipes import recipe_for
 from anteojos.model.statistics import TrainingRanges
-from anteojos.params import Params, Train
-from anteojos.runtime import environment
+from anteojos.params import Params
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing, write_json
 from anteojos.runtime.runner import run
@@ -32,11 +28,11 @@ CHECKPOINTS = Path("models/.checkpoints")
 def main() -> None:
     """Run the stage. On several machines, run it on each; only the chief writes outputs."""
     params = Params.load()
-    train, validate = (load(folder, params.dataset.labels[0]) for folder in (TRAIN, VALIDATE))
-    recipe = recipe_for(params.train, len(train.images))
+    train, validate = (batches.load(folder, params.dataset.labels[0]) for folder in (TRAIN, VALIDATE))
+    recipe = recipe_for(params.train, train.counts)
     for warning in warnings(params):
         print(f"warning: {warning}", file=sys.stderr)
-    checkpoint = CHECKPOINTS / f"{checkpoint_key((TRAIN, VALIDATE), params.train, recipe)}.npz"
+    checkpoint = CHECKPOINTS / f"{checkpoints.key((TRAIN, VALIDATE), params.train, recipe)}.npz"
     network, seed, timeout = params.train.network, params.train.seed, params.train.timeout
     fit = partial(training.train, train, validate, network, recipe, seed, checkpoint=checkpoint, timeout=timeout)
     if not writes():
@@ -57,19 +53,16 @@ def main() -> None:
         ranges = TrainingRanges.of(train.images, index["width"].tolist(), index["height"].tolist())
         path.write_text(json.dumps(asdict(ranges), indent=2) + "\n", encoding="utf-8")
     best = max(history, key=lambda epoch: (epoch.validate.accuracy, -epoch.validate.loss))
-    parameters = trained.count_params()
     write_json(
         Path("metrics/train.json"),
-        {"parameters": parameters, "last": summary(history[-1]), "best": summary(best)},
+        {
+            "parameters": trained.count_params(),
+            "class_weights": dict(zip(params.dataset.labels, recipe.class_weights, strict=True)),
+            "last": summary(history[-1]),
+            "best": summary(best),
+        },
     )
     checkpoint.unlink()
-
-
-def load(folder: Path, first_label: str) -> training.LabelledImages:
-    """Map the images of a split into memory, with their labels."""
-    index = manifest.read(folder / "index.csv")
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    return training.LabelledImages(images, (index["label"] == first_label).to_numpy())
 
 
 def warnings(params: Params) -> list[str]:
@@ -104,26 +97,6 @@ def writes() -> bool:
             advice="Run `PYTHONPATH=src python -m anteojos.stages.train` on it, and `dvc repro` on the chief.",
         )
     return False
-
-
-def checkpoint_key(folders: Iterable[Path], params: Train, recipe: Recipe) -> str:
-    """Return a name, 64 hex digits, for the training with these images, parameters, code and versions.
-
-    A checkpoint of another training would lead to weights that cannot be reproduced.
-    """
-    settings = {
-        "network": params.network,
-        "seed": params.seed,
-        "recipe": asdict(recipe),
-        "environment": environment.describe(),
-    }
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    modules = (module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "anteojos")
-    code = sorted({Path(file) for file in modules if file} | {Path(__file__)})
-    for file in (*code, *(folder / name for folder in folders for name in ("images.npy", "index.csv"))):
-        with file.open("rb") as content:
-            key.update(hashlib.file_digest(content, "sha256").digest())
-    return key.hexdigest()
 
 
 def summary(epoch: training.Epoch) -> dict[str, float]:

@@ -4,9 +4,11 @@ import shutil
 import sys
 from pathlib import Path
 
+from anteojos.evaluation import majority
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
 from anteojos.team.commands import dvc, revision
+from anteojos.team.gate import EVALUATE, read
 
 FOLDER = Path("comparison")
 PAGE, PLOTS = FOLDER / "comparison.md", FOLDER / "plots"
@@ -28,12 +30,24 @@ def write(base: str) -> None:
 
 def comparison(base: str) -> str:
     """Return the differences from `base` as Markdown, and draw the plots."""
-    sections = [f"{MARK}\n### Compared with `{base}`"]
+    sections = [f"{MARK}\n### Compared with `{base}`", *accuracies()]
     for title, kind in (("Metrics", "metrics"), ("Parameters", "params")):
         rows = dvc(kind, "diff", "--md", base).strip().splitlines()
         # The first two rows are the head of the table.
         sections += [f"**{title}**", "\n".join(rows) if len(rows) > 2 else "Nothing changed."]
     return "\n\n".join([*sections, draw_plots(base) + "\n"])
+
+
+def accuracies() -> list[str]:
+    """Return a list in Markdown with the accuracy on each split of this checkout, or nothing."""
+    if not EVALUATE.is_file():
+        return []
+    lines = [
+        f"- {split}: accuracy {score['accuracy']:.3f} of {score['n']} images; {majority.compare(score)}"
+        for split, score in read(EVALUATE).items()
+        if "majority_accuracy" in score
+    ]
+    return ["\n".join(lines)] if lines else []
 
 
 def draw_plots(base: str) -> str:

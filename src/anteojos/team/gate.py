@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anteojos.evaluation import majority
 from anteojos.runtime.errors import InputError
 from anteojos.team.commands import git, revision
 
@@ -15,11 +16,15 @@ ADVICE = "Run `make repro`, which writes it."
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The accuracy on `n` images, and the lower end of its 95 % interval."""
+    """The accuracy on `n` images, the lower end of its 95 % interval, and how it compares with the larger class.
+
+    `compared` is "" in commits from before this was measured.
+    """
 
     n: int
     accuracy: float
     accuracy_low: float
+    compared: str = ""
 
     def __str__(self) -> str:
         """Return the accuracy as text."""
@@ -33,6 +38,8 @@ def check(base: str) -> None:
     before = accuracy_at(base)
     border, others = leaks(read(AUDIT))
     print(f"{SPLIT}: accuracy {here}; in {base or 'the branch before'}: {before or 'none yet'}.")
+    if here.compared:
+        print(f"The model is {here.compared}.")
     problems = []
     if before and here.n != before.n:
         print("The numbers of images differ: the change may come from the images and not from the model.")
@@ -113,6 +120,7 @@ def accuracy(metrics: dict[str, Any], name: str) -> Accuracy:
     """Return the accuracy on the split. Raises InputError that mentions `name` if it is missing."""
     try:
         scores = metrics[SPLIT]
-        return Accuracy(int(scores["n"]), float(scores["accuracy"]), float(scores["accuracy_low"]))
+        low = float(scores["accuracy_low"])
+        return Accuracy(int(scores["n"]), float(scores["accuracy"]), low, majority.compare(scores))
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{name}: no accuracy of {SPLIT} with its interval in it", advice=ADVICE) from None

@@ -15,6 +15,7 @@ import vl_convert
 import yaml
 from PIL import Image
 
+from anteojos.evaluation import majority
 from anteojos.images import manifest
 from anteojos.params import Params
 from anteojos.runtime.errors import InputError
@@ -23,6 +24,7 @@ from anteojos.team.commands import dvc, dvc_status, leaves, revision
 
 METRICS, PLOTS, TEST = Path("metrics"), Path("metrics/plots"), Path("data/processed/test")
 PREDICTIONS = Path("data/predictions.csv")
+DOUBTFUL = "doubtful_labels"  # shown only after a cross-validation
 CHARTS = ("accuracy", "loss", "confusion", "roc", "calibration")
 SHEETS = ("samples", "leak", "mistakes", "attention")
 MOST_ROWS = 200  # of the test set; each row adds an image to the page
@@ -79,7 +81,7 @@ def write(output: Path, against: str | None = None) -> None:
 def _inputs() -> Iterator[Path]:
     yield Path("params.yaml")
     yield from (METRICS / f"{name}.json" for name in ("verify", "audit", "train", "evaluate", "predict"))
-    yield from (PLOTS / f"{name}.png" for name in SHEETS)
+    yield from (PLOTS / f"{name}.png" for name in (*SHEETS, DOUBTFUL))
     yield from (PREDICTIONS, TEST / "images.npy", TEST / "index.csv")
 
 
@@ -87,7 +89,8 @@ def _values(base: str | None) -> dict[str, Any]:
     """Return all values of the page by name."""
     params = Params.load()
     metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(METRICS.glob("*.json"))}
-    sheets = {name: (PLOTS / f"{name}.png").read_bytes() for name in SHEETS}
+    names = (*SHEETS, DOUBTFUL) if params.evaluate.folds else SHEETS
+    sheets = {name: (PLOTS / f"{name}.png").read_bytes() for name in names}
     return {
         "params": params,
         "names": dict(zip(params.dataset.labels, params.dataset.names, strict=True)),
@@ -111,13 +114,12 @@ def summary(network: str, validate: Mapping[str, Any], border: Mapping[str, Any]
     low, high = validate["accuracy_low"], validate["accuracy_high"]
     text = (
         f"The network “{network}” has an accuracy of {validate['accuracy']:.3f} on {validate['n']} validation images "
-        f"(95 % interval {low:.3f} to {high:.3f})"
+        f"(95 % interval {low:.3f} to {high:.3f}). It is {majority.compare(validate)}. "
     )
-    text += ", which may be chance: the interval contains 0.5. " if low <= 0.5 <= high else ". "
     if border["verdict"] == "leak":
         return text + (
-            "But the label can be predicted without the face: from the border alone, with an accuracy of "
-            f"{border['accuracy']:.3f}. So no accuracy here shows how well the model labels other images."
+            f"But the label can be predicted from the border alone, with an accuracy of {border['accuracy']:.3f}. So, "
+            "unless the subject fills the whole image, no accuracy here shows how well the model labels other images."
         )
     return text + "The border of the images does not leak the label."
 

@@ -1,0 +1,73 @@
+"""Label the images of train and validate by networks that were trained without them, for `evaluate`."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from anteojos.images import manifest
+from anteojos.params import Params
+from anteojos.runtime.outputs import replacing
+from anteojos.runtime.runner import run
+from anteojos.vocabulary import Split
+
+PROCESSED, CHECKPOINTS = Path("data/processed"), Path("models/.checkpoints")
+SPLITS: tuple[Split, ...] = ("train", "validate")
+
+
+def main() -> None:
+    """Run the stage. With evaluate.folds: 0 it writes a table without rows, and does not import TensorFlow."""
+    params = Params.load()
+    index = pd.concat([read_index(split) for split in SPLITS], ignore_index=True)
+    if params.evaluate.folds:
+        index["fold"], index["probability"] = crossvalidate(index["file"], params)
+    else:
+        index = index[:0].assign(fold=[], probability=[])
+    with replacing(Path("data/crossvalidation.csv")) as path:
+        manifest.write(index, path)
+
+
+def read_index(split: Split) -> pd.DataFrame:
+    """Return a row for each image of a split: split, row in its arrays, file and label."""
+    index = manifest.read(PROCESSED / split / "index.csv", ("file", "label"))
+    return pd.DataFrame({"split": split, "row": index.index, "file": index["file"], "label": index["label"]})
+
+
+def crossvalidate(files: pd.Series, params: Params) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Return the fold and the probability of the first class, each (N,), for the images of train and validate."""
+    # A network for each fold is trained on this machine alone.
+    os.environ.pop("TF_CONFIG", None)
+    from anteojos.model import batches, checkpoints, crossvalidation
+    from anteojos.model.recipes import recipe_for
+
+    parts = [batches.load(PROCESSED / split, params.dataset.labels[0]) for split in SPLITS]
+    images, first = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "first"))
+    both = batches.LabelledImages(images, first)
+    table = manifest.read(Path("data/manifest.csv"), ("file", "dhash")).set_index("file")["dhash"]
+    hashes = np.array([int(dhash, 16) for dhash in table.loc[files]], dtype=np.uint64)
+    count, seed = params.evaluate.folds, params.train.seed
+    folds = crossvalidation.assign_folds(both.first, hashes, params.dataset.near_duplicate_bits, count, seed)
+
+    folders = [PROCESSED / split for split in SPLITS]
+    key = checkpoints.key(folders, params.train, recipe_for(params.train, both.counts))
+    checkpoint_of = [CHECKPOINTS / f"{key}-{number + 1}-of-{count}.npz" for number in range(count)]
+    on_fold = partial(print_fold, both.first, folds)
+    probability = crossvalidation.label(both, folds, params.train, checkpoint_of.__getitem__, on_fold)
+    for path in checkpoint_of:
+        path.unlink()
+    return folds, probability
+
+
+def print_fold(
+    first: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp], number: int, probability: npt.NDArray[np.float32]
+) -> None:
+    """Print the accuracy of a fold at the threshold 0.5."""
+    correct = (probability >= 0.5) == first[folds == number]
+    print(f"fold {number + 1}/{folds.max() + 1}: {correct.sum()} of {len(correct)} labels are correct", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
