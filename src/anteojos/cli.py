@@ -9,10 +9,10 @@ from typing import Any, Literal
 import click
 
 # Each subcommand imports what it needs, so that --help does not wait for NumPy, Pillow and LiteRT.
-from anteojos.runtime.errors import InputError, message, printable
+from anteojos.runtime.errors import InputError, capped, message, printable
 from anteojos.runtime.quiet import quiet_libraries
 
-UNREADABLE, LEAK, INTERRUPTED = 3, 4, 130
+UNREADABLE, FOUND, INTERRUPTED = 3, 4, 130
 _EXISTING = click.Path(path_type=Path, allow_dash=False)
 _PROBABILITY = click.FloatRange(0, 1)
 
@@ -68,7 +68,7 @@ Exit codes:
   1    wrong input, such as a missing model
   2    wrong arguments
   3    an image could not be read
-  4    `audit --fail` found a leak
+  4    with `--fail`: `audit` found a leak, or `drift` a difference
   130  interrupted""",
 )
 @click.version_option(package_name="anteojos", message="anteojos %(version)s")
@@ -214,7 +214,44 @@ def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, i
     if image:
         with replacing(image) as path:
             leak_sheet.draw(images, first[chosen], names, found["border"], border).save(path, "PNG")
-    return LEAK if fail and found["border"].verdict == "leak" else 0
+    return FOUND if fail and found["border"].verdict == "leak" else 0
+
+
+@command.command(
+    short_help="Compare images with the training images of a model.",
+    epilog="""\b
+Examples:
+  anteojos drift holidays/
+  anteojos drift inbox/ --fail && anteojos predict inbox/ --output labels.csv""",
+)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--model", type=_EXISTING, default="models/model.tflite", help="The trained model.")
+@click.option("--fail", is_flag=True, help="Exit with code 4 if the images differ.")
+def drift(paths: tuple[Path, ...], model: Path, fail: bool) -> int:
+    """Compare images, of which no label is known, with the training images of a model.
+
+    PATH is as in `anteojos predict`. Each row compares one statistic: medians, distance and p-value of a test, and
+    whether it differs. If images differ from the training images, the accuracy of the model on them is not known.
+    """
+    from anteojos.evaluation import drift as comparison
+    from anteojos.labelling import reading
+    from anteojos.model.classifier import Classifier
+
+    classifier = Classifier.load(model)
+    images, _ = reading.find_images(paths)
+    measured, unreadable = comparison.measure(classifier, images)
+    for line in capped(unreadable):
+        _say(line)
+    found = comparison.compare(classifier.metadata.samples, measured, classifier.metadata.crop == "face")
+    click.echo(f"{'':16}  training      here  distance  p value  images  verdict")
+    for name, row in found.items():
+        figures = f"{row.training:8.3f}  {row.here:8.3f}  {row.distance:8.3f}  {row.p_value:7.3f}  {row.n:6,}"
+        click.echo(f"{name:16}  {figures}  {row.verdict}")
+    for paragraph in comparison.explain(found):
+        click.echo(f"\n{paragraph}")
+    if fail and any(row.verdict == "differs" for row in found.values()):
+        return FOUND
+    return UNREADABLE if unreadable else 0
 
 
 @command.command(

@@ -11,7 +11,7 @@ from anteojos.images.faces import Face
 from anteojos.model.metadata import Metadata
 from anteojos.model.reliability import KINDS, Warnings, join
 from anteojos.model.reliability import warnings as warnings_of
-from anteojos.model.statistics import TrainingRanges
+from anteojos.model.statistics import TrainingRanges, measure_training
 from anteojos.sources import drawing
 from anteojos.vocabulary import Crop, Pixels
 
@@ -134,7 +134,7 @@ def test_other_faces_of_the_same_source_rarely_have_warnings() -> None:
         if face:
             found.append((faces.prepare(image, 48, face), face))
     trained, others = np.stack([image for image, _ in found[:100]]), found[100:]
-    ranges = TrainingRanges.of(trained, [100] * 100, [100] * 100)
+    ranges = TrainingRanges.of(measure_training(trained, [100] * 100, [100] * 100))
     said = [warnings(ranges, image, **{**WITH_FACE, "face": face}) for image, face in others]
     assert len(others) >= 50
     assert sum(bool(each) for each in said) < 0.05 * len(others)

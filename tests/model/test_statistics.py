@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from anteojos.model.statistics import ImageStatistics, TrainingRanges
+from anteojos.model.statistics import ImageStatistics, TrainingRanges, measure_training
 from tests.conftest import drawn_face
 
 
@@ -55,7 +55,7 @@ def test_statistics_of_a_view_are_those_of_the_array() -> None:
 
 def test_ranges_are_minimum_and_maximum() -> None:
     images = np.stack([np.full((8, 8, 3), grey, np.uint8) for grey in (51, 204, 102)])
-    assert TrainingRanges.of(images, [80, 64, 90], [60, 64, 45]) == TrainingRanges(
+    assert TrainingRanges.of(measure_training(images, [80, 64, 90], [60, 64, 45])) == TrainingRanges(
         width=(64, 90),
         height=(45, 64),
         aspect=(1.0, 2.0),
@@ -68,6 +68,6 @@ def test_ranges_are_minimum_and_maximum() -> None:
 def test_ranges_of_many_images_are_those_of_2000_at_equal_distances() -> None:
     images = np.zeros((3999, 4, 4, 3), np.uint8)
     images[1::2] = 255  # every second image, which is not measured
-    assert TrainingRanges.of(images, [4], [4]).brightness == (0, 0)
+    assert TrainingRanges.of(measure_training(images, [4], [4])).brightness == (0, 0)
     images[-1] = 255
-    assert TrainingRanges.of(images, [4], [4]).brightness == (0, 1)
+    assert TrainingRanges.of(measure_training(images, [4], [4])).brightness == (0, 1)

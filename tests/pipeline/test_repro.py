@@ -18,7 +18,7 @@ import yaml
 from anteojos.images import detector_models
 from anteojos.model.classifier import Classifier
 from anteojos.model.metadata import Metadata
-from anteojos.model.statistics import TrainingRanges
+from anteojos.model.statistics import TrainingRanges, measure_training
 from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
@@ -277,7 +277,9 @@ def test_metadata_describes_training_images(project: Project) -> None:
     train = table[table["split"] == "train"]
     assert (table["faces"] == 1).all()
     images = np.load(project.path / "data/processed/train/images.npy")
-    assert metadata.ranges == TrainingRanges.of(images, train["width"].tolist(), train["height"].tolist())
+    assert metadata.ranges == TrainingRanges.of(
+        measure_training(images, train["width"].tolist(), train["height"].tolist())
+    )
 
 
 def test_pipeline_command_and_library_use_the_same_thresholds(project: Project) -> None:

@@ -92,7 +92,8 @@ class Classifier:
             ) from error
 
     @cached_property
-    def _detector(self) -> Detector:
+    def detector(self) -> Detector:
+        """The face detector of the model; only if `metadata.crop` is "face"."""
         return Detector(self.metadata.detector)
 
     def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
@@ -137,7 +138,7 @@ class Classifier:
         if whole or self.metadata.crop == "none":
             return self._label(_decode(image, self.size), None, threshold, uncertain)
         decoded = _decode(image)
-        face = largest(self._detector(decoded.image))
+        face = largest(self.detector(decoded.image))
         if face is None:
             raise NoFaceError(f"{image}: no face found" if isinstance(image, (str, Path)) else "no face found")
         return self._label(decoded, face, threshold, uncertain)
@@ -155,7 +156,7 @@ class Classifier:
                 advice="Call classifier(image), which labels the whole image; or train with preprocess.crop: face.",
             )
         decoded = _decode(image)
-        return [self._label(decoded, face, threshold, uncertain) for face in self._detector(decoded.image)]
+        return [self._label(decoded, face, threshold, uncertain) for face in self.detector(decoded.image)]
 
     def _label(
         self, decoded: decoding.DecodedImage, face: Face | None, threshold: float | None, uncertain: Uncertain | None

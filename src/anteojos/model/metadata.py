@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from anteojos.model.statistics import TrainingRanges
+from anteojos.model.statistics import TrainingRanges, Values
 from anteojos.runtime.outputs import ZIP_EPOCH
 from anteojos.vocabulary import Crop
 
@@ -22,7 +22,8 @@ class Metadata:
 
     `labels` are the class folders and `names` their display names, the first class first. An image gets the label of
     the first class if its probability is at least `threshold`, and a warning if it is between the two of `uncertain`.
-    `ranges` describe the training images. `detector` has the face detection models by file name, and `notice` their
+    `ranges` describe the training images, and `samples` has values of the same statistics and of others, for
+    evaluation.drift. `detector` has the face detection models by file name, and `notice` their
     licence notice; both are empty if `crop` is "none".
 
     It is stored as TensorFlow Lite stores its metadata: as a zip at the end of the .tflite file, which interpreters
@@ -35,6 +36,7 @@ class Metadata:
     threshold: float
     uncertain: tuple[float, float]
     ranges: TrainingRanges
+    samples: Values = field(default_factory=dict)
     detector: Mapping[str, bytes] = field(default_factory=dict)
     notice: str = ""
 
@@ -42,7 +44,7 @@ class Metadata:
         """Add the metadata to a .tflite file that has none."""
         values = asdict(replace(self, detector={}))
         del values["detector"], values["notice"]
-        files = {_ENTRY: json.dumps(values, ensure_ascii=False, indent=2).encode()}
+        files = {_ENTRY: json.dumps(values, ensure_ascii=False).encode()}
         files |= {_DETECTOR + name: data for name, data in self.detector.items()}
         if self.notice:
             files[_NOTICE] = f"{self.notice}\n".encode()
@@ -71,6 +73,7 @@ class Metadata:
                 threshold=values["threshold"],
                 uncertain=tuple(values["uncertain"]),
                 ranges=TrainingRanges.from_json(values["ranges"]),
+                samples=values["samples"],
                 detector={name.removeprefix(_DETECTOR): data for name, data in files.items()},
                 notice=notice,
             )

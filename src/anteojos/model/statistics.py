@@ -1,16 +1,18 @@
 """Statistics of the training images, to detect other images that are unlike them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from anteojos.vocabulary import Pixels
 
 Range = tuple[float, float]
+# Values of statistics, by name.
+Values = Mapping[str, Sequence[float]]
 _MOST_MEASURED = 2000  # training images
+_MOST_KEPT = 200  # values of a statistic
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,11 @@ class TrainingRanges:
     sharpness: Range
 
     @classmethod
-    def of(cls, images: Pixels, width: Sequence[int], height: Sequence[int]) -> Self:
-        """Measure prepared images, uint8 (N, size, size, 3), of files with these sizes in px.
-
-        Of more than 2,000 images, 2,000 at equal distances are measured.
-        """
-        rows = np.linspace(0, len(images) - 1, min(len(images), _MOST_MEASURED)).round().astype(int)
-        measured = [asdict(ImageStatistics.of(images[row])) for row in rows]
-        return cls(
-            width=(min(width), max(width)),
-            height=(min(height), max(height)),
-            aspect=_range(np.divide(width, height)),
-            **{name: _range([statistics[name] for statistics in measured]) for name in measured[0]},
-        )
+    def of(cls, values: Values) -> Self:
+        """Return the ranges of values that `measure_training` returned."""
+        width, height, *others = (values[field.name] for field in fields(cls))
+        ends = [(float(min(of)), float(max(of))) for of in others]
+        return cls((int(min(width)), int(max(width))), (int(min(height)), int(max(height))), *ends)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -71,5 +65,37 @@ class TrainingRanges:
         return cls(**{name: tuple(ends) for name, ends in values.items()})
 
 
-def _range(values: npt.ArrayLike) -> Range:
-    return float(np.min(values)), float(np.max(values))
+def measure(image: Pixels) -> dict[str, float]:
+    """Return the statistics of an image as the network sees it, uint8 (size, size, 3), by name.
+
+    `colour` is the mean difference, 0 to 1, between the largest and the smallest of red, green and blue of the pixels.
+    """
+    return {**asdict(ImageStatistics.of(image)), "colour": float(np.ptp(image, axis=2).mean()) / 255}
+
+
+def measure_training(images: Pixels, width: Sequence[int], height: Sequence[int]) -> dict[str, Sequence[float]]:
+    """Measure prepared images, uint8 (N, size, size, 3), of files with these sizes in px; return values by name.
+
+    Of more than 2,000 images, the pixels of 2,000 at equal distances are measured.
+    """
+    measured = [measure(images[row]) for row in _evenly(len(images), _MOST_MEASURED)]
+    return {
+        "width": width,
+        "height": height,
+        "aspect": np.divide(width, height).tolist(),
+        **{name: [values[name] for values in measured] for name in measured[0]},
+    }
+
+
+def sample(values: Values) -> Values:
+    """Return the values of each statistic sorted, and of more than 200 only 200 at equal distances, with both ends."""
+    return {
+        name: [round(sorted_[row], 6) for row in _evenly(len(sorted_), _MOST_KEPT)]
+        for name, sorted_ in ((name, sorted(of)) for name, of in values.items())
+    }
+
+
+def _evenly(n: int, most: int) -> list[int]:
+    """Return the indices of `most` of `n` values at equal distances, or of all."""
+    rows: list[int] = np.linspace(0, n - 1, min(n, most)).round().astype(int).tolist()
+    return rows

@@ -16,13 +16,15 @@ def main() -> None:
     """Run the stage."""
     params = Params.load()
     crop = params.preprocess.crop
+    statistics = json.loads(Path("models/training_statistics.json").read_text(encoding="utf-8"))
     metadata = Metadata(
         labels=params.dataset.labels,
         names=params.dataset.names,
         crop=crop,
         threshold=params.predict.threshold,
         uncertain=params.predict.uncertain,
-        ranges=TrainingRanges.from_json(json.loads(Path("models/training_ranges.json").read_text(encoding="utf-8"))),
+        ranges=TrainingRanges.from_json(statistics["ranges"]),
+        samples=statistics["samples"],
         detector=detector_models.installed() if crop == "face" else {},
         notice=detector_models.NOTICE if crop == "face" else "",
     )

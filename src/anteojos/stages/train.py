@@ -11,14 +11,14 @@ from pathlib import Path
 from dvclive import Live
 
 from anteojos.images import manifest
-from anteojos.model import batches, checkpoints, tf_config, training
+from anteojos.model import batches, checkpoints, statistics, tf_config, training
+from anteojos.model.inference import LiteNetwork
 from anteojos.model.recipes import recipe_for
-from anteojos.model.statistics import TrainingRanges
 from anteojos.params import Params
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing, write_json
 from anteojos.runtime.runner import run
-from anteojos.vocabulary import GLASSES
+from anteojos.vocabulary import GLASSES, Pixels
 
 TRAIN, VALIDATE = Path("data/processed/train"), Path("data/processed/validate")
 # Not among the outputs, because DVC removes those before it runs a stage.
@@ -48,10 +48,9 @@ def main() -> None:
         training.save_keras(trained, path)
     with replacing(Path("models/network.tflite")) as path:
         training.save_tflite(trained, path)
-    with replacing(Path("models/training_ranges.json")) as path:
-        index = manifest.read(TRAIN / "index.csv")
-        ranges = TrainingRanges.of(train.images, index["width"].tolist(), index["height"].tolist())
-        path.write_text(json.dumps(asdict(ranges), indent=2) + "\n", encoding="utf-8")
+        # Not of the training images, whose probabilities are too certain.
+        probability = LiteNetwork(path.read_bytes()).probabilities(validate.images)
+    write_statistics(train.images, probability.tolist())
     best = max(history, key=lambda epoch: (epoch.validate.accuracy, -epoch.validate.loss))
     write_json(
         Path("metrics/train.json"),
@@ -63,6 +62,19 @@ def main() -> None:
         },
     )
     checkpoint.unlink()
+
+
+def write_statistics(images: Pixels, probability: list[float]) -> None:
+    """Write the statistics of the training images, and the probabilities of the first class of those of validate."""
+    index = manifest.read(TRAIN / "index.csv")
+    values = statistics.measure_training(images, index["width"].tolist(), index["height"].tolist())
+    others = {"faces": index["faces"].tolist(), "probability": probability}
+    found = {
+        "ranges": asdict(statistics.TrainingRanges.of(values)),
+        "samples": statistics.sample({**values, **others}),
+    }
+    with replacing(Path("models/training_statistics.json")) as path:
+        path.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
 def warnings(params: Params) -> list[str]:
