@@ -33,7 +33,8 @@ def test_similar_images_do_not_differ(n: int) -> None:
         found = drift.compare(TRAINING, images(n, seed), by_face=True)
         assert list(found) == ["brightness", "probability", "without a face"]
         assert {comparison.verdict for comparison in found.values()} == {"similar"}
-        assert drift.explain(found) == ["These images resemble the training images."]
+        (text,) = drift.explain(found)
+        assert text.startswith("These images resemble" if n >= 20 else f"{n} images are too few")
 
 
 @pytest.mark.parametrize("name", ["brightness", "width", "probability"])

@@ -140,15 +140,6 @@ def test_long_and_unusual_names_keep_the_layout(name: str) -> None:
         np.testing.assert_array_equal(np.asarray(sheet.crop(place(number, 2, lines=2))), face(number))
 
 
-@pytest.mark.parametrize(
-    ("name", "drawn"),
-    [("señal ähnlich", "senal ahnlich"), ("戴眼镜", "???"), ("two\nlines", "two?lines"), ("con lentes", "con lentes")],
-)
-def test_letters_that_the_font_lacks_are_replaced(name: str, drawn: str) -> None:
-    one, other = (contact_sheet(text, [Cell(face(0), (text,))], 1, text) for text in (name, drawn))
-    assert png(one) == png(other)
-
-
 def test_long_caption_does_not_reach_the_next() -> None:
     sheet = contact_sheet("", [Cell(face(0), ("W" * 64,)), Cell(face(1), ("",))], 2)
     left, top, right, bottom = below(place(0, 2, 1), 1)

@@ -4,9 +4,9 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from anteojos.evaluation.figures import plain
+from anteojos.evaluation.captions import Text
 from anteojos.images import decoding
 
 if TYPE_CHECKING:
@@ -33,17 +33,16 @@ def annotate(image: Image.Image, predictions: Sequence["Prediction"], first_labe
     draw = ImageDraw.Draw(image)
     for prediction in predictions:
         colour = _COLOURS[0 if prediction.label == first_label else 1]
-        text = f"{plain(prediction.name)} {prediction.probability:.2f}"
         left, top, right, bottom = prediction.face.box if prediction.face else (0, 0, *image.size)
         size = min(max(12, (right - left) / 8, min(image.size) / 50), max(12, image.width / 12))
-        font, line = ImageFont.load_default(size), max(2, round(size / 8))
+        text, line = Text(f"{prediction.name} {prediction.probability:.2f}", size), max(2, round(size / 8))
         draw.rectangle((left, top, right, bottom), outline=colour, width=line)
         # The label is above the box if there is room, else in its upper part, and never beyond the right edge.
-        x0, y0, x1, y1 = draw.textbbox((0, 0), text, font=font)
+        x0, y0, x1, y1 = text.box
         width, height = x1 - x0 + 2 * line, y1 - y0 + 2 * line
         x, y = max(0, min(left, image.width - width)), top - height if top >= height else max(0, top)
         draw.rectangle((x, y, x + width, y + height), fill=colour)
-        draw.text((x + line - x0, y + line - y0), text, fill=_TEXT, font=font)
+        text.draw(draw, (x + line - x0, y + line - y0), _TEXT)
     encoded = io.BytesIO()
     if decoding.FORMATS.get(suffix.lower()) == "JPEG":
         image.save(encoded, "JPEG", quality=92)

@@ -16,6 +16,7 @@ from anteojos.model.classifier import Classifier
 from anteojos.runtime import threads
 
 P_VALUE, DISTANCE = 0.01, 0.3
+_FEW = 20  # images
 _FACES, _WITHOUT_FACE = "faces", "without a face"
 # Of the file, which does not matter if the face is cut out of it.
 _OF_FILES = ("width", "height", "aspect")
@@ -124,4 +125,9 @@ def explain(found: Mapping[str, Comparison]) -> list[str]:
             "The probabilities differ from those of the validation images. The reason may be that one class is more "
             "frequent here" + (", or the differences above." if images else ", or that the images are of another kind.")
         )
-    return paragraphs or ["These images resemble the training images."]
+    n = max(comparison.n for comparison in found.values())
+    if n < _FEW:
+        paragraphs.append(f"{n} images are too few to find any but very large differences.")
+    elif not paragraphs:
+        paragraphs.append("These images resemble the training images.")
+    return paragraphs

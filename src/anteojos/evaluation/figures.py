@@ -1,11 +1,11 @@
 """Contact sheets: images in rows, each with a caption."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from anteojos.evaluation.captions import Text
 from anteojos.vocabulary import Pixels
 
 Figure = Image.Image
@@ -42,9 +42,7 @@ def contact_sheet(
     height = _TITLE + rows * pitch + (len(notes) * _LINE + _GAP if notes else 0)
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    # Pillow ships this font, so text is the same on every system.
-    heading, body = ImageFont.load_default(20), ImageFont.load_default(14)
-    draw.text((_GAP, _TITLE // 2), _fitted(title, heading, width - 2 * _GAP), _TEXT, heading, anchor="lm")
+    Text(title, 20).shortened(width - 2 * _GAP).draw(draw, (_GAP, _TITLE // 2), _TEXT, "lm")
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         left, top = _GAP + column * (side + _GAP), _TITLE + row * pitch
@@ -53,25 +51,8 @@ def contact_sheet(
             draw.rectangle((left - 4, top - 4, left + side + 3, top + side + 3), outline=_WRONG, width=4)
         for line, text in enumerate(cell.caption):
             middle = left + side // 2, top + side + line * _LINE + _LINE // 2 + 2
-            draw.text(middle, _fitted(text, body, side + _GAP // 2), _WRONG if cell.wrong else _TEXT, body, anchor="mm")
+            Text(text, 14).shortened(side + _GAP // 2).draw(draw, middle, _WRONG if cell.wrong else _TEXT, "mm")
     for line, text in enumerate(notes):
         top = height - _GAP // 2 - (len(notes) - line) * _LINE
-        draw.text((_GAP, top), _fitted(text, body, width - 2 * _GAP), _TEXT, body)
+        Text(text, 14).shortened(width - 2 * _GAP).draw(draw, (_GAP, top), _TEXT)
     return sheet
-
-
-def plain(text: str) -> str:
-    """Return `text` in ASCII, which Pillow's font has: other letters without accents, or as "?"."""
-    return "".join(
-        letter if letter.isascii() and letter.isprintable() else "?"
-        for letter in unicodedata.normalize("NFKD", text)
-        if not unicodedata.combining(letter)
-    )
-
-
-def _fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
-    """Shorten `text` until it fits into `width` px."""
-    fitted = plain(text)
-    while fitted and font.getlength(fitted) > width:
-        fitted = fitted.removesuffix("...")[:-1] + "..." if fitted != "..." else ""
-    return fitted

@@ -1,0 +1,95 @@
+"""Text in images, in any script, the same on every system."""
+
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+from PIL import ImageDraw, ImageFont
+
+Box = tuple[float, float, float, float]
+
+_FONTS = Path(__file__).parent / "fonts"
+# "" is the font that Pillow ships, with ASCII only. Unifont has nearly all scripts, but is a bitmap.
+_NAMES = ("", "DejaVuSans.ttf", "Unifont.otf")
+
+
+class Text:
+    """A text to draw, with its parts in the fonts that have their letters. A letter that no font has becomes "?"."""
+
+    def __init__(self, text: str, size: float) -> None:
+        """Take a text, of which control characters are replaced too, and the size of its letters in px."""
+        self.text = "".join(
+            letter if _font_of(letter) is not None else "?" for letter in unicodedata.normalize("NFC", text)
+        )
+        self.size = size
+        # The lines of all fonts are at the height of the first one.
+        self.ascent, self.descent = _font("", size).getmetrics()
+
+    def shortened(self, width: float) -> "Text":
+        """Return the text, or its beginning with "..." that fits into `width` px."""
+        text = self
+        while text.text and text.length > width:
+            text = Text(text.text.removesuffix("...")[:-1] + "..." if text.text != "..." else "", self.size)
+        return text
+
+    @property
+    def length(self) -> float:
+        """The width in px."""
+        return sum(font.getlength(part) for font, part in self._parts())
+
+    @property
+    def box(self) -> Box:
+        """The box around the drawn letters, in px from the upper left corner of the line."""
+        boxes, x = [], 0.0
+        for font, part in self._parts():
+            left, top, right, bottom = font.getbbox(part, anchor="ls")
+            boxes.append((x + left, self.ascent + top, x + right, self.ascent + bottom))
+            x += font.getlength(part)
+        lefts, tops, rights, bottoms = zip(*boxes or [(0, 0, 0, 0)], strict=True)
+        return min(lefts), min(tops), max(rights), max(bottoms)
+
+    def draw(self, draw: ImageDraw.ImageDraw, place: tuple[float, float], fill: str, anchor: str = "la") -> None:
+        """Draw the text at `place`, in px; `anchor` is one of Pillow's "la", "lm" and "mm"."""
+        parts = list(self._parts())
+        if len(parts) == 1 and self.text.isascii():
+            draw.text(place, self.text, fill, parts[0][0], anchor=anchor)
+            return
+        x, y = place
+        x -= self.length / 2 if anchor[0] == "m" else 0
+        y += self.ascent if anchor[1] == "a" else (self.ascent - self.descent) / 2
+        for font, part in parts:
+            draw.text((x, y), part, fill, font, anchor="ls")
+            x += font.getlength(part)
+
+    def _parts(self) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
+        names: list[str] = []
+        for letter in self.text:
+            # A mark, such as a vowel sign, must be in the font of its letter.
+            is_mark = bool(names) and unicodedata.category(letter).startswith("M")
+            names.append(names[-1] if is_mark else _font_of(letter) or "")
+        for name, part in groupby(zip(names, self.text, strict=True), lambda pair: pair[0]):
+            yield _font(name, self.size), "".join(letter for _, letter in part)
+
+
+@cache
+def _font_of(letter: str) -> str | None:
+    """Return the name of the first font that has a letter."""
+    if letter.isascii():
+        return "" if letter.isprintable() else None
+    if not letter.isprintable():
+        return None
+    return next((name for name in _NAMES[1:] if _glyph(name, letter) != _glyph(name, "\uffff")), None)
+
+
+@cache
+def _glyph(name: str, letter: str) -> bytes:
+    return bytes(_font(name, 16).getmask(letter))
+
+
+@cache
+def _font(name: str, size: float) -> ImageFont.FreeTypeFont:
+    font = ImageFont.truetype(_FONTS / name, size) if name else ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
