@@ -268,9 +268,9 @@ def test_leak_of_the_border_is_explained() -> None:
     assert leak.explain(leaking(), names, 22, "none", faces=True) == []
     (paragraph,) = leak.explain(leaking("border", "position_rows"), names, 22, "none", faces=True)
     for words in (
-        "from the outer 22 of 160 px alone, con lentes and sin lentes are classified with an accuracy of 0.987 "
+        "from the outer 22 of 160 px alone, con lentes and sin lentes are classified with a balanced accuracy of 0.987 "
         "(chance 0.5, p = 0.001, n = 144)",
-        "Then an accuracy of about 0.99 on images of this dataset, including validate and test, does not show",
+        "Then a balanced accuracy of about 0.99 on images of this dataset, including validate and test, does not show",
         "Set `preprocess.crop: face` in params.yaml",
     ):
         assert words in paragraph
@@ -299,7 +299,7 @@ def test_advice_depends_on_crop_and_faces(crop: Any, faces: bool, advice: str) -
 def test_leaks_of_parts_and_of_files_are_explained_separately() -> None:
     names = ("con lentes", "sin lentes")
     (paragraph,) = leak.explain(leaking("position_columns"), names, 22, "face", faces=True)
-    assert paragraph.startswith("position_columns predicts the label with an accuracy of 0.987")
+    assert paragraph.startswith("position_columns predicts the label with a balanced accuracy of 0.987")
     assert "A network can see it" in paragraph
     border, files = leak.explain(leaking("border", "corners", "width", "bytes"), names, 22, "none", faces=True)
     assert "without the face" in border

@@ -57,6 +57,6 @@ def test_other_figures_of_the_audit_train_nothing_anew(project: Project) -> None
     before = json.loads((project.path / "metrics/audit.json").read_text())
     project.set("audit.border", 40)
     assert project.repro() == dict.fromkeys(
-        ("fetch", "verify", "preprocess", "train", "package", "evaluate", "predict"), "unchanged"
+        ("fetch", "verify", "preprocess", "train", "package", "crossvalidate", "evaluate", "predict"), "unchanged"
     ) | {"audit": "ran", "describe": "ran"}
     assert json.loads((project.path / "metrics/audit.json").read_text()) != before

@@ -151,7 +151,7 @@ def test_committed_and_pushed_branch_passes_and_is_compared(team: Team, tmp_path
         numbers_of = (before[name], after[name], after[name] - before[name])
         assert [float(old), float(new), float(change)] == pytest.approx(numbers_of, abs=2e-5), name
     images = {image.name for image in (clone.path / "comparison/plots/static").iterdir()}
-    names = ("samples", "leak", "mistakes", "attention", "test")
+    names = ("samples", "leak", "mistakes", "attention", "doubtful_labels", "test")
     assert images == {f"{side}_metrics_plots_{name}.png" for side in ("origin_main", "workspace") for name in names}
     page = (clone.path / "comparison/plots/index.html").read_text()
     assert "Confusion matrix" in page
@@ -171,7 +171,7 @@ def test_uncommitted_results_fail_the_check(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "clone", "unlocked")
     printed = run_github(clone, "pipeline", BASE="origin/main")
     ran = re.findall(r"Running stage '(\w+)'", printed["repro"])
-    assert ran == ["train", "package", "evaluate", "predict", "describe"]
+    assert ran == ["train", "package", "crossvalidate", "evaluate", "predict", "describe"]
     assert not (clone.path / "data/raw").exists()
     assert rows(clone)["parameters"] == ["64514", "60417", "-4097"]
     check = printed["make check-committed"]

@@ -23,7 +23,18 @@ from tests.project import Project
 
 pytestmark = pytest.mark.pipeline
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
+STAGES = (
+    "fetch",
+    "verify",
+    "preprocess",
+    "audit",
+    "train",
+    "package",
+    "crossvalidate",
+    "evaluate",
+    "predict",
+    "describe",
+)
 
 
 def stages(**named: str) -> dict[str, str]:
@@ -78,7 +89,7 @@ def test_only_what_a_change_concerns_runs(
 def test_training_that_gives_the_same_model_stops_there(project: Project) -> None:
     # The recipe of "baseline" does not rescale: said outright, it is trained again, to the same bytes.
     project.set("train.rescale", False)
-    assert project.repro() == stages(train="ran")
+    assert project.repro() == stages(train="ran", crossvalidate="ran")
 
 
 def test_a_parameter_set_back_to_its_old_value_runs_nothing(project: Project) -> None:
@@ -210,7 +221,7 @@ def test_dvc_diff_and_experiments_show_changes(project: Project) -> None:
     for title in ("Accuracy by epoch", "Loss by epoch", "Confusion matrix", "ROC", "Calibration"):
         assert title in html, title
     images = {file.name for file in (project.path / "plots/static").iterdir()}
-    names = ("samples", "leak", "mistakes", "attention", "test")
+    names = ("samples", "leak", "mistakes", "attention", "doubtful_labels", "test")
     assert images == {f"workspace_metrics_plots_{name}.png" for name in names}
 
 

@@ -110,7 +110,7 @@ def test_on_leak_fail_stops_and_keeps_earlier_outputs(project: Path, leaking: st
     write_params(on_leak="fail")
     with pytest.raises(InputError) as caught:
         audit.main()
-    assert "con lentes and sin lentes are classified with an accuracy of 1.000" in caught.value.headline
+    assert "con lentes and sin lentes are classified with a balanced accuracy of 1.000" in caught.value.headline
     assert "anteojos audit data/raw --crop none --border 22 --image leak.png" in caught.value.advice
     assert " shows how" not in caught.value.headline
     assert outputs() == before

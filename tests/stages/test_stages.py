@@ -15,6 +15,7 @@ import yaml
 from dvclive import Live
 from PIL import Image
 
+from anteojos.model import checkpoints
 from anteojos.model.recipes import RECIPES
 from anteojos.model.training import Epoch, Scores
 from anteojos.params import Params
@@ -27,7 +28,18 @@ from tests.pages import undocumented
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
+STAGES = (
+    "fetch",
+    "verify",
+    "preprocess",
+    "audit",
+    "train",
+    "package",
+    "crossvalidate",
+    "evaluate",
+    "predict",
+    "describe",
+)
 
 
 def run_stage(stage: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -218,22 +230,22 @@ def test_checkpoint_key_changes_with_each_input(tmp_path: Path, monkeypatch: pyt
     settings = Params.load(ROOT / "params.yaml").train
     recipe = RECIPES[settings.network]
     keys = {
-        "here": train.checkpoint_key([tmp_path], settings, recipe),
-        "another seed": train.checkpoint_key([tmp_path], replace(settings, seed=2), recipe),
-        "another recipe": train.checkpoint_key([tmp_path], settings, replace(recipe, label_smoothing=0.1)),
-        "other images": train.checkpoint_key([tmp_path, tmp_path], settings, recipe),
+        "here": checkpoints.key([tmp_path], settings, recipe),
+        "another seed": checkpoints.key([tmp_path], replace(settings, seed=2), recipe),
+        "another recipe": checkpoints.key([tmp_path], settings, replace(recipe, label_smoothing=0.1)),
+        "other images": checkpoints.key([tmp_path, tmp_path], settings, recipe),
     }
-    assert train.checkpoint_key([tmp_path], settings, recipe) == keys["here"]
+    assert checkpoints.key([tmp_path], settings, recipe) == keys["here"]
     with monkeypatch.context() as patch:
         patch.setattr(environment, "describe", lambda: {"keras": "another"})
-        keys["another version"] = train.checkpoint_key([tmp_path], settings, recipe)
+        keys["another version"] = checkpoints.key([tmp_path], settings, recipe)
     with monkeypatch.context() as patch:
         code = tmp_path / "networks.py"
         code.write_text("# other code")
         patch.setattr(sys.modules["anteojos.model.networks"], "__file__", str(code))
-        keys["other code"] = train.checkpoint_key([tmp_path], settings, recipe)
+        keys["other code"] = checkpoints.key([tmp_path], settings, recipe)
     (tmp_path / "index.csv").write_text("other labels")
-    keys["other labels"] = train.checkpoint_key([tmp_path], settings, recipe)
+    keys["other labels"] = checkpoints.key([tmp_path], settings, recipe)
     assert len(set(keys.values())) == len(keys) == 7
 
 

@@ -168,9 +168,9 @@ def explain(
         paragraphs.append(
             f"The label can be predicted without {without}: from the outer {border} of {SIDE} px alone, "
             f"{' and '.join(names)} are classified with {_figures(leaks['border'])}{shows}. "
-            f"{'' if of_faces else _TEXTURES}A network learns this as easily as the {subject}. Then an accuracy of "
-            f"about {leaks['border'].accuracy:.2f} on images of this dataset, including validate and test, does not "
-            f"show how well it labels other images. {_advice(crop, faces)}"
+            f"{'' if of_faces else _TEXTURES}A network learns this as easily as the {subject}. "
+            f"Then a balanced accuracy of about {leaks['border'].accuracy:.2f} on images of this dataset, including "
+            f"validate and test, does not show how well it labels other images. {_advice(crop, faces)}"
         )
     elif parts:
         paragraphs.append(
@@ -200,7 +200,9 @@ def _advice(crop: Crop, faces: bool) -> str:
 
 
 def _figures(probe: Probe) -> str:
-    return f"an accuracy of {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}, n = {probe.n:,})"
+    return (
+        f"a balanced accuracy of {probe.accuracy:.3f} (chance {probe.chance}, p = {probe.p_value:.3f}, n = {probe.n:,})"
+    )
 
 
 def _listed(found: Mapping[str, Probe]) -> str:

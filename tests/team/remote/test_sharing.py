@@ -10,7 +10,18 @@ from tests.team.remote.conftest import TRIED, Team, outputs, pull
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
 
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
+STAGES = (
+    "fetch",
+    "verify",
+    "preprocess",
+    "audit",
+    "train",
+    "package",
+    "crossvalidate",
+    "evaluate",
+    "predict",
+    "describe",
+)
 
 
 def stages(word: str, **others: str) -> dict[str, str]:
