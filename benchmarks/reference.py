@@ -27,11 +27,17 @@ COMMAND = "make reference"
 # Values that JSON schema describes at length.
 VALUES = {
     "dataset.classes": "two of folder and name",
-    "dataset.expected": "integer from 0, by split and class",
+    "dataset.expected": "integer from 0, by split and class, or empty",
+    "dataset.ignored": "list of folder names",
     "dataset.sha256": "64 hex digits or empty",
+    "dataset.split": "two numbers from 0 to 1 and an integer, or empty",
     "predict.uncertain": "two numbers from 0 to 1, rising",
 }
-DEFAULTS = {"dataset.classes": "glasses, noglasses", "dataset.expected": "52, 20 and 10 of each"}
+DEFAULTS = {
+    "dataset.classes": "glasses, noglasses",
+    "dataset.expected": "52, 20 and 10 of each",
+    "dataset.split": "`{validate: 0.2, test: 0.1, seed: 2024}`",
+}
 PLACEHOLDERS = {
     "<split>": "(train|validate|test)",
     "<class>": "(glasses|noglasses)",

@@ -1,5 +1,6 @@
 """params.yaml is read into dataclasses, and whatever is wrong in it is named: key, value and what is allowed."""
 
+import unicodedata
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
@@ -237,13 +238,105 @@ def test_any_range_of_probabilities_may_be_uncertain(tmp_path: Path, value: tupl
 
 
 @pytest.mark.parametrize(
-    "name", ["a/b", "/glasses", "..", ".", ".hidden", "-rf", "a\\b", "", "con lentes", "a\n", "ñ", 65 * "a"]
+    ("name", "reason"),
+    [
+        ("a/b", "it contains a slash or a backslash"),
+        ("/glasses", "it contains a slash or a backslash"),
+        ("a\\b", "it contains a slash or a backslash"),
+        ("..", "it begins with a dot or a dash"),
+        (".hidden", "it begins with a dot or a dash"),
+        ("-rf", "it begins with a dot or a dash"),
+        ("", "it is empty"),
+        (" \u3000", "it is empty"),
+        (" glasses", "it begins or ends with a space"),
+        ("a\nb", "it contains control or invisible characters"),
+        ("a\x1b[2J", "it contains control or invisible characters"),
+        ("a\u202eb", "it contains control or invisible characters"),
+        ("a\ud800b", "it contains control or invisible characters"),
+        (65 * "a", "it has more than 64 characters"),
+        (64 * "👓", "it has more than 64 characters"),
+        ("Train", "it is the name of a split"),
+        ("VALIDATE", "it is the name of a split"),
+        ("not known", "it stands for images without a label"),
+    ],
 )
-def test_a_class_folder_that_is_no_plain_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_unusable_class_folder_is_refused_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
     classes = [{"folder": "glasses", "name": "con lentes"}, {"folder": name, "name": "sin lentes"}]
-    expected = {split: {"glasses": 1, name: 1} for split in SPLITS}
-    (problem,) = problems_of(tmp_path, dataset__classes=classes, dataset__expected=expected)
-    assert problem.startswith(f"dataset.classes.1.folder: found {name!r}; string should ")
+    problem, *_ = problems_of(tmp_path, dataset__classes=classes, dataset__expected=None)
+    assert problem == f"dataset.classes.1.folder: found {name!r}; {reason}; expected the name of a folder"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Césped Verde", "草地", "с очками", "ñ", "می\u200cخواهم", "👓", "50 %", "a.b-c_d", 64 * "a"],  # noqa: RUF001
+)
+def test_class_folder_in_any_script_is_allowed(tmp_path: Path, name: str) -> None:
+    classes = [{"folder": "glasses", "name": "con lentes"}, {"folder": name, "name": name}]
+    expected = {split: {"glasses": 1, name: 2} for split in SPLITS}
+    dataset = load(tmp_path, dataset__source="archive", dataset__archive="a", dataset__classes=classes,
+                   dataset__expected=expected).dataset  # fmt: skip
+    assert dataset.labels == ("glasses", name)
+    assert dataset.counts == expected
+
+
+def test_class_folders_are_compared_in_nfc(tmp_path: Path) -> None:
+    composed, decomposed = "Ce\u0301sped", unicodedata.normalize("NFD", "Césped")
+    classes = [{"folder": decomposed, "name": decomposed}, {"folder": "noglasses", "name": "b"}]
+    expected = {split: {unicodedata.normalize("NFC", composed): 1, "noglasses": 2} for split in SPLITS}
+    dataset = load(tmp_path, dataset__classes=classes, dataset__expected=expected).dataset
+    assert dataset.labels == ("C\xe9sped", "noglasses")
+    assert dataset.names == ("C\xe9sped", "b")
+    same = [{"folder": decomposed, "name": "a"}, {"folder": "cÉsped", "name": "b"}]
+    assert "two classes are named 'Césped'" in problems_of(tmp_path, dataset__classes=same)[0]
+
+
+@pytest.mark.parametrize("name", [" ", "\t", "a\nb", "\u200b", "a\x1b[2J"])
+def test_blank_display_name_is_refused(tmp_path: Path, name: str) -> None:
+    classes = [{"folder": "glasses", "name": name}, {"folder": "noglasses", "name": "b"}]
+    (problem,) = problems_of(tmp_path, dataset__classes=classes)
+    assert problem == f"dataset.classes.0.name: found {name!r}; expected text that is not blank, on one line"
+
+
+def test_expected_may_be_empty_except_for_sample(tmp_path: Path) -> None:
+    dataset = load(tmp_path, dataset__source="archive", dataset__archive="a", dataset__expected=None).dataset
+    assert dataset.expected is None
+    assert dataset.counts is None
+    assert problems_of(tmp_path, dataset__expected=None) == (
+        "dataset.expected: is empty; dataset.source is sample, which draws this many images",
+    )
+
+
+def test_ignored_folders_are_other_folders(tmp_path: Path) -> None:
+    assert load(tmp_path).dataset.ignored == ()
+    assert load(tmp_path, dataset__ignored=["Sonnenbrillen", "草 地"]).dataset.ignored == ("Sonnenbrillen", "草 地")
+    assert problems_of(tmp_path, dataset__ignored=["hats", "Glasses"]) == (
+        "dataset.ignored: has Glasses; expected folders that are not in dataset.classes",
+    )
+    (problem,) = problems_of(tmp_path, dataset__ignored=["../x"])
+    assert problem.startswith("dataset.ignored.0: found '../x'; it begins with a dot or a dash")
+
+
+def test_split_has_shares_below_one_or_is_empty(tmp_path: Path) -> None:
+    split = load(tmp_path).dataset.split
+    assert split is not None
+    assert (split.validate, split.test, split.seed) == (0.2, 0.1, 2024)
+    assert load(tmp_path, dataset__split=None).dataset.split is None
+
+
+@pytest.mark.parametrize(
+    ("split", "problem"),
+    [
+        ({"validate": 0, "test": 0.1, "seed": 1}, "dataset.split.validate: found 0; input should be greater than 0"),
+        ({"validate": 0.2, "test": 1, "seed": 1}, "dataset.split.test: found 1; input should be less than 1"),
+        ({"validate": 0.2, "test": 0.1}, "dataset.split.seed: is missing"),
+        (
+            {"validate": 0.6, "test": 0.4, "seed": 1},
+            "dataset.split: validate 0.6 and test 0.4; expected less than 1 together, because the rest is for training",
+        ),
+    ],
+)
+def test_wrong_split_is_refused(tmp_path: Path, split: dict[str, float], problem: str) -> None:
+    assert problems_of(tmp_path, dataset__split=split) == (problem,)
 
 
 @pytest.mark.parametrize("other", ["glasses", "Glasses"])

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from anteojos.runtime.errors import InputError
-from anteojos.vocabulary import SPLITS, Crop, Network, Precision, Split
+from anteojos.runtime.names import comparable, nfc
+from anteojos.vocabulary import NOT_KNOWN, SPLITS, UNSPLIT, Crop, Network, Precision, Split
 
 # Strict, so that "5" is no number and 1 is no bool.
 Integer = Annotated[int, Field(strict=True)]
@@ -20,8 +22,8 @@ Number = Annotated[float, Field(strict=True)]
 Seed = Annotated[Integer, Field(ge=0, le=2**32 - 1)]
 Size = Annotated[Integer, Field(ge=32, le=1024)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
-# Folder names become paths and column values: no separators, no hidden folders, no leading dash.
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)]
+MAX_NAME = 64  # characters of a class folder or a display name
+_JOINERS = "\u200c\u200d"  # invisible, but part of the spelling of Persian and Indian words
 
 # Advice if there is no params.yaml.
 ELSEWHERE = "Run it in the checkout of anteojos, the folder that holds dvc.yaml: `cd` there first."
@@ -29,12 +31,66 @@ ELSEWHERE = "Run it in the checkout of anteojos, the folder that holds dvc.yaml:
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+def _folder_name(name: str) -> str:
+    """Return the name of a class folder in NFC, or raise an error with the reason why it cannot be one.
+
+    Class folders become paths, table cells and keys of metrics.
+    """
+    name = nfc(name)
+    faults = {
+        "it is empty": not name.strip(),
+        "it begins or ends with a space": name != name.strip(),
+        "it begins with a dot or a dash": name.startswith((".", "-")),
+        "it contains a slash or a backslash": "/" in name or "\\" in name,
+        "it contains control or invisible characters": not _is_visible(name),
+        f"it has more than {MAX_NAME} characters": len(name) > MAX_NAME or len(name.encode(errors="replace")) > 255,
+        "it is the name of a split": name.casefold() in (*SPLITS, UNSPLIT),
+        "it stands for images without a label": name.casefold() == NOT_KNOWN,
+    }
+    if fault := next((fault for fault, found in faults.items() if found), ""):
+        raise PydanticCustomError("folder_name", "{fault}; expected the name of a folder", {"fault": fault})
+    return name
+
+
+def _display_name(name: str) -> str:
+    """Return a display name in NFC, or raise an error if nothing of it would be seen."""
+    if not name.strip() or not _is_visible(name):
+        raise PydanticCustomError("display_name", "expected text that is not blank, on one line")
+    return nfc(name)
+
+
+def _is_visible(name: str) -> bool:
+    return all(character.isprintable() or character in _JOINERS for character in name)
+
+
+FolderName = Annotated[str, AfterValidator(_folder_name)]
+DisplayName = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_display_name)]
+
+
 @dataclass(frozen=True, config=_CONFIG)
 class ClassLabel:
     """A class: `folder` is its label in all files of the pipeline, `name` its display name."""
 
     folder: FolderName
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: DisplayName
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Shares:
+    """How `verify` divides images without a split: shares from 0 to 1; the rest is for training."""
+
+    validate: Annotated[Number, Field(gt=0, lt=1)]
+    test: Annotated[Number, Field(ge=0, lt=1)]
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _leaves_some_for_training(self) -> Self:
+        if self.validate + self.test >= 1:
+            raise ValueError(
+                f"dataset.split: validate {self.validate} and test {self.test}; expected less than 1 together, because "
+                "the rest is for training"
+            )
+        return self
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -49,7 +105,9 @@ class Dataset:
     max_bytes: Annotated[Integer, Field(ge=1)]
     test_labels: str | None
     classes: tuple[ClassLabel, ClassLabel]
-    expected: dict[Split, dict[str, Annotated[Integer, Field(ge=0)]]]
+    ignored: tuple[FolderName, ...]
+    split: Shares | None
+    expected: dict[Split, dict[FolderName, Annotated[Integer, Field(ge=0)]]] | None
     drawn: Annotated[Integer, Field(ge=0, le=100_000)] | None
     near_duplicate_bits: Annotated[Integer, Field(ge=0, le=8)]
     seed: Seed
@@ -72,19 +130,29 @@ class Dataset:
         return self.names[self.labels.index(label)]
 
     @property
-    def counts(self) -> dict[Split, dict[str, int]]:
-        """The number of images by split and class: `expected`, or for training `drawn` if the source draws more."""
+    def counts(self) -> dict[Split, dict[str, int]] | None:
+        """The number of images by split and class: `expected`, or for training `drawn` if the source draws more.
+
+        None if nothing is expected.
+        """
+        if self.expected is None:
+            return None
         drawn = self.drawn or 0 if self.source == "sample" else 0
         return {**self.expected, "train": {label: max(n, drawn) for label, n in self.expected["train"].items()}}
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         first, second = self.labels
-        if first.casefold() == second.casefold():
+        if comparable(first) == comparable(second):
             raise ValueError(f"dataset.classes: two classes are named {first!r}; each needs its own folder")
-        if set(self.expected) != set(SPLITS):
+        used = {comparable(label) for label in self.labels}
+        if both := [folder for folder in self.ignored if comparable(folder) in used]:
+            raise ValueError(f"dataset.ignored: has {_listed(both)}; expected folders that are not in dataset.classes")
+        if self.expected is None and self.source == "sample":
+            raise ValueError("dataset.expected: is empty; dataset.source is sample, which draws this many images")
+        if self.expected is not None and set(self.expected) != set(SPLITS):
             raise ValueError(f"dataset.expected: has {_listed(self.expected)}; expected {_listed(SPLITS)}")
-        for split, counts in self.expected.items():
+        for split, counts in (self.expected or {}).items():
             if set(counts) != set(self.labels):
                 raise ValueError(
                     f"dataset.expected.{split}: has {_listed(counts)}; expected the folders of dataset.classes, "

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -268,17 +269,115 @@ def test_missing_data_raw_is_a_problem(raw: Path) -> None:
     [
         ("train/a.jpg", "train"),
         ("validate/a.jpg", "validate"),
-        ("train/hats/a.jpg", "train"),
-        ("train/Glasses/a.jpg", "train"),
-        ("train/glasses/more/a.jpg", "train"),
-        ("train/more/glasses/a.jpg", "train"),
-        ("test/hats/a.jpg", "test"),
-        ("test/glasses/more/a.jpg", "test"),
     ],
 )
 def test_image_outside_class_folders_is_a_problem(raw: Path, place: str, split: str) -> None:
     put(raw / place, texture(99))
     assert problems() == (f"{place}: not in a class folder, expected {split}/glasses/ or {split}/noglasses/",)
+
+
+@pytest.mark.parametrize("place", ["train/hats/a.jpg", "validate/hats/glasses/a.jpg", "test/hats/a.jpg"])
+def test_third_class_is_a_problem_with_the_way_to_choose_two(raw: Path, place: str) -> None:
+    put(raw / place, texture(99))
+    error = refusal()
+    assert error.problems == (
+        "images of 3 classes; exactly two are possible, and dataset.classes are glasses and noglasses",
+        "glasses: 4 images",
+        "noglasses: 4 images",
+        "hats: 1 image",
+    )
+    assert error.advice.startswith(
+        "To use two of them, for example: anteojos init SOURCE --classes glasses noglasses\n"
+    )
+    assert error.advice.endswith(f"\n{ADVICE}")
+
+
+@pytest.mark.parametrize("place", ["train/glasses/more/er/a.jpg", "train/Glasses/b.jpg", "test/noglasses/more/a.jpg"])
+def test_folders_in_class_folders_and_other_case(raw: Path, tmp_path: Path, place: str) -> None:
+    write_params(tmp_path, expected=None, source="archive", archive="a.zip")
+    put(raw / place, texture(99))
+    assert verified()["images"] == 13
+    assert manifest_rows()[place]["label"] == ("noglasses" if "noglasses" in place else "glasses")
+
+
+def test_class_folder_and_labels_in_nfd_are_those_of_params(raw: Path, tmp_path: Path) -> None:
+    label, decomposed = "con anteojós 草", unicodedata.normalize("NFD", "con anteojós 草")
+    write_params(tmp_path, labels=(label, "noglasses"))
+    for split in ("train", "validate"):
+        (raw / split / "glasses").rename(raw / split / decomposed)
+    (raw / "test/glasses-1.jpg").rename(raw / "test" / unicodedata.normalize("NFC", "é.jpg"))
+    nfd = unicodedata.normalize("NFD", "é.jpg")
+    rows = [f"{nfd},{decomposed}", f"glasses-2.jpg,{label}", "noglasses-1.jpg,noglasses", "noglasses-2.jpg,noglasses"]
+    write_labels(raw, *rows)
+    assert verified()["test"] == {label: 2, "noglasses": 2}
+    assert {row["label"] for row in manifest_rows().values()} == {label, "noglasses"}
+
+
+# --- without expected counts
+
+
+def test_without_expected_the_counts_are_reported(raw: Path, tmp_path: Path) -> None:
+    write_params(tmp_path, expected=None, source="archive", archive="a.zip")
+    put(raw / "train/glasses/more.jpg", texture(99))
+    assert verified()["train"] == {"glasses": 3, "noglasses": 2}
+    shutil.rmtree(raw / "train/noglasses")
+    assert refusal().problems == ("train/noglasses: no images, expected at least 1",)
+
+
+# --- images without a split
+
+
+@pytest.fixture
+def unsplit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data/raw with 24 cats and 4 dogs without a split."""
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, labels=("cats", "dogs"), expected=None, source="archive", archive="a.zip")
+    folder = tmp_path / "data/raw"
+    for number in range(28):
+        put(folder / "unsplit" / ("dogs" if number < 4 else "cats") / f"a/{number}.png", texture(number))
+    return folder
+
+
+def test_images_without_a_split_get_one(unsplit: Path) -> None:
+    metrics = verified()
+    assert sum(metrics["validate"].values()) + sum(metrics["test"].values()) < sum(metrics["train"].values())
+    assert all(metrics[split][label] for split in SPLITS for label in ("cats", "dogs"))
+    rows = manifest_rows()
+    assert len(rows) == metrics["images"] == 28
+    assert [row["split"] for row in rows.values()] == [
+        split for split in SPLITS for _ in range(sum(metrics[split].values()))
+    ]
+    assert all(file.startswith(f"unsplit/{row['label']}/a/") for file, row in rows.items())
+
+
+def test_own_test_split_is_kept(unsplit: Path) -> None:
+    for number in range(2):
+        put(unsplit / f"test/cats/{number}.png", texture(100 + number))
+    assert verified()["test"] == {"cats": 2, "dogs": 0}
+
+
+def test_unsplit_images_need_shares(unsplit: Path, tmp_path: Path) -> None:
+    options = {"labels": ("cats", "dogs"), "expected": None, "source": "archive", "archive": "a.zip"}
+    write_params(tmp_path, split=None, **options)
+    assert refusal().problems == (
+        "unsplit: 28 images have no split, and dataset.split is empty; expected shares there",
+    )
+
+
+def test_too_few_images_to_split_are_a_problem(unsplit: Path) -> None:
+    for number in range(1, 4):
+        shutil.copy(unsplit / "unsplit/dogs/a/0.png", unsplit / f"unsplit/dogs/a/{number}.png")
+    assert refusal().problems == (
+        "unsplit/dogs: 4 images, all nearly the same; expected at least 2 that differ, for train and validate",
+    )
+    for number in range(1, 4):
+        (unsplit / f"unsplit/dogs/a/{number}.png").unlink()
+    assert refusal().problems == ("unsplit/dogs: 1 image; expected at least 2 that differ, for train and validate",)
+
+
+def test_undecodable_image_without_a_split_is_a_problem(unsplit: Path) -> None:
+    put(unsplit / "unsplit/cats/b.png", b"text")
+    assert refusal().problems == ("unsplit/cats/b.png: not an image (4 bytes)",)
 
 
 # --- images that cannot be decoded

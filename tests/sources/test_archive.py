@@ -20,8 +20,8 @@ import pytest
 
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
-from anteojos.sources import archive
-from anteojos.sources.archive import import_dataset, import_folder
+from anteojos.sources import entries, safety
+from anteojos.sources.archive import Classes, import_dataset, import_folder
 
 FILES = {
     "train/glasses/a.jpg": b"train glasses",
@@ -31,6 +31,7 @@ FILES = {
     "test/a.jpg": b"test",
 }
 PLENTY = 1 << 20  # bytes
+GLASSES = Classes(("glasses", "noglasses"))
 
 Entries = dict[str, bytes] | list[tuple[zipfile.ZipInfo | str, bytes]]
 
@@ -62,7 +63,7 @@ def imported(
     location: str | Path, tmp_path: Path, *, sha256: str | None = None, max_bytes: int = PLENTY
 ) -> dict[str, bytes]:
     into = tmp_path / "data" / "raw"
-    import_dataset(str(location), into, sha256=sha256, max_bytes=max_bytes)
+    import_dataset(str(location), into, GLASSES, sha256=sha256, max_bytes=max_bytes)
     assert [path.name for path in into.parent.iterdir()] == ["raw"]
     return files_in(into)
 
@@ -79,7 +80,7 @@ def refused(location: str | Path, tmp_path: Path, *, sha256: str | None = None, 
 def import_as_fetch_does(location: str, raw: Path, sha256: str | None, max_bytes: int) -> None:
     with replacing(raw) as into:
         into.mkdir()
-        import_dataset(location, into, sha256=sha256, max_bytes=max_bytes)
+        import_dataset(location, into, GLASSES, sha256=sha256, max_bytes=max_bytes)
 
 
 def patched(path: Path, old: bytes, new: bytes, count: int = 1) -> Path:
@@ -134,7 +135,7 @@ def test_test_split_is_optional(tmp_path: Path) -> None:
 
 def test_only_splits_and_test_labels_are_imported(tmp_path: Path) -> None:
     files = {**FILES, "test_labels.csv": b"file,label\n", "train/notes.txt": b"kept for verify to report"}
-    extra = {"README.md": b"", "other/test_labels.csv": b"", "testing/a.jpg": b"", "other/train/a.jpg": b""}
+    extra = {"README.md": b"", "other/test_labels.csv": b"", "tests/a.jpg": b"", "other/train/a.jpg": b""}
     source = make_zip(tmp_path / "x.zip", {**below("top", files), **below("top", extra), "test_labels.csv": b"above"})
     folder = make_folder(tmp_path / "x", {**below("top", files), **below("top", extra), "test_labels.csv": b"above"})
 
@@ -181,7 +182,7 @@ def test_all_compression_methods_of_python(method: int, tmp_path: Path) -> None:
 
 
 def test_import_folder(tmp_path: Path) -> None:
-    import_folder(make_folder(tmp_path / "x", FILES), tmp_path / "into", max_bytes=PLENTY)
+    import_folder(make_folder(tmp_path / "x", FILES), tmp_path / "into", GLASSES, max_bytes=PLENTY)
 
     assert files_in(tmp_path / "into") == FILES
 
@@ -189,27 +190,28 @@ def test_import_folder(tmp_path: Path) -> None:
 # Where the dataset is
 
 
-def test_no_splits_lists_what_was_found(tmp_path: Path) -> None:
+def test_no_classes_lists_what_was_found(tmp_path: Path) -> None:
     source = make_zip(tmp_path / "x.zip", {"photos/train/a.jpg": b"", "photos/deep/er/b.jpg": b"", "readme.txt": b""})
 
     assert refused(source, tmp_path).splitlines() == [
-        f"{source}: no folder contains train/ and validate/",
-        "  expected train/ and validate/ next to each other, at any depth, each with a folder of images for each of "
-        "dataset.classes",
-        "  found photos/",
-        "  found photos/deep/",
-        "  found photos/train/",
-        "  found readme.txt",
-        "Change `dataset.archive` in params.yaml, then run `dvc repro` again.",
+        f"{source}: no folders with images of two classes",
+        "  expected a folder of images for each class, at any depth; or train/ with these folders, alone or next to "
+        "validate/ and test/",
+        "  found photos/ (2 images)",
+        "  found photos/deep/ (1 image)",
+        "  found photos/train/ (1 image)",
+        "Put the images of each class into a folder of its own. Change `dataset.archive` in params.yaml, then run "
+        "`dvc repro` again.",
     ]
 
 
 def test_empty_zip_raises(tmp_path: Path) -> None:
-    assert "  found nothing\n" in refused(make_zip(tmp_path / "x.zip", {}), tmp_path)
+    assert "  found no folder\n" in refused(make_zip(tmp_path / "x.zip", {}), tmp_path)
 
 
 def test_files_named_like_splits_raise(tmp_path: Path) -> None:
-    assert "no folder contains" in refused(make_zip(tmp_path / "x.zip", {"train": b"", "validate": b""}), tmp_path)
+    message = refused(make_zip(tmp_path / "x.zip", {"train": b"", "validate": b""}), tmp_path)
+    assert "no folders with images of two classes" in message
 
 
 def test_shallower_of_two_datasets_is_imported(tmp_path: Path) -> None:
@@ -324,7 +326,7 @@ def test_long_list_of_unsafe_entries_is_cut(tmp_path: Path) -> None:
 
 
 def test_too_many_entries_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "MAX_ENTRIES", 4)
+    monkeypatch.setattr(safety, "MAX_ENTRIES", 4)
 
     assert "found 5 entries, expected at most 4" in refused(make_zip(tmp_path / "x.zip", FILES), tmp_path)
 
@@ -356,7 +358,7 @@ def test_extraction_stops_at_max_bytes(tmp_path: Path) -> None:
     into = tmp_path / "into"
 
     with pytest.raises(InputError, match=r"train/glasses/bomb\.jpg: stopped after"):
-        import_dataset(str(source), into, sha256=None, max_bytes=PLENTY)
+        import_dataset(str(source), into, GLASSES, sha256=None, max_bytes=PLENTY)
 
     assert source.stat().st_size < PLENTY
     assert sum(map(len, files_in(into).values())) <= PLENTY
@@ -390,11 +392,12 @@ def test_full_disk_raises_os_error_and_leaves_nothing(kind: str, tmp_path: Path)
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
         "from anteojos.runtime.outputs import replacing\n"
-        "from anteojos.sources.archive import import_dataset\n"
+        "from anteojos.sources.archive import Classes, import_dataset\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "with replacing(Path(sys.argv[2])) as into:\n"
-        "    import_dataset(sys.argv[1], into, sha256=None, max_bytes=10**6)\n"
+        "    classes = Classes(('glasses', 'noglasses'))\n"
+        "    import_dataset(sys.argv[1], into, classes, sha256=None, max_bytes=10**6)\n"
     )
     failed = subprocess.run([sys.executable, "-c", program, source, raw], capture_output=True, text=True)
 
@@ -493,7 +496,7 @@ def test_missing_path_raises(tmp_path: Path) -> None:
 
 def test_missing_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: cannot be read\n  No such file or directory"):
-        import_folder(tmp_path / "nowhere", tmp_path / "into", max_bytes=PLENTY)
+        import_folder(tmp_path / "nowhere", tmp_path / "into", GLASSES, max_bytes=PLENTY)
 
 
 @contextmanager
@@ -523,7 +526,7 @@ def test_missing_permission_raises(closed: str) -> None:
             without_rights(folder / closed),
             pytest.raises(InputError, match=f"{closed}: cannot be read\n  Permission denied"),
         ):
-            import_dataset(str(folder / closed.split("/")[0]), folder / "into", sha256=None, max_bytes=PLENTY)
+            import_dataset(str(folder / closed.split("/")[0]), folder / "into", GLASSES, sha256=None, max_bytes=PLENTY)
 
 
 def test_pipe_as_location_raises(tmp_path: Path) -> None:
@@ -641,7 +644,9 @@ def test_no_connection_does_not_chain_secrets(tmp_path: Path) -> None:
         held.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{held.getsockname()[1]}"
         with pytest.raises(InputError) as caught:
-            import_dataset(f"http://{host}/x.zip?token=t0k3n", tmp_path / "into", sha256=None, max_bytes=PLENTY)
+            import_dataset(
+                f"http://{host}/x.zip?token=t0k3n", tmp_path / "into", GLASSES, sha256=None, max_bytes=PLENTY
+            )
 
     assert str(caught.value).startswith(f"http://{host}/x.zip: the download failed\n  no connection")
     assert caught.value.__cause__ is None
@@ -677,20 +682,20 @@ def test_download_above_max_bytes_raises(sends_length: bool, found: str, server:
 
 def test_endless_download_is_stopped(server: Server, tmp_path: Path) -> None:
     server.sends_length = False
-    server.body = b"x" * (8 * archive.CHUNK)
+    server.body = b"x" * (8 * entries.CHUNK)
 
-    message = refused(f"http://{server.host}/faces.zip", tmp_path, max_bytes=archive.CHUNK)
+    message = refused(f"http://{server.host}/faces.zip", tmp_path, max_bytes=entries.CHUNK)
 
-    assert f"stopped after {2 * archive.CHUNK:,} bytes of the archive" in message
+    assert f"stopped after {2 * entries.CHUNK:,} bytes of the archive" in message
 
 
 def test_interrupted_download_raises(server: Server, tmp_path: Path) -> None:
-    server.body = b"x" * (3 * archive.CHUNK)
-    server.breaks_after = 3 * archive.CHUNK // 2
+    server.body = b"x" * (3 * entries.CHUNK)
+    server.breaks_after = 3 * entries.CHUNK // 2
 
     message = refused(f"http://{server.host}/faces.zip", tmp_path, max_bytes=len(server.body))
 
-    assert f"no connection, or it was interrupted, after {archive.CHUNK:,} bytes" in message
+    assert f"no connection, or it was interrupted, after {entries.CHUNK:,} bytes" in message
     assert "set `dataset.archive` to its path" in message
 
 

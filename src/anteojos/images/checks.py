@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,16 +11,17 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
-from anteojos.images import decoding, detector, duplicates, faces, manifest
+from anteojos.images import decoding, detector, duplicates, faces, manifest, splitting
 from anteojos.params import Dataset, Preprocess
 from anteojos.runtime import parallel
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.files import visible_files
-from anteojos.vocabulary import SPLITS, Crop, Split
+from anteojos.runtime.names import comparable, nfc
+from anteojos.sources import layout
+from anteojos.vocabulary import NOT_KNOWN, SPLITS, UNSPLIT, Crop, SourceSplit, Split
 
 WARNINGS = ("not_images", "not_rgb", "odd_sizes", "no_face", "several_faces", "duplicates_within_split")
 MOST_SHOWN = 20  # findings of one kind
-NOT_KNOWN = "not known"  # counts images without a label; not a valid name of a class folder
 _ODD_SIZE = 0.1  # share by which the width or height of an image may differ from the median
 _HASHED = 72  # px, of the image or face that is hashed
 # Images of phones, cameras and scanners that cannot be decoded here.
@@ -31,36 +33,45 @@ class Found:
     """An image file: `file` is its path below the data folder, with slashes; `label` is "" if it is not known."""
 
     file: str
-    split: Split
+    split: SourceSplit
     label: str
 
 
 @dataclass
 class Findings:
-    """Messages of one line: `problems` stop the pipeline; `warnings`, by their kind, do not."""
+    """Messages of one line: `problems` stop the pipeline; `warnings`, by their kind, do not. And what to do first."""
 
     problems: list[str] = field(default_factory=list)
     warnings: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in WARNINGS})
+    advice: str = ""
 
 
 def find_images(folder: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
     """List the images of `folder`, sorted by split and path; files in the wrong place go to `findings`.
 
-    Images are expected in `train/<label>/`, `validate/<label>/`, and `test/` or `test/<label>/`. Hidden files are
-    skipped.
+    Images are expected below `train/<label>/`, `validate/<label>/`, `test/<label>/` and `unsplit/<label>/`, or directly
+    in `test/`. Hidden files are skipped.
     """
     found = []
-    for split in SPLITS:
+    spelling = {comparable(label): label for label in labels}
+    classes: dict[str, Counter[str]] = defaultdict(Counter)
+    for split in (*SPLITS, UNSPLIT):
         for name in visible_files(folder / split):
-            file, label = f"{split}/{name}", name.rpartition("/")[0]
+            file, (top, slash, _) = f"{split}/{name}", name.partition("/")
+            label = spelling.get(comparable(top), nfc(top)) if slash else ""
             if not decoding.is_image(file):
                 findings.warnings["not_images"].append(f"{file}: {_reason_to_skip(file)}")
-            elif label in labels or (split == "test" and not label):
+            elif label or split == "test":
                 found.append(Found(file, split, label))
+                classes[label][split] += 1
             else:
                 expected = " or ".join(f"{split}/{label}/" for label in labels)
                 findings.problems.append(f"{file}: not in a class folder, expected {expected}")
-    return found
+    classes.pop("", None)
+    if classes.keys() - set(labels):
+        findings.problems += [layout.classes_found(classes, labels), *layout.class_lines(classes)]
+        findings.advice = layout.how_to_choose(classes, "SOURCE") + "\n"
+    return [image for image in found if image.label in ("", *labels)]
 
 
 def _reason_to_skip(file: str) -> str:
@@ -82,11 +93,12 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
         raise InputError(f"{table.name}: not a CSV table", [str(error)], "Expected the columns file,label.") from error
     if not {"file", "label"} <= set(rows.columns):
         raise InputError(f"{table.name}: has the columns {', '.join(rows.columns)}; expected file,label")
-    files = "test/" + rows["file"].str.strip().str.removeprefix("test/")
+    files = "test/" + rows["file"].str.strip().str.normalize("NFC").str.removeprefix("test/")
 
     known: dict[str, str] = {}
-    test_files = {image.file for image in found if image.split == "test"}
-    for line, (file, label) in enumerate(zip(files, rows["label"].str.strip(), strict=True), start=2):
+    test_files = {nfc(image.file) for image in found if image.split == "test"}
+    names = rows["label"].str.strip().str.normalize("NFC")
+    for line, (file, label) in enumerate(zip(files, names, strict=True), start=2):
         where = f"{table.name}, line {line}"
         if label not in labels:
             findings.problems.append(f"{where}: label {label!r}, expected {' or '.join(labels)}")
@@ -96,7 +108,7 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
             findings.problems.append(f"{where}: {file} is {label} here and {known[file]} above")
     labelled = []
     for image in found:
-        label = known.get(image.file, image.label)
+        label = known.get(nfc(image.file), image.label)
         if image.label and label != image.label:
             findings.problems.append(f"{image.file}: in the folder of {image.label}, but {label} in {table.name}")
         elif image.split == "test" and not label:
@@ -154,6 +166,36 @@ def _examine(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | s
     )
 
 
+def split(
+    table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings
+) -> tuple[pd.DataFrame, list[Found]]:
+    """Return `table` and `found` with a split for each image, in the order of the splits; see `splitting.assign`.
+
+    Images that cannot be decoded are left out. If the images cannot be split, the reason goes to `findings`.
+    """
+    if not any(image.split == UNSPLIT for image in found):
+        return table, list(found)
+    unsplit = table["split"] == UNSPLIT
+    problem = f"{UNSPLIT}: {unsplit.sum():,} images have no split, and dataset.split is empty; expected shares there"
+    if dataset.split is not None:
+        has_test = any(image.split == "test" for image in found)
+        rows = table[unsplit].reset_index(drop=True)
+        try:
+            splits = splitting.assign(
+                rows, dataset.split, dataset.near_duplicate_bits, dataset.labels, has_test=has_test
+            )
+        except ValueError as error:
+            problem = str(error)
+        else:
+            table = table.copy()
+            table.loc[unsplit, "split"] = splits
+            table = pd.concat([table[table["split"] == name] for name in SPLITS], ignore_index=True)
+            columns = (table[name] for name in ("file", "split", "label"))
+            return table, [Found(*row) for row in zip(*columns, strict=True)]
+    findings.problems.append(problem)
+    return table, list(found)
+
+
 def compare(
     table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, preprocess: Preprocess, findings: Findings
 ) -> None:
@@ -173,9 +215,14 @@ def compare(
 
 
 def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
-    problems = []
+    problems: list[str] = []
+    if any(image.split == UNSPLIT for image in found):
+        return problems
+    all_expected = dataset.counts
+    if all_expected is None:
+        return _empty_classes(found, dataset)
     for split, counted in counts(found, dataset).items():
-        expected = dataset.counts[split]
+        expected = all_expected[split]
         if NOT_KNOWN in counted:
             counted, expected = {"": sum(counted.values())}, {"": sum(expected.values())}
         for label, count in counted.items():
@@ -183,6 +230,17 @@ def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
                 place = f"{split}/{label}".rstrip("/")
                 problems.append(f"{place}: {count} image{'' if count == 1 else 's'}, expected {expected[label]}")
     return problems
+
+
+def _empty_classes(found: Sequence[Found], dataset: Dataset) -> list[str]:
+    """Return a line for each class without images for training or validation."""
+    counted = counts(found, dataset)
+    return [
+        f"{split}/{label}: no images, expected at least 1"
+        for split in ("train", "validate")
+        for label in dataset.labels
+        if not counted[split][label]
+    ]
 
 
 def _compare_faces(table: pd.DataFrame, preprocess: Preprocess, findings: Findings) -> None:
@@ -215,6 +273,8 @@ def counts(found: Sequence[Found], dataset: Dataset) -> dict[Split, dict[str, in
     """Count the images by split and class; images without a label are counted as NOT_KNOWN, if there are any."""
     counted = {split: dict.fromkeys(dataset.labels, 0) for split in SPLITS}
     for image in found:
+        if image.split == "unsplit":
+            continue
         label = image.label or NOT_KNOWN
         counted[image.split][label] = counted[image.split].get(label, 0) + 1
     return counted

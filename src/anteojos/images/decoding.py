@@ -1,28 +1,15 @@
 """Decode image files of any kind to RGB, and resize them."""
 
 import io
-import os
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from anteojos.runtime.files import FORMATS as FORMATS
+from anteojos.runtime.files import is_image as is_image
 from anteojos.vocabulary import Pixels
 
-# Formats by the suffix of a file. Pillow reads many more; these are common for photographs, and each decoder less is
-# one less that hostile files can attack.
-FORMATS = {
-    ".avif": "AVIF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".jpeg": "JPEG",
-    ".jpg": "JPEG",
-    ".png": "PNG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-}
 MAX_PIXELS = 100_000_000  # a larger image takes more than 300 MB of memory
 
 _DECODERS = tuple(sorted(set(FORMATS.values())))
@@ -68,11 +55,6 @@ class DecodedImage:
     def pixels(self) -> Pixels:
         """The image as uint8 (H, W, 3)."""
         return np.asarray(self.image)
-
-
-def is_image(name: str | PurePath) -> bool:
-    """Return whether a file name has the suffix of an image."""
-    return os.path.splitext(name)[1].lower() in FORMATS  # noqa: PTH122, much faster than PurePath(name).suffix
 
 
 def decode(data: bytes, size: int | None = None) -> DecodedImage:

@@ -1,7 +1,26 @@
-"""Which files of a folder count: hidden files and folders are skipped everywhere."""
+"""Which files of a folder count: hidden files and folders are skipped everywhere, images have one of these suffixes."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
+
+# Formats by the suffix of a file. Pillow reads many more; these are common for photographs, and each decoder less is
+# one less that hostile files can attack.
+FORMATS = {
+    ".avif": "AVIF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+
+
+def is_image(name: str | PurePath) -> bool:
+    """Return whether a file name has the suffix of an image."""
+    return os.path.splitext(name)[1].lower() in FORMATS  # noqa: PTH122, much faster than PurePath(name).suffix
 
 
 def is_hidden(name: str) -> bool:

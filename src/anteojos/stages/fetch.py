@@ -22,16 +22,17 @@ TITLES = {"noglasses": "no_glasses"}
 def main() -> None:
     """Run the stage."""
     dataset = Params.load().dataset
+    classes = archive.Classes(dataset.labels, dataset.ignored)
     with replacing(Path("data/raw")) as folder:
         folder.mkdir()
         match dataset.source:
             case "sample":
                 draw(folder, dataset)
             case "kaggle":
-                archive.import_folder(kaggle.download(dataset.kaggle), folder, max_bytes=dataset.max_bytes)
+                archive.import_folder(kaggle.download(dataset.kaggle), folder, classes, max_bytes=dataset.max_bytes)
             case "archive":
                 location = dataset.archive or ""
-                archive.import_dataset(location, folder, sha256=dataset.sha256, max_bytes=dataset.max_bytes)
+                archive.import_dataset(location, folder, classes, sha256=dataset.sha256, max_bytes=dataset.max_bytes)
         if dataset.test_labels is not None:
             copy_test_labels(Path(dataset.test_labels).expanduser(), folder / TEST_LABELS)
 
@@ -45,8 +46,9 @@ def draw(folder: Path, dataset: Dataset) -> None:
             "are called. For images of your own set dataset.source: archive.",
             file=sys.stderr,
         )
+    counts = dataset.expected or {}  # never empty for this source
     expected: dict[str, dict[str, int]] = {
-        split: {label: dataset.expected[split][label] for label in dataset.labels} for split in SPLITS
+        split: {label: counts[split][label] for label in dataset.labels} for split in SPLITS
     }
     # Only Linux ends the processes with a stage that is killed. Threads are slow: drawing is mostly Python code.
     processes = forked(threads.cores()) if sys.platform == "linux" else nullcontext()

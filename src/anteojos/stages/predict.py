@@ -25,7 +25,7 @@ MOST_SHOWN = 100
 
 def main() -> None:
     """Run the stage."""
-    params = Params.load()
+    expected = Params.load().dataset.expected
     classifier = Classifier.load(Path("models/model.tflite"))
     metadata = classifier.metadata
     index = manifest.read(TEST / "index.csv")
@@ -52,7 +52,7 @@ def main() -> None:
         {
             "images": total,
             "predicted": {label: int((predictions["label"] == label).sum()) for label in metadata.labels},
-            "expected": {label: params.dataset.expected["test"][label] for label in metadata.labels},
+            "expected": {label: expected["test"][label] for label in metadata.labels} if expected else {},
             "warnings": {kind: sum(kind in found for found in warnings) for kind in reliability.KINDS},
         },
     )

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from anteojos.images import checks, manifest
-from anteojos.params import Params, Preprocess
+from anteojos.params import Dataset, Params, Preprocess
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing, write_json
 from anteojos.runtime.runner import run
-from anteojos.vocabulary import SPLITS, TEST_LABELS
+from anteojos.vocabulary import NOT_KNOWN, SPLITS, TEST_LABELS
 
 RAW = Path("data/raw")
 
@@ -25,10 +25,11 @@ def main() -> None:
     if test_labels.exists():
         found = checks.add_test_labels(found, test_labels, dataset.labels, findings)
     table = checks.examine(RAW, found, preprocess.crop, findings)
+    table, found = checks.split(table, found, dataset, findings)
     checks.compare(table, found, dataset, preprocess, findings)
     print_warnings(findings.warnings)
     if findings.problems:
-        advice = advice_on_faces(table, preprocess) + advice_on_source(dataset.source)
+        advice = findings.advice + advice_on_faces(table, preprocess) + advice_on_source(dataset)
         raise InputError(f"{RAW} does not match params.yaml", findings.problems, advice)
 
     counts = checks.counts(found, dataset)
@@ -39,7 +40,7 @@ def main() -> None:
         {
             "images": len(found),
             **{split: counts[split] for split in SPLITS},
-            "test_balance": checks.NOT_KNOWN if checks.NOT_KNOWN in counts["test"] else "known",
+            "test_balance": NOT_KNOWN if NOT_KNOWN in counts["test"] else "known",
             "warnings": {kind: len(lines) for kind, lines in findings.warnings.items()},
         },
     )
@@ -63,13 +64,14 @@ def advice_on_faces(table: pd.DataFrame, preprocess: Preprocess) -> str:
     return ""
 
 
-def advice_on_source(source: str) -> str:
+def advice_on_source(dataset: Dataset) -> str:
     """Return how to correct the images and run the pipeline again."""
+    expected = " or change dataset.expected," if dataset.expected else ""
     # DVC does not see that an archive outside of the repository has changed.
-    if source == "archive":
-        fix = "Fix the source and run `dvc repro --force fetch`, or change dataset.expected;"
+    if dataset.source == "archive":
+        fix = f"Fix the source and run `dvc repro --force fetch`,{expected}".rstrip(",") + (";" if expected else ",")
     else:
-        fix = "Fix the source or change dataset.expected,"
+        fix = f"Fix the source{expected or ','}"
     return f"{fix} then run `dvc repro` again."
 
 
