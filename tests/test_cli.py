@@ -477,6 +477,41 @@ def test_show_finds_a_split_in_data_raw(
         assert (1, 2, 3) in {color for _, color in image.getcolors(10**6)}
 
 
+def test_show_takes_the_split_from_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = [f"unsplit/{label}/{number}.png" for label in ("cats", "dogs") for number in range(4)]
+    for file in files:
+        path = tmp_path / "data/raw" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), "navy" if file.endswith("0.png") else "white").save(path)
+    assert main(["show", "9", "validate"]) == 1
+    assert "data/manifest.csv: No such file\nRun `dvc repro verify`, which" in capsys.readouterr().err
+    rows = "".join(f"{file},{'validate' if file.endswith('0.png') else 'train'}\n" for file in files)
+    (tmp_path / "data/manifest.csv").write_text(f"file,split\n{rows}")
+    sizes = []
+    for split in ("validate", "train"):
+        assert main(["show", "9", split]) == 0
+        sizes.append(Image.open("contact-sheet.png").width)
+    assert sizes[0] < sizes[1]  # 2 and 6 images
+    assert main(["show", "9", "test"]) == 1
+    assert "data/raw, test: no images there" in capsys.readouterr().err
+
+
+def test_init_exits_with_1_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "pets").mkdir()
+    assert main(["init", "pets"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("anteojos: pets: no folders with images of two classes\n")
+    assert captured.out == ""
+
+
 def test_every_subcommand_has_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for name in command.commands:
         assert main([name, "--help"]) == 0

@@ -18,6 +18,7 @@ LAYERS = (
     "model",
     "evaluation",
     "labelling",
+    "configure",
     "stages",
     "team",
     "cli",

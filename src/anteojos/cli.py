@@ -77,6 +77,38 @@ def command() -> None:
 
 
 @command.command(
+    short_help="Configure the pipeline for your own images.",
+    epilog="""\b
+Examples:
+  anteojos init ../photos
+  anteojos init pets.tar.gz --classes cats dogs
+  anteojos init https://example.org/pets.zip --dry-run""",
+)
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "--classes",
+    nargs=2,
+    metavar="FIRST SECOND",
+    show_default="the only two, alphabetically",
+    help="The two class folders. Probabilities are those of the first.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+def init(source: str, classes: tuple[str, str] | None, dry_run: bool) -> None:
+    """Configure the pipeline for your own images: look at them, and write params.yaml.
+
+    SOURCE is a folder, a zip or a tar (also .gz, .bz2 or .xz), or the URL of an archive. It contains a folder of images
+    for each of two classes, or train/, validate/ and test/ with these, at any depth. Other class folders are ignored
+    if you choose two with --classes.
+
+    It sets the source, the classes, and whether faces are detected. Comments and all other parameters stay as they are.
+    """
+    from anteojos import configure
+
+    for line in configure.init(source, classes or (), dry_run=dry_run):
+        click.echo(line)
+
+
+@command.command(
     epilog="""\b
 Examples:
   anteojos predict photo.jpg
@@ -193,7 +225,7 @@ Examples:
 def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, image: Path | None, fail: bool) -> int:
     """Check whether the label of images can be predicted from their border, or from properties of the files.
 
-    FOLDER contains a folder of images for each of two classes, or train/ and validate/ with such folders.
+    FOLDER contains a folder of images for each of two classes, or train/, validate/ or unsplit/ with such folders.
     """
     from anteojos.evaluation import leak, leak_sheet
     from anteojos.images import class_folders, detector
@@ -273,11 +305,15 @@ def show(n: int, place: Path, output: Path) -> int:
     """
     from anteojos.evaluation import contact_sheet
     from anteojos.runtime.outputs import replacing
+    from anteojos.vocabulary import SPLITS, UNSPLIT
 
     # `train` is the split, ./train is a folder.
-    split = Path("data/raw", place)
-    folder = split if str(place) in ("train", "validate", "test") and split.is_dir() else place
-    sheet, unreadable = contact_sheet.of_folder(folder, n)
+    raw = Path("data/raw")
+    is_split = str(place) in SPLITS
+    if is_split and (raw / UNSPLIT).is_dir():
+        sheet, unreadable = contact_sheet.of_split(raw, Path("data/manifest.csv"), str(place), n)
+    else:
+        sheet, unreadable = contact_sheet.of_folder(raw / place if is_split and (raw / place).is_dir() else place, n)
     with replacing(output) as path:
         sheet.save(path, "PNG")
     click.echo(f"Wrote {output}.")

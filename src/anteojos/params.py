@@ -243,9 +243,18 @@ class Params:
     def load(cls, path: Path = Path("params.yaml")) -> Self:
         """Read and check `path`. Raises InputError with each wrong key, what was found and what is allowed."""
         try:
-            values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506, a SafeLoader
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", advice=ELSEWHERE) from error
+        except ValueError as error:
+            raise InputError(f"{path} is not YAML", [" ".join(str(error).split())]) from error
+        return cls.parse(text, path)
+
+    @classmethod
+    def parse(cls, text: str, path: Path = Path("params.yaml")) -> Self:
+        """Check the text of a params.yaml; `path` is its name in messages."""
+        try:
+            values = yaml.load(text, Loader=_Loader)  # noqa: S506, a SafeLoader
         except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
             # PyYAML raises errors of Python too: ValueError for the date 2024-13-45, KeyError for `!!bool maybe`.
             raise InputError(f"{path} is not YAML", [" ".join(str(error).split())]) from error

@@ -1,5 +1,6 @@
 """Images in one folder per class are found and read; unreadable ones are listed."""
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def test_class_folders_are_found(tmp_path: Path) -> None:
     assert found_in(tmp_path) == {"cats/1.PNG": "cats", "cats/2.jpg": "cats", "dogs/old/3.webp": "dogs"}
 
 
-@pytest.mark.parametrize("splits", [("train", "validate"), ("train",), ("validate",)])
+@pytest.mark.parametrize(
+    "splits", [("train", "validate"), ("train",), ("validate",), ("Training", "val"), ("unsplit",)]
+)
 def test_class_folders_of_splits_are_merged(tmp_path: Path, splits: Sequence[str]) -> None:
     for split in splits:
         for label in ("glasses", "noglasses"):
@@ -56,6 +59,13 @@ def test_other_than_two_classes_are_rejected(tmp_path: Path, files: list[str], f
         class_folders.find(tmp_path)
     assert caught.value.problems == (f"found {found}; expected one for each of two classes",)
     assert caught.value.advice
+
+
+def test_accents_are_compared_however_they_are_stored(tmp_path: Path) -> None:
+    for split, form in (("train", "NFC"), ("val", "NFD")):
+        image(tmp_path / split / unicodedata.normalize(form, "Césped") / "1.jpg")
+        image(tmp_path / split / "other" / "1.jpg")
+    assert set(found_in(tmp_path).values()) == {"Césped", "other"}
 
 
 def test_missing_folder_is_rejected(tmp_path: Path) -> None:

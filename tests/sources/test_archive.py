@@ -206,7 +206,7 @@ def test_no_classes_lists_what_was_found(tmp_path: Path) -> None:
 
 
 def test_empty_zip_raises(tmp_path: Path) -> None:
-    assert "  found no folder\n" in refused(make_zip(tmp_path / "x.zip", {}), tmp_path)
+    assert "  found no folder, 0 images\n" in refused(make_zip(tmp_path / "x.zip", {}), tmp_path)
 
 
 def test_files_named_like_splits_raise(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """A contact sheet with some images of a folder, to look at them before training."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from anteojos.evaluation import figures
-from anteojos.images import decoding
+from anteojos.images import decoding, manifest
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.files import visible_files
 
@@ -27,12 +28,26 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
             f"{folder}: no such folder",
             advice="Name a folder of images; or train, validate or test in a checkout where `dvc repro` has run.",
         )
+    names = [name for name in filter(decoding.is_image, visible_files(folder)) if (folder / name).is_file()]
+    return _of_files(folder, names, str(folder), n)
+
+
+def of_split(raw: Path, table: Path, split: str, n: int) -> tuple[figures.Figure, int]:
+    """Draw at most `n` of the images of a split, as of_folder does; `table` is the manifest of the images in `raw`."""
+    if not table.is_file():
+        raise InputError(
+            f"{table}: No such file", advice="Run `dvc repro verify`, which divides the images into splits."
+        )
+    rows = manifest.read(table, ("file", "split"))
+    return _of_files(raw, rows["file"][rows["split"] == split].tolist(), f"{raw}, {split}", n)
+
+
+def _of_files(folder: Path, names: Sequence[str], title: str, n: int) -> tuple[figures.Figure, int]:
     groups: dict[str, list[Path]] = defaultdict(list)
-    for name in filter(decoding.is_image, visible_files(folder)):
-        if (folder / name).is_file():
-            groups[name.rpartition("/")[0] or "."].append(folder / name)
+    for name in names:
+        groups[name.rpartition("/")[0] or "."].append(folder / name)
     if not groups:
-        raise InputError(f"{folder}: no images there", advice=f"Images are named *{', *'.join(decoding.FORMATS)}.")
+        raise InputError(f"{title}: no images there", advice=f"Images are named *{', *'.join(decoding.FORMATS)}.")
     total = sum(map(len, groups.values()))
     cells = [
         _cell(group, groups[group][row])
@@ -40,7 +55,7 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
         for row in np.linspace(0, len(groups[group]) - 1, count).round().astype(int)
     ]
     counts = ", ".join(f"{group} {len(files):,}" for group, files in groups.items() if group != ".")
-    title = f"{folder}: {len(cells):,} of {total:,} images" + (f" ({counts})" if counts else "")
+    title = f"{title}: {len(cells):,} of {total:,} images" + (f" ({counts})" if counts else "")
     return figures.contact_sheet(title, cells, min(_COLUMNS, len(cells))), sum(cell.wrong for cell in cells)
 
 

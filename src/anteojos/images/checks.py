@@ -117,16 +117,18 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
     return labelled
 
 
-def examine(folder: Path, found: Sequence[Found], crop: Crop, findings: Findings) -> pd.DataFrame:
+def examine(
+    folder: Path, found: Sequence[Found], crop: Crop, findings: Findings, description: str = "verify"
+) -> pd.DataFrame:
     """Decode each image, detect faces if `crop` is "face", and return the manifest.
 
-    Images that cannot be decoded go to `findings`. Raises InputError if a cluster is used and fails: see
-    parallel.spread.
+    Images that cannot be decoded go to `findings`. `description` is shown at the progress bar. Raises InputError if a
+    cluster is used and fails: see parallel.spread.
     """
     # Tuples: for very large datasets, these rows are what fills the memory.
     rows: list[tuple[str | int | float, ...]] = []
     work = partial(_examine, crop)
-    results = parallel.spread(partial(_read, folder), work, found, total=len(found), description="verify")
+    results = parallel.spread(partial(_read, folder), work, found, total=len(found), description=description)
     for image, result in zip(found, results, strict=True):
         if isinstance(result, str):
             findings.problems.append(f"{image.file}: {result}")
@@ -211,7 +213,7 @@ def compare(
         findings.warnings["odd_sizes"] += [
             f"{row.file}: {row.width} × {row.height} px, unlike the rest" for row in odd.itertuples()
         ]
-    _find_duplicates(table, dataset.near_duplicate_bits, findings)
+    find_duplicates(table, dataset.near_duplicate_bits, findings)
 
 
 def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
@@ -256,7 +258,7 @@ def _compare_faces(table: pd.DataFrame, preprocess: Preprocess, findings: Findin
     ]
 
 
-def _find_duplicates(table: pd.DataFrame, bits: int, findings: Findings) -> None:
+def find_duplicates(table: pd.DataFrame, bits: int, findings: Findings) -> None:
     """Duplicates in two splits are problems, those in one split are warnings."""
     hashes = np.array([int(dhash, 16) for dhash in table["dhash"]], dtype=np.uint64)
     pairs = duplicates.near_pairs(hashes, bits)

@@ -9,7 +9,9 @@ from anteojos.images import decoding, detector, faces
 from anteojos.runtime import threads
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.files import is_hidden, visible_files
-from anteojos.vocabulary import Crop, Pixels
+from anteojos.runtime.names import comparable, nfc
+from anteojos.sources import layout
+from anteojos.vocabulary import UNSPLIT, Crop, Pixels
 
 Facts = dict[str, list[int] | list[str]]
 
@@ -17,14 +19,14 @@ Facts = dict[str, list[int] | list[str]]
 def find(folder: Path) -> tuple[list[Path], list[str]]:
     """List the images below `folder`, sorted, and the class of each, which is the name of its class folder.
 
-    `folder` contains two class folders, or `train/` and `validate/` with these. Hidden files are skipped. Raises
-    InputError if there is no such folder, or not two classes.
+    `folder` contains two class folders, or `train/`, `validate/` or `unsplit/` with these. Hidden files are skipped.
+    Raises InputError if there is no such folder, or not two classes.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder", advice="Name the folder that contains a folder for each class.")
-    splits = [folder / split for split in ("train", "validate") if _folders(folder / split)]
+    splits = [path for path in _folders(folder) if _is_used(path.name) and _folders(path)]
     classes = [path for place in splits or [folder] for path in _folders(place)]
-    names = sorted({path.name for path in classes})
+    names = sorted({nfc(path.name) for path in classes})
     if len(names) != 2:
         found = f"the folders {', '.join(names)}" if names else "no folder"
         raise InputError(
@@ -33,7 +35,7 @@ def find(folder: Path) -> tuple[list[Path], list[str]]:
             "Put the images of each class into a folder of its own, or into train/<class>/ and validate/<class>/.",
         )
     images = [
-        (file, place.name)
+        (file, nfc(place.name))
         for place in classes
         for name in filter(decoding.is_image, visible_files(place))
         if (file := place / name).is_file()
@@ -70,6 +72,11 @@ def _read(file: Path, size: int, crop: Crop) -> tuple[Pixels, int, int, int, str
         return f"{file}: {error.strerror}"
     except decoding.ImageError as error:
         return f"{file}: {error}"
+
+
+def _is_used(name: str) -> bool:
+    """Return whether a folder is that of a split that the network is chosen with, or of images without a split."""
+    return layout.SPLIT_OF.get(comparable(name)) in ("train", "validate") or name == UNSPLIT
 
 
 def _folders(place: Path) -> list[Path]:

@@ -5,7 +5,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anteojos.runtime.errors import InputError, printable
@@ -88,7 +88,7 @@ def _opened_file(path: Path, where: str, sha256: str | None, max_bytes: int) -> 
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
-        found = checksum(path) if sha256 is not None else None
+        found = checksum(path)
     except OSError as error:
         raise unreadable(where, error) from error
     if sha256 is not None and found != sha256.strip().lower():
@@ -100,10 +100,10 @@ def _opened_file(path: Path, where: str, sha256: str | None, max_bytes: int) -> 
     compressed = tars.compression(head)
     if compressed is not None:
         with tars.opened(path, where, compressed, max_bytes) as files:
-            yield files
+            yield replace(files, sha256=found)
     elif head.startswith(b"PK"):
         with zips.opened(path, where) as files:
-            yield files
+            yield replace(files, sha256=found)
     else:
         problem = f"neither a zip nor a tar: starts with {head[:16]!r}"
         raise InputError(f"{where}: not an archive that can be read", [problem], CHANGE_SOURCE)

@@ -15,12 +15,13 @@ class Entries:
     """The files of a source: `where` is its name in messages; `names` are relative paths, with a final `/` for folders.
 
     `read` takes a collection of names and yields each of them with its content in chunks, in the order of the archive.
-    The content must be used before the next file is asked for.
+    The content must be used before the next file is asked for. `sha256` is the checksum of an archive.
     """
 
     where: str
     names: list[str]
     read: Callable[[Collection[str]], Iterator[tuple[str, Iterator[bytes]]]]
+    sha256: str | None = None
 
 
 def write(entries: Entries, targets: Mapping[str, str], into: Path, max_bytes: int) -> None:

@@ -65,7 +65,7 @@ class Layout:
         return Place(split, parts[0] if len(parts) > 1 else "", "/".join(parts[1:]) or parts[0])
 
 
-def find(where: str, names: Iterable[str], labels: Sequence[str] = ()) -> Layout:
+def find(where: str, names: Sequence[str], labels: Sequence[str] = ()) -> Layout:
     """Return the layout of the dataset `where` with the files and folders `names`.
 
     Of several datasets, one with the class folders `labels` is preferred, then the one with the shortest path. Raises
@@ -88,7 +88,7 @@ def find(where: str, names: Iterable[str], labels: Sequence[str] = ()) -> Layout
         folder = _only_branch(inside)
         branches = [name for name, images in inside.get(folder, {}).items() if images]
         if len(branches) < 2 or "train" in _splits(branches).values():
-            raise _no_dataset(where, inside)
+            raise _no_dataset(where, names, inside)
     if folder in with_train:
         return Layout(folder, _one_each(where, folder, with_train[folder]))
     _reject_splits_in_classes(where, folder, inside)
@@ -137,7 +137,7 @@ def wrong_classes(where: str, counts: Counts, labels: Sequence[str], source: str
 
 def classes_found(counts: Counts, labels: Sequence[str] = ()) -> str:
     """Return how many classes were found and how many are possible, on one line."""
-    found = f"images of {len(counts)} classes; exactly two are possible"
+    found = f"images of {len(counts)} class{'' if len(counts) == 1 else 'es'}; exactly two are possible"
     return found + (f", and dataset.classes are {' and '.join(labels)}" if labels else "")
 
 
@@ -147,14 +147,21 @@ def class_lines(counts: Counts) -> list[str]:
 
 
 def how_to_choose(counts: Counts, source: str) -> str:
-    """Return how to use two of the classes in `source`."""
+    """Return how to use two of the classes in `source`, and what to do then."""
+    advice = example(counts, source)
+    if len(counts) > 1:
+        advice += (
+            "\nThis sets `dataset.classes`, and `dataset.ignored` to the other folders. Then run `dvc repro` again."
+        )
+    return advice
+
+
+def example(counts: Counts, source: str) -> str:
+    """Return the command that uses two of the classes in `source`."""
     if len(counts) < 2:
         return "Add a folder with the images of another class."
     chosen = " ".join(shlex.quote(name) for name in sorted(_by_size(counts)[:2]))
-    return (
-        f"To use two of them, for example: anteojos init {shlex.quote(source)} --classes {chosen}\n"
-        "This sets `dataset.classes`, and `dataset.ignored` to the other folders. Then run `dvc repro` again."
-    )
+    return f"To use two of them, for example: anteojos init {shlex.quote(source)} --classes {chosen}"
 
 
 def _by_size(counts: Counts) -> list[str]:
@@ -229,7 +236,8 @@ def _reject_splits_in_classes(where: str, root: str, inside: Mapping[str, Mappin
             )
 
 
-def _no_dataset(where: str, inside: Mapping[str, Mapping[str, int]]) -> InputError:
+def _no_dataset(where: str, names: Sequence[str], inside: Mapping[str, Mapping[str, int]]) -> InputError:
+    alone = sum(is_image(name) for name in names if "/" not in name)
     found = sorted(
         f"{folder}{name}/ ({_images(images)})"
         for folder in inside
@@ -238,6 +246,6 @@ def _no_dataset(where: str, inside: Mapping[str, Mapping[str, int]]) -> InputErr
     )
     return InputError(
         f"{where}: no folders with images of two classes",
-        [EXPECTED, *capped([f"found {printable(line)}" for line in found] or ["found no folder"])],
+        [EXPECTED, *capped([f"found {printable(line)}" for line in found] or [f"found no folder, {_images(alone)}"])],
         f"Put the images of each class into a folder of its own. {CHANGE_SOURCE}",
     )

@@ -1,0 +1,46 @@
+"""Configure the pipeline for images of your own: `anteojos init`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from anteojos.configure import inspection, proposal, summary
+from anteojos.params import Params
+from anteojos.runtime.errors import InputError
+from anteojos.sources.layout import CHANGE_SOURCE
+
+
+def init(source: str, classes: Sequence[str] = (), *, dry_run: bool = False) -> Iterator[str]:
+    """Write the parameters for the images in `source` to params.yaml; yield what to tell about it, line by line.
+
+    Raises InputError if it is not a usable dataset of two classes; nothing is written then.
+    """
+    checkout = proposal.find_checkout(Path.cwd())
+    dataset = Params.load(checkout / proposal.PARAMS).dataset
+    try:
+        proposal.stored_location(source, checkout)
+        found = inspection.inspect(source, classes, max_bytes=dataset.max_bytes, bits=dataset.near_duplicate_bits)
+    except InputError as error:
+        raise InputError(error.headline, error.problems, _for_this_command(error.advice)) from error
+    new = proposal.propose(found, source, checkout)
+    yield from summary.lines(found)
+    yield ""
+    if dry_run:
+        yield "params.yaml would change:" if new.changes else "params.yaml would not change."
+        yield from summary.difference(new)
+        return
+    if new.changes:
+        new.write()
+        yield "Changed params.yaml:"
+        yield from summary.difference(new)
+    else:
+        yield "params.yaml is already like this."
+    yield ""
+    yield "Next:"
+    if not new.changes and found.sha256 is None:
+        yield "  dvc repro --force fetch    # DVC does not see changes in this folder"
+    yield "  make repro"
+
+
+def _for_this_command(advice: str) -> str:
+    advice = advice.replace(CHANGE_SOURCE, "Name another folder or archive.")
+    return advice.replace("run `dvc repro` again", "run `anteojos init` again")

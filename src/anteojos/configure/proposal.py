@@ -1,0 +1,114 @@
+"""Choose parameters for a dataset, and write them to params.yaml."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from anteojos.configure import params_file
+from anteojos.configure.inspection import Inspection
+from anteojos.params import ELSEWHERE, Params
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.names import comparable
+from anteojos.runtime.outputs import replacing
+from anteojos.sources.download import is_url
+from anteojos.vocabulary import Crop, Network
+
+PARAMS = Path("params.yaml")
+SPLIT = {"validate": 0.2, "test": 0.1, "seed": 2024}  # if params.yaml has none
+# The network for whole images, if that in params.yaml is ONLY_FACES, which sees only the band around the eyes.
+FOR_WHOLE_IMAGES: Network = "deep"
+ONLY_FACES: Network = "edge"
+# Faces are aligned if they are found in this share of the images of each class.
+MOST = 0.9
+# Or in this share, if both classes are alike: else the crop itself would tell the class.
+HALF, ALIKE = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """New parameters: `text` is the whole of params.yaml, `before` what it was."""
+
+    before: str
+    text: str
+    path: Path
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is different."""
+        return self.text != self.before
+
+    def write(self) -> None:
+        """Replace params.yaml."""
+        with replacing(self.path) as path:
+            path.write_text(self.text, encoding="utf-8")
+
+
+def find_checkout(here: Path) -> Path:
+    """Return the folder that contains params.yaml and dvc.yaml: `here` or the nearest above it."""
+    for folder in (here, *here.parents):
+        if (folder / PARAMS).is_file() and (folder / "dvc.yaml").is_file():
+            return folder
+    raise InputError(f"{PARAMS}: No such file or directory", advice=ELSEWHERE)
+
+
+def stored_location(location: str, checkout: Path) -> str:
+    """Return a location as stages find it, which run in `checkout`. Raises InputError for the checkout itself."""
+    if is_url(location):
+        return location
+    given = Path(location).expanduser()
+    path = Path(os.path.abspath(given))  # noqa: PTH100, which keeps links
+    real, root = path.resolve(), checkout.resolve()
+    if root.is_relative_to(real) or real.is_relative_to(root / "data"):
+        raise InputError(
+            f"{location}: contains the checkout, or is written by the pipeline",
+            advice="Name a folder that contains only your images.",
+        )
+    if given.is_absolute() and not real.is_relative_to(root):
+        return path.as_posix()
+    return Path(os.path.relpath(real if real.is_relative_to(root) else path, root)).as_posix()
+
+
+def crop_for(shares: Mapping[str, float]) -> tuple[Crop, Literal["fail", "whole"] | None]:
+    """Return `preprocess.crop` and `no_face` for the shares of images with a face; None: as it is."""
+    low, high = min(shares.values()), max(shares.values())
+    if low == 1:
+        return "face", "fail"
+    if low >= MOST or (low >= HALF and high - low <= ALIKE):
+        return "face", "whole"
+    return "none", None
+
+
+def propose(inspection: Inspection, location: str, checkout: Path) -> Proposal:
+    """Return the parameters for a dataset. Raises InputError if params.yaml is wrong, or a class folder is."""
+    path = checkout / PARAMS
+    params = Params.load(path)
+    known = {comparable(each.folder): each.name for each in params.dataset.classes}
+    crop, no_face = crop_for(inspection.face_shares)
+    changes: dict[str, Any] = {
+        "dataset.source": "archive",
+        "dataset.archive": stored_location(location, checkout),
+        "dataset.sha256": inspection.sha256,
+        "dataset.test_labels": None,
+        "dataset.classes": [
+            {"folder": label, "name": known.get(comparable(label), label)} for label in inspection.labels
+        ],
+        "dataset.ignored": list(inspection.ignored),
+        "dataset.expected": None,
+        "preprocess.crop": crop,
+    }
+    if params.dataset.split is None and not inspection.is_split:
+        changes["dataset.split"] = SPLIT
+    if no_face:
+        changes["preprocess.no_face"] = no_face
+    if crop == "none" and params.train.network == ONLY_FACES:
+        changes["train.network"] = FOR_WHOLE_IMAGES
+    before = path.read_text(encoding="utf-8")
+    text = params_file.changed(before, changes)
+    try:
+        Params.parse(text, path)
+    except InputError as error:
+        advice = "Rename these folders, or choose two others with --classes."
+        raise InputError(f"{location}: cannot be configured", error.problems, advice) from error
+    return Proposal(before, text, path)
