@@ -190,8 +190,9 @@ def test_dvc_in_another_folder_is_documented(project: Project, tmp_path: Path) -
 
 
 def test_other_dataset_layout_is_named(project: Project, tmp_path: Path) -> None:
-    for folder in ("training/glasses", "training/noglasses", "val/glasses"):
+    for folder in ("photos", "photos/more"):
         (tmp_path / "faces" / folder).mkdir(parents=True)
+        (tmp_path / "faces" / folder / "a.jpg").touch()
     project.set("dataset.source", "archive")
     project.set("dataset.archive", "../faces")
     failed = project.run("dvc", "repro")

@@ -127,7 +127,7 @@ def test_three_classes_are_an_error_with_the_way_to_choose_two() -> None:
         "  big birds: 3 images\n"
         "  Cats: 2 images\n"
         "  dogs: 2 images\n"
-        "To use two of them, for example: anteojos init pets --classes Cats 'big birds'\n"
+        "To use two of them, for example: anteojos init pets --classes 'big birds' Cats\n"
         "This sets `dataset.classes`, and `dataset.ignored` to the other folders. Then run `dvc repro` again."
     )
 

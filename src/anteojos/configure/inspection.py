@@ -63,7 +63,7 @@ def inspect(location: str, classes: Sequence[str], *, max_bytes: int, bits: int)
             arrangement = layout.find(found.where, files, classes)
             counts = layout.count(arrangement, files)
             labels = choose(found.where, location, counts, classes)
-            ignored = tuple(sorted(set(counts) - set(labels)))
+            ignored = tuple(sorted(set(counts) - set(labels), key=comparable))
             check_counts(found.where, counts, labels)
             targets = layout.arrange(found.where, arrangement, files, labels, ignored)
             base, sample = _sample(location, found, targets, labels, scratch, max_bytes)
@@ -106,7 +106,7 @@ def choose(where: str, location: str, counts: Counts, classes: Sequence[str]) ->
         raise InputError(
             f"{where}: {layout.classes_found(counts)}", layout.class_lines(counts), layout.example(counts, location)
         )
-    first, second = sorted(counts)
+    first, second = sorted(counts, key=comparable)
     return first, second
 
 

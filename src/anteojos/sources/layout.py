@@ -160,7 +160,7 @@ def example(counts: Counts, source: str) -> str:
     """Return the command that uses two of the classes in `source`."""
     if len(counts) < 2:
         return "Add a folder with the images of another class."
-    chosen = " ".join(shlex.quote(name) for name in sorted(_by_size(counts)[:2]))
+    chosen = " ".join(shlex.quote(name) for name in sorted(_by_size(counts)[:2], key=comparable))
     return f"To use two of them, for example: anteojos init {shlex.quote(source)} --classes {chosen}"
 
 
