@@ -12,10 +12,10 @@ from anteojos.images import detector_models
 from anteojos.model.metadata import Metadata
 from anteojos.model.statistics import TrainingRanges
 from anteojos.sources import drawing
-from tests.project import ROOT, project, small_project
+from tests.project import ROOT, built_once, other_images, project, run_with, small_project
 from tests.team.remote.servers import folder, s3, ssh
 
-__all__ = ["ROOT", "folder", "project", "s3", "small_project", "ssh"]
+__all__ = ["ROOT", "folder", "other_images", "project", "run_with", "s3", "small_project", "ssh"]
 # The training images of `model`: those of `bright_and_dark` are like them.
 RANGES = TrainingRanges(
     width=(64, 80),
@@ -42,23 +42,25 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model.tflite for whole images of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
-    from anteojos.model import training
-    from anteojos.model.recipes import Recipe
 
-    rng = np.random.default_rng(0)
-    first = np.arange(32) % 2 == 0
-    images = (
-        rng.integers(0, 60, (32, 48, 48, 3), dtype=np.uint8)
-        + np.where(first, 190, 10).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
-    )
-    pictures = training.LabelledImages(images, first)
-    recipe = Recipe(epochs=8, batch_size=16, rescale=True)
-    network, history = training.train(pictures, pictures, "sigmoid", recipe, 1, lambda epoch: None)
-    assert history[-1].train.accuracy == 1.0
-    path = tmp_path_factory.mktemp("model") / "model.tflite"
-    training.save_tflite(network, path)
-    METADATA.attach(path)
-    return path
+    def build(folder: Path) -> None:
+        from anteojos.model import training
+        from anteojos.model.recipes import Recipe
+
+        rng = np.random.default_rng(0)
+        first = np.arange(32) % 2 == 0
+        images = (
+            rng.integers(0, 60, (32, 48, 48, 3), dtype=np.uint8)
+            + np.where(first, 190, 10).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+        )
+        pictures = training.LabelledImages(images, first)
+        recipe = Recipe(epochs=8, batch_size=16, rescale=True)
+        network, history = training.train(pictures, pictures, "sigmoid", recipe, 1, lambda epoch: None)
+        assert history[-1].train.accuracy == 1.0
+        training.save_tflite(network, folder / "model.tflite")
+        METADATA.attach(folder / "model.tflite")
+
+    return built_once(tmp_path_factory, "model", build) / "model.tflite"
 
 
 def without_metadata(model: Path) -> bytes:

@@ -1,6 +1,7 @@
 """A small copy of the project in a repository of its own, for the real dvc to run in."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -89,6 +90,23 @@ class Project:
         )
         return {stage: word for pattern, word in words for stage in re.findall(pattern, output)}
 
+    def add_runs_of(self, other: "Project", *without: str) -> None:
+        """Add the runs in another project's cache, which `dvc repro` then restores, without those of some stages."""
+        cache, others = (project.path / ".dvc/cache" for project in (self, other))
+        files = {"".join(file.parts[-2:]): file for file in (others / "files/md5").glob("*/*")}
+        stages = yaml.safe_load((other.path / "dvc.lock").read_text())["stages"]
+        left_out = {out["md5"] for stage in without for out in stages[stage]["outs"]}
+        for folder in [md5 for md5 in left_out if md5.endswith(".dir")]:
+            left_out |= {file["md5"] for file in json.loads(files[folder].read_text())}
+        for file in (others / "runs").glob("*/*/*"):
+            if not any(f"anteojos.stages.{stage}\n" in file.read_text() for stage in without):
+                files[file.name] = file
+        for name, file in files.items():
+            place = cache / file.relative_to(others)
+            if name not in left_out and not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, place)
+
     def copy_to(self, path: Path) -> "Project":
         """Copy the checkout, DVC's cache and all."""
         shutil.copytree(self.path, path, symlinks=True)
@@ -164,6 +182,41 @@ def small_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     # The space in the path is part of the test.
     return Project(built_once(tmp_path_factory, "small project", build))
+
+
+@dataclass(frozen=True)
+class Changed(Project):
+    """A small project that has run again, with another value of a parameter; `ran` is what happened to each stage."""
+
+    ran: dict[str, str] = field(default_factory=dict)
+
+
+RunWith = Callable[[str, Any], Changed]
+
+
+RunWith = Callable[[str, Any], Changed]
+
+
+@pytest.fixture(scope="session")
+def run_with(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> RunWith:
+    """Run the small project with another value of a parameter, once for all tests. They copy it and never change it."""
+
+    def run(key: str, value: Any) -> Changed:
+        def build(folder: Path) -> None:
+            project = small_project.copy_to(folder / "a project")
+            project.set(key, value)
+            (folder / "ran.json").write_text(json.dumps(project.repro()))
+
+        folder = built_once(tmp_path_factory, f"{key} {value}", build)
+        return Changed(folder / "a project", ran=json.loads((folder / "ran.json").read_text()))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def other_images(run_with: RunWith) -> Changed:
+    """The small project after a run on other images."""
+    return run_with("dataset.seed", 7)
 
 
 @pytest.fixture

@@ -231,6 +231,7 @@ def test_output_is_written_completely_or_not_at_all(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bright.png", "dark.jpg", "labels.csv"]
 
 
+@pytest.mark.slow
 def test_terminal_gets_a_table_and_a_bar_from_50_images(
     model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -404,6 +405,7 @@ def test_avif_is_labelled(
         assert copy.format == "PNG"
 
 
+@pytest.mark.slow
 def test_several_processes_keep_the_order_of_faces(
     face_model: Path, photographs: Photographs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def test_params_are_the_parameters_read(stage: str) -> None:
     assert set(STAGES[stage]["params"]) == read - CHANGE_NO_OUTPUT
 
 
+@pytest.mark.slow
 def test_no_stage_reads_an_unlisted_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Unlike parameters_read, it also sees what is read through another name.
     monkeypatch.chdir(tmp_path)

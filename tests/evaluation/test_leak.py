@@ -11,6 +11,7 @@ from anteojos.evaluation import leak
 from anteojos.images import class_folders
 from anteojos.runtime.errors import InputError
 from anteojos.sources import archive, drawing
+from tests.project import built_once
 
 pytestmark = pytest.mark.slow
 
@@ -251,8 +252,11 @@ def test_p_values_are_corrected_for_the_number_of_probes() -> None:
     # Of 30 features without information, some have a small p-value alone, but none together.
     rng = np.random.default_rng(5)
     files = {f"feature {number}": rng.integers(0, 4, N) for number in range(30)}
-    alone = [leak.probes(noise(N), LABELS, {name: values})[name].p_value for name, values in files.items()]
-    together = leak.probes(noise(N), LABELS, files)
+    images = noise(N, 8)
+    alone = [
+        leak.probes(images, LABELS, {name: values}, permutations=200)[name].p_value for name, values in files.items()
+    ]
+    together = leak.probes(images, LABELS, files, permutations=200)
     assert min(alone) < 0.1
     assert min(together[name].p_value for name in files) > 0.3
 
@@ -312,14 +316,13 @@ def test_leaks_of_parts_and_of_files_are_explained_separately() -> None:
 def probed(folder: Path, crop: Any, size: int = 160, **limits: Any) -> dict[str, leak.Probe]:
     files, labels = class_folders.find(folder)
     images, facts = class_folders.read(files, size, crop)
-    return leak.probes(images, labels, facts, **limits)
+    return leak.probes(images, labels, facts, permutations=300, **limits)
 
 
 @pytest.fixture(scope="session", params=[2024, 7, 11])
 def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drawn")
-    drawing.draw_dataset(folder, request.param, COUNTS)
-    return folder
+    seed = request.param
+    return built_once(tmp_path_factory, f"drawn {seed}", lambda folder: drawing.draw_dataset(folder, seed, COUNTS))
 
 
 def test_label_printed_on_drawn_faces_leaks_unless_aligned(drawn: Path) -> None:

@@ -423,7 +423,7 @@ def test_large_jpeg_without_size_is_decoded_completely() -> None:
     assert decode(photograph(2000, 1900)).pixels.shape == (1900, 2000, 3)
 
 
-@pytest.mark.parametrize("side", [1300, 2600, 5200])
+@pytest.mark.parametrize("side", [1300, 2600, pytest.param(5200, marks=pytest.mark.slow)])
 def test_reduced_jpeg_resizes_like_the_full_one(side: int) -> None:
     data = photograph(side, side - 20)
     whole, smaller = decode(data), decode(data, 160)

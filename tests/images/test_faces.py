@@ -35,7 +35,8 @@ def centre_of(image: Image.Image, channel: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("positions", [EYES, ((0.375, 0.47), (0.625, 0.47))])
 @pytest.mark.parametrize("angle", [0, 30, -75, 180])
-@pytest.mark.parametrize("apart", [20.0, 54.4, 130.3, 600.0, 1300.0])  # px; in the aligned face 54.4 or 40
+# In px; in the aligned face 54.4 or 40.
+@pytest.mark.parametrize("apart", [20.0, 54.4, 130.3, 600.0, pytest.param(1300.0, marks=pytest.mark.slow)])
 def test_align_moves_eyes_to_their_positions(apart: float, angle: int, positions: tuple[Point, Point]) -> None:
     direction = np.array([math.cos(math.radians(angle)), math.sin(math.radians(angle))])
     middle = np.array([apart * 1.3 + 7.3, apart * 1.2 + 3.8])

@@ -109,6 +109,8 @@ def test_same_seed_gives_the_same_bytes(network: Network, tmp_path: Path) -> Non
     assert files["one"] == files["same"]
     assert files["one"][0] != files["other"][0]
     assert files["one"][1] != files["other"][1]
+    # Those of the last training, which is the same for both files.
+    assert_same_probabilities(tmp_path)
 
 
 def test_keras_file_contains_no_time(tmp_path: Path) -> None:
@@ -119,15 +121,20 @@ def test_keras_file_contains_no_time(tmp_path: Path) -> None:
         assert b"1980-01-01" in archive.read("metadata.json")
 
 
-@pytest.mark.parametrize("network", ["baseline", "sigmoid", "deep", "dropout", "edge"])
+@pytest.mark.parametrize("network", ["baseline", "sigmoid", "deep"])
 def test_both_model_files_give_the_same_probabilities(network: Network, tmp_path: Path) -> None:
-    trained, _ = train(network, replace(RECIPE, rescale=True, mirrored=RECIPES[network].mirrored))
+    trained, _ = train(network, replace(RECIPE, rescale=True))
     training.save_keras(trained, tmp_path / "model.keras")
     training.save_tflite(trained, tmp_path / "model.tflite")
-    METADATA.attach(tmp_path / "model.tflite")
+    assert_same_probabilities(tmp_path)
+
+
+def assert_same_probabilities(folder: Path) -> None:
+    """Check that model.keras and model.tflite of a folder give the same probabilities."""
+    METADATA.attach(folder / "model.tflite")
     images = bright_and_dark(30, seed=5).images
-    by_keras = keras.saving.load_model(tmp_path / "model.keras").predict(images.astype(np.float32), verbose=0)[:, 0]
-    by_litert = Classifier.load(tmp_path / "model.tflite").probabilities(images)
+    by_keras = keras.saving.load_model(folder / "model.keras").predict(images.astype(np.float32), verbose=0)[:, 0]
+    by_litert = Classifier.load(folder / "model.tflite").probabilities(images)
     assert by_litert.dtype == np.float32
     assert by_litert == pytest.approx(by_keras, abs=1e-5)
     assert by_keras.max() - by_keras.min() > 1e-3
@@ -229,19 +236,20 @@ def test_augmentation_changes_only_the_training_images() -> None:
     assert varied.train.loss != plain.train.loss
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_network_trained_in_16_bits_is_float32_afterwards(precision: Precision) -> None:
-    recipe = replace(RECIPE, epochs=6, rescale=True, precision=precision)
-    trained, history = train("sigmoid", recipe, count=40)
-    assert history[-1].validate.accuracy == 1.0
-    assert history[-1].train.loss < history[0].train.loss / 2
-    _, in_32_bits = train("sigmoid", replace(recipe, precision="float32"), count=40)
-    assert history[0].train.loss != in_32_bits[0].train.loss
-    assert {layer.dtype_policy.name for layer in trained.layers} == {"float32"}
-    assert {variable.dtype for variable in trained.variables} == {"float32"}
+def test_network_trained_in_16_bits_is_float32_afterwards() -> None:
+    recipe = replace(RECIPE, epochs=6, rescale=True)
+    _, in_32_bits = train("sigmoid", replace(recipe, epochs=1), count=40)
     validate = bright_and_dark(10, seed=1)
-    probability = np.asarray(trained(validate.images.astype(np.float32)))[:, 0]
-    assert np.array_equal(probability > 0.5, validate.first)
+    precisions: tuple[Precision, ...] = ("mixed_float16", "mixed_bfloat16")
+    for precision in precisions:
+        trained, history = train("sigmoid", replace(recipe, precision=precision), count=40)
+        assert history[-1].validate.accuracy == 1.0
+        assert history[-1].train.loss < history[0].train.loss / 2
+        assert history[0].train.loss != in_32_bits[0].train.loss
+        assert {layer.dtype_policy.name for layer in trained.layers} == {"float32"}
+        assert {variable.dtype for variable in trained.variables} == {"float32"}
+        probability = np.asarray(trained(validate.images.astype(np.float32)))[:, 0]
+        assert np.array_equal(probability > 0.5, validate.first)
 
 
 class StoppedError(Exception):

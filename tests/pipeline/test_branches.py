@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.pipeline.test_same_bytes import outputs
-from tests.project import Project, commit
+from tests.project import Project, RunWith, built_once, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -41,11 +42,32 @@ def numbers(value: Any, key: str = "") -> dict[str, Any]:
     }
 
 
-def test_dvc_diff_shows_exact_changes_of_a_branch(project: Project) -> None:
-    branch(project, "longer", train__epochs=3, evaluate__threshold=0.4)
-    metrics = json.loads(project.must("dvc", "metrics", "diff", "main", "--json"))
+@pytest.fixture(scope="session")
+def diverged(small_project: Project, run_with: RunWith, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with another threshold in the branch `skewed`, and a longer training in `main`. Tests copy it."""
+
+    def build(folder: Path) -> None:
+        project = small_project.copy_to(folder / "a project")
+        (project.path / ".venv").symlink_to(sys.prefix)
+        with (project.path / ".git/info/exclude").open("a") as exclude:
+            exclude.write("/.venv\n")
+        project.add_runs_of(run_with("train.epochs", 2))
+        # A threshold that changes labels for any network.
+        threshold = 0.0 if read(project, "metrics/evaluate.json")["validate"]["recall"] < 1 else 1.0
+        branch(project, "skewed", evaluate__threshold=threshold)
+        project.must("git", "checkout", "--quiet", "main")
+        project.set("train.epochs", 2)
+        project.repro()
+        commit(project, "Longer")
+
+    return Project(built_once(tmp_path_factory, "diverged", build) / "a project")
+
+
+def test_dvc_diff_shows_exact_changes_of_a_branch(diverged: Project, tmp_path: Path) -> None:
+    project = diverged.copy_to(tmp_path / "a project")
+    metrics = json.loads(project.must("dvc", "metrics", "diff", "skewed", "--json"))
     for file in ("metrics/train.json", "metrics/evaluate.json"):
-        old, new = numbers(read(project, file, "main")), numbers(read(project, file))
+        old, new = numbers(read(project, file, "skewed")), numbers(read(project, file))
         changed = {key: {"old": old[key], "new": new[key]} for key in new if old[key] != new[key]}
         assert changed
         found = {key: {side: value[side] for side in ("old", "new")} for key, value in metrics[file].items()}
@@ -54,32 +76,28 @@ def test_dvc_diff_shows_exact_changes_of_a_branch(project: Project) -> None:
             value["diff"] == pytest.approx(value["new"] - value["old"], abs=1e-9) for value in metrics[file].values()
         )
     assert "metrics/verify.json" not in metrics
-    params = json.loads(project.must("dvc", "params", "diff", "main", "--json"))
+    params = json.loads(project.must("dvc", "params", "diff", "skewed", "--json"))
+    skewed = yaml.safe_load(project.must("git", "show", "skewed:params.yaml"))["evaluate"]["threshold"]
     assert params == {
         "params.yaml": {
-            "train.epochs": {"old": 1, "new": 3, "diff": 2},
-            "evaluate.threshold": {"old": 0.5, "new": 0.4, "diff": pytest.approx(-0.1)},
+            "train.epochs": {"old": 1, "new": 2, "diff": 1},
+            "evaluate.threshold": {"old": skewed, "new": 0.5, "diff": 0.5 - skewed},
         }
     }
-    plots = json.loads(project.must("dvc", "plots", "diff", "main", "--json", "--split"))
+    plots = json.loads(project.must("dvc", "plots", "diff", "skewed", "--json", "--split"))
     [loss] = (plot for plot in plots["data"]["loss"] if plot["type"] == "vega")
     points = pd.DataFrame(loss["anchor_definitions"]["<DVC_METRIC_DATA>"])
-    assert points["rev"].value_counts().to_dict() == {"main": 2, "workspace": 6}
+    assert points["rev"].value_counts().to_dict() == {"skewed": 2, "workspace": 4}
     drawn = points[(points["rev"] == "workspace") & points["filename"].str.contains("validate")]["loss"].astype(float)
     history = project.path / "metrics/history/plots/metrics/validate/loss.tsv"
     assert drawn.tolist() == pd.read_csv(history, sep="\t")["loss"].tolist()
 
 
 @pytest.mark.parametrize("into", ["main", "skewed"])
-def test_make_resolve_resolves_conflicts_of_results_from_the_cache(project: Project, into: str) -> None:
-    (project.path / ".venv").symlink_to(sys.prefix)
-    # A threshold that changes labels for any network.
-    threshold = 0.0 if read(project, "metrics/evaluate.json")["validate"]["recall"] < 1 else 1.0
-    branch(project, "skewed", evaluate__threshold=threshold)
-    project.must("git", "checkout", "--quiet", "main")
-    project.set("train.epochs", 2)
-    project.repro()
-    commit(project, "Longer")
+def test_make_resolve_resolves_conflicts_of_results_from_the_cache(
+    diverged: Project, tmp_path: Path, into: str
+) -> None:
+    project = diverged.copy_to(tmp_path / "a project")
     metrics = [f"metrics/{name}.json" for name in ("train", "evaluate", "predict")]
 
     project.must("git", "checkout", "--quiet", into)
@@ -115,7 +133,8 @@ def test_make_resolve_refuses_other_conflicts(project: Project) -> None:
     assert project.must("git", "diff", "high", "--stat") == ""
 
 
-def test_git_checkout_also_checks_out_the_data(project: Project, tmp_path: Path) -> None:
+def test_git_checkout_also_checks_out_the_data(project: Project, other_images: Project, tmp_path: Path) -> None:
+    project.add_runs_of(other_images)
     project.must("python", "-m", "anteojos.team", "hook")
     main = outputs(project)
     branch(project, "other", dataset__seed=7)

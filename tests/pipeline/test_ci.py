@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.ci_files import JOBS, github_steps, gitlab_lines
-from tests.project import Project, commit
+from tests.conftest import ROOT
+from tests.project import Project, RunWith, built_once, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -24,8 +25,8 @@ NO_COMMIT = 40 * "0"
 class Team:
     """A repository that others clone, with a folder as its remote.
 
-    The branches `main` and `feature` have run and are pushed; `feature` trains another network. `unlocked` has the
-    parameters of `feature` without its results.
+    The branches `main` and `feature` have run and are pushed; `feature` trains another network. `unlocked` has another
+    threshold without its results.
     """
 
     origin: Project
@@ -46,23 +47,25 @@ class Team:
         return clone
 
 
-@pytest.fixture(scope="module")
-def team(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    folder = tmp_path_factory.mktemp("a team")
-    origin = small_project.copy_to(folder / "origin")
-    store = folder / "the store"
-    origin.must("dvc", "remote", "add", "--quiet", "--default", "team", str(store))
-    commit(origin, "A remote")
-    origin.must("dvc", "push", "--quiet")
-    origin.must("git", "checkout", "--quiet", "-b", "unlocked")
-    origin.set("train.network", "sigmoid")
-    commit(origin, "Another network, not run")
-    origin.must("git", "checkout", "--quiet", "-b", "feature")
-    assert origin.repro()["train"] == "ran"
-    commit(origin, "Another network")
-    origin.must("dvc", "push", "--quiet")
-    yield Team(origin, store)
-    shutil.rmtree(folder)
+@pytest.fixture(scope="session")
+def team(small_project: Project, run_with: RunWith, tmp_path_factory: pytest.TempPathFactory) -> Team:
+    def build(folder: Path) -> None:
+        origin = small_project.copy_to(folder / "origin")
+        origin.must("dvc", "remote", "add", "--quiet", "--default", "team", str(folder / "the store"))
+        commit(origin, "A remote")
+        origin.must("dvc", "push", "--quiet")
+        origin.must("git", "checkout", "--quiet", "-b", "unlocked")
+        origin.set("predict.threshold", 0.0)
+        commit(origin, "Another threshold, not run")
+        origin.must("git", "checkout", "--quiet", "-b", "feature", "main")
+        origin.set("train.network", "sigmoid")
+        origin.add_runs_of(run_with("train.network", "sigmoid"))
+        origin.repro()
+        commit(origin, "Another network")
+        origin.must("dvc", "push", "--quiet")
+
+    folder = built_once(tmp_path_factory, "a team", build)
+    return Team(Project(folder / "origin"), folder / "the store")
 
 
 def run_github(clone: Project, job: str, fork: bool = False, **environment: str) -> dict[str, str]:
@@ -113,8 +116,10 @@ def numbers(metrics: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
 @pytest.mark.parametrize("job", [job for job in JOBS if job != "pipeline"])
 def test_lint_and_tests_run(team: Team, tmp_path: Path, job: str) -> None:
     clone = team.clone(tmp_path / "clone", "main")
+    if (ROOT / ".mypy_cache").exists():
+        shutil.copytree(ROOT / ".mypy_cache", clone.path / ".mypy_cache")
     # The tests cannot run themselves: run one file.
-    few = {"ARGS": "tests/images/test_manifest.py"} if job == "test" else {}
+    few = {"ARGS": "--numprocesses 0 tests/images/test_manifest.py"} if job == "test" else {}
     printed = run_github(clone, job, **few)
     assert [text.splitlines()[0] for text in printed.values()] == ["success", "success"]
     words = {"lint": "Success: no issues found", "test": " passed"}
@@ -171,15 +176,17 @@ def test_uncommitted_results_fail_the_check(team: Team, tmp_path: Path) -> None:
     clone = team.clone(tmp_path / "clone", "unlocked")
     printed = run_github(clone, "pipeline", BASE="origin/main")
     ran = re.findall(r"Running stage '(\w+)'", printed["repro"])
-    assert ran == ["train", "package", "crossvalidate", "evaluate", "predict", "describe"]
+    assert ran == ["package", "predict"]
     assert not (clone.path / "data/raw").exists()
-    assert rows(clone)["parameters"] == ["64514", "60417", "-4097"]
+    before = committed_metrics(clone, "HEAD")["predicted.glasses"]
+    assert rows(clone)["predicted.glasses"] == [f"{before:g}", "4", f"{4 - before:g}"]
     check = printed["make check-committed"]
     assert check.startswith("failure")
-    for file in ("dvc.lock", "metrics/train.json"):
+    for file in ("dvc.lock", "metrics/predict.json"):
         assert f"{file}: differs from the commit" in check
     # The log shows the difference.
-    assert '-  "parameters": 64514,\n+  "parameters": 60417,' in check
+    assert f'-    "glasses": {before:g},\n' in check
+    assert '+    "glasses": 4,\n' in check
     assert "commit the changes" in check
     assert printed["make gate"].startswith("success")
     # GitLab fails in the same way.
@@ -300,7 +307,7 @@ def test_missing_results_without_a_remote_are_explained(team: Team, tmp_path: Pa
     assert printed["repro"].startswith("failure")
     assert printed["compare"] == printed["make gate"] == "skipped"
     check = printed["make check-committed"]
-    assert "train: params.yaml: train.network is modified (`dvc status`)" in check
+    assert "package: params.yaml: predict.threshold is modified (`dvc status`)" in check
     assert "run `make repro`" in check
 
 

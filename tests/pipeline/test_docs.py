@@ -107,8 +107,6 @@ def test_commands_and_code_of_page_work(page: Path, checkout: Project) -> None:
 @pytest.mark.timeout(900)  # it trains three networks
 def test_tutorial_shows_real_output(project: Project) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
-    # The default number of epochs, and an empty cache.
-    project.set("train.epochs", None)
     run_page(ROOT / "docs/tutorial.md", project)
     assert yaml.safe_load((project.path / "params.yaml").read_text())["train"]["network"] == "edge"
 
@@ -160,8 +158,8 @@ def test_cluster_page_works_on_a_cluster(checkout: Project, tmp_path: Path) -> N
     dask = Dask(tmp_path / "dask")
     try:
         dask.add_worker()
-        # Change a parameter, so that there is work to do.
-        checkout.set("preprocess.size", 64)
+        # Change a parameter, so that `predict` has work to do.
+        checkout.set("predict.threshold", 0.9)
         run_page(ROOT / "docs/how-to/cluster.md", checkout, **{"tcp://scheduler-host:8786": dask.address})
         until(lambda: dask.batches() > 0, dask.scheduler)
     finally:

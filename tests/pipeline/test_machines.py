@@ -70,7 +70,7 @@ def trained(small_project: Project, tmp_path_factory: pytest.TempPathFactory) ->
         project.set("train.batch_size", 5)
         project.set("train.network", "deep")
         project.set("train.timeout", 60)
-        project.repro()
+        project.repro("train")
 
     return Project(built_once(tmp_path_factory, "trained", build) / "a project")
 

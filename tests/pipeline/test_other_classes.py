@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from anteojos.sources.drawing import draw_face
-from tests.project import Project, check_out, commit
+from tests.project import Project, built_once, check_out, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -34,35 +35,44 @@ def draw_masks(folder: Path, counts: Mapping[str, int] = COUNTS) -> None:
             face.save(folder / split / label / f"{number}.bmp")
 
 
-@pytest.fixture(scope="module")
-def masks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """A checkout that has run on faces with and without masks, and what the run said."""
-    folder = tmp_path_factory.mktemp("masks")
-    draw_masks(folder / "faces")
-    project = check_out(folder / "a project")
-    for key, value in {
-        "dataset.source": "archive",
-        "dataset.archive": "../faces",
-        "dataset.classes": [{"folder": "mask", "name": "con barbijo"}, {"folder": "nomask", "name": "sin barbijo"}],
-        "dataset.expected": {split: {"mask": count, "nomask": count} for split, count in COUNTS.items()},
-        "preprocess.crop": "none",
-        # For the time that it takes.
-        "preprocess.size": 48,
-        "train.network": "sigmoid",
-        "train.rescale": True,
-    }.items():
-        project.set(key, value)
-    (project.path / "dvc.lock").unlink()
-    commit(project, "Masks")
-    done = project.run("dvc", "repro")
-    assert done.returncode == 0, done.stderr
-    return project, done.stdout + done.stderr
+@pytest.fixture(scope="session")
+def masks(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A checkout that has run on faces with and without masks; said.txt is what the run said. Tests never change it."""
+
+    def build(folder: Path) -> None:
+        draw_masks(folder / "faces")
+        project = check_out(folder / "a project")
+        for key, value in {
+            "dataset.source": "archive",
+            "dataset.archive": "../faces",
+            "dataset.classes": [{"folder": "mask", "name": "con barbijo"}, {"folder": "nomask", "name": "sin barbijo"}],
+            "dataset.expected": {split: {"mask": count, "nomask": count} for split, count in COUNTS.items()},
+            "preprocess.crop": "none",
+            # For the time that it takes.
+            "preprocess.size": 48,
+            "train.network": "sigmoid",
+            "train.rescale": True,
+        }.items():
+            project.set(key, value)
+        (project.path / "dvc.lock").unlink()
+        commit(project, "Masks")
+        done = project.run("dvc", "repro")
+        assert done.returncode == 0, done.stderr
+        (folder / "said.txt").write_text(done.stdout + done.stderr)
+
+    return Project(built_once(tmp_path_factory, "masks", build) / "a project")
 
 
-def test_the_whole_pipeline_learns_two_other_classes(masks: tuple[Project, str]) -> None:
-    project, _ = masks
+@pytest.fixture
+def own_masks(masks: Project, tmp_path: Path) -> Project:
+    """A copy of `masks` and its images, to do anything to."""
+    shutil.copytree(masks.path.parent, tmp_path / "masks", symlinks=True)
+    return Project(tmp_path / "masks/a project")
+
+
+def test_the_whole_pipeline_learns_two_other_classes(masks: Project) -> None:
     metrics = {
-        name: json.loads((project.path / f"metrics/{name}.json").read_text())
+        name: json.loads((masks.path / f"metrics/{name}.json").read_text())
         for name in ("verify", "audit", "evaluate", "predict")
     }
     assert metrics["verify"]["train"] == {"mask": 12, "nomask": 12}
@@ -70,20 +80,19 @@ def test_the_whole_pipeline_learns_two_other_classes(masks: tuple[Project, str])
     assert metrics["evaluate"]["test"]["n"] == 8
     assert metrics["evaluate"]["test"]["accuracy"] >= 0.75
     assert set(metrics["predict"]["predicted"]) == {"mask", "nomask"}
-    confusion = csv.DictReader((project.path / "metrics/plots/confusion.csv").read_text().splitlines())
+    confusion = csv.DictReader((masks.path / "metrics/plots/confusion.csv").read_text().splitlines())
     assert {row["actual"] for row in confusion} == {"con barbijo", "sin barbijo"}
 
 
-def test_the_command_labels_images_with_the_other_classes(masks: tuple[Project, str]) -> None:
-    project, _ = masks
-    rows = list(csv.DictReader(io.StringIO(project.must("anteojos", "predict", "../faces/test", PYTHONPATH="src"))))
+def test_the_command_labels_images_with_the_other_classes(masks: Project) -> None:
+    rows = list(csv.DictReader(io.StringIO(masks.must("anteojos", "predict", "../faces/test", PYTHONPATH="src"))))
     assert len(rows) == 8
     right = [row["label"] == Path(row["file"]).parent.name for row in rows]
     assert sum(right) >= 6
 
 
-def test_nothing_that_is_written_or_said_speaks_of_glasses(masks: tuple[Project, str]) -> None:
-    project, said = masks
+def test_nothing_that_is_written_or_said_speaks_of_glasses(masks: Project) -> None:
+    project, said = masks, (masks.path.parent / "said.txt").read_text()
     written = [*project.path.glob("metrics/**/*.json"), *project.path.glob("metrics/**/*.csv")]
     card = (project.path / "models/README.md").read_text()
     assert card.startswith("# con barbijo or sin barbijo\n")
@@ -94,22 +103,19 @@ def test_nothing_that_is_written_or_said_speaks_of_glasses(masks: tuple[Project,
     assert [line for line in lines if ABOUT_GLASSES.search(line)] == []
 
 
-def test_leak_is_reported_with_class_names(masks: tuple[Project, str]) -> None:
-    project, _ = masks
-    for file in (project.path.parent / "faces").rglob("*/mask/*.bmp"):
+def test_leak_is_reported_with_class_names(own_masks: Project) -> None:
+    for file in (own_masks.path.parent / "faces").rglob("*/mask/*.bmp"):
         with Image.open(file) as face:
             ImageDraw.Draw(face).rectangle((0, 0, 96, 8), "navy")
             face.save(file)
-    project.must("dvc", "repro", "--force", "fetch")
-    said = project.run("dvc", "repro", "audit").stderr
+    said = own_masks.run("dvc", "repro", "--force", "audit").stderr
     assert "con barbijo and sin barbijo are classified" in said
     assert ABOUT_GLASSES.findall(said) == []
 
 
-def test_a_network_made_for_glasses_says_so(masks: tuple[Project, str]) -> None:
-    project, _ = masks
-    project.set("train.network", "edge")
-    project.set("train.epochs", 1)
-    said = project.run("dvc", "repro", "train").stderr
+def test_a_network_made_for_glasses_says_so(own_masks: Project) -> None:
+    own_masks.set("train.network", "edge")
+    own_masks.set("train.epochs", 1)
+    said = own_masks.run("dvc", "repro", "train").stderr
     assert "warning: train.network is edge, which is made for glasses" in said
     assert "warning: train.network is edge, which expects aligned faces, but preprocess.crop is none" in said

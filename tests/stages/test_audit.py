@@ -1,5 +1,7 @@
 """The stage audit and the command `anteojos audit` report leaks, and fail if a leak is to be an error."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -37,7 +39,7 @@ def draw_images(folder: Path, leaking: str) -> None:
                 Image.fromarray(pixels).save(path, quality=quality)
 
 
-@pytest.fixture(params=["border", "quantisation", "nothing"])
+@pytest.fixture(scope="module", params=["border", "quantisation", "nothing"])
 def leaking(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -46,13 +48,28 @@ def leaking(request: pytest.FixtureRequest) -> str:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaking: str) -> Path:
     """A folder with the inputs of the stage, written by the earlier stages from `draw_images`."""
     monkeypatch.chdir(tmp_path)
+    prepare(leaking)
+    return tmp_path
+
+
+def prepare(leaking: str) -> None:
     draw_images(Path("data/raw"), leaking)
     write_params()
     findings = checks.Findings()
     table = checks.examine(Path("data/raw"), checks.find_images(Path("data/raw"), NAMES, findings), "none", findings)
     manifest.write(table[list(manifest.COLUMNS)], Path("data/manifest.csv"))
     preprocess.main()
-    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def audited(leaking: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], list[str]]:
+    """The outputs of the stage, and the lines that it printed to stderr."""
+    said = io.StringIO()
+    with contextlib.chdir(tmp_path_factory.mktemp("audited")):
+        prepare(leaking)
+        with contextlib.redirect_stderr(said):
+            audit.main()
+        return outputs(), said.getvalue().splitlines()
 
 
 def write_params(**changes: Any) -> None:
@@ -67,9 +84,8 @@ def outputs() -> dict[str, bytes]:
     return {file: Path(file).read_bytes() for file in files if Path(file).exists()}
 
 
-def test_metrics_contain_all_probes(project: Path, leaking: str) -> None:
-    audit.main()
-    metrics = json.loads(Path("metrics/audit.json").read_text())
+def test_metrics_contain_all_probes(audited: tuple[dict[str, bytes], list[str]], leaking: str) -> None:
+    metrics = json.loads(audited[0]["metrics/audit.json"])
     assert list(metrics) == PROBES
     for probe in metrics.values():
         assert list(probe) == ["accuracy", "chance", "p_value", "n", "verdict"]
@@ -81,14 +97,11 @@ def test_metrics_contain_all_probes(project: Path, leaking: str) -> None:
         assert {"border", "position_columns"} <= set(leaks) <= {"border", *PROBES[1:4], "bytes"}
     else:
         assert set(leaks) == {"quantisation": {"quantisation", "bytes"}, "nothing": set()}[leaking]
-    assert Image.open("metrics/plots/leak.png").width > 500
+    assert Image.open(io.BytesIO(audited[0]["metrics/plots/leak.png"])).width > 500
 
 
-def test_leaks_are_warnings_that_name_the_image(
-    project: Path, leaking: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    audit.main()
-    warnings = capsys.readouterr().err.splitlines()
+def test_leaks_are_warnings_that_name_the_image(audited: tuple[dict[str, bytes], list[str]], leaking: str) -> None:
+    warnings = audited[1]
     assert all(line.startswith("warning (leak): ") for line in warnings)
     assert ("con lentes and sin lentes are classified" in "".join(warnings)) == (leaking == "border")
     assert ("quantisation predicts the label" in "".join(warnings)) == (leaking == "quantisation")
@@ -155,9 +168,8 @@ def test_width_of_the_border_follows_the_parameter(project: Path, leaking: str) 
         assert json.loads(Path("metrics/audit.json").read_text())["border"]["verdict"] == verdict
 
 
-def test_audited_txt_does_not_depend_on_the_result(project: Path, leaking: str) -> None:
-    audit.main()
-    assert Path("data/audited.txt").read_bytes() == b"What the audit found is in metrics/audit.json.\n"
+def test_audited_txt_does_not_depend_on_the_result(audited: tuple[dict[str, bytes], list[str]]) -> None:
+    assert audited[0]["data/audited.txt"] == b"What the audit found is in metrics/audit.json.\n"
 
 
 @pytest.mark.parametrize("leaking", ["border"], indirect=True)
@@ -174,11 +186,9 @@ def test_leak_image_has_the_classes_in_their_order(project: Path, leaking: str) 
         assert sheet.tobytes() == expected.tobytes()
 
 
-def test_outputs_are_deterministic(project: Path, leaking: str) -> None:
+def test_outputs_are_deterministic(audited: tuple[dict[str, bytes], list[str]], project: Path) -> None:
     audit.main()
-    before = outputs()
-    audit.main()
-    assert outputs() == before
+    assert outputs() == audited[0]
 
 
 def test_sample_of_many_images_has_matching_files_and_arrays(

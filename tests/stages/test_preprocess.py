@@ -261,8 +261,8 @@ def test_peak_memory_is_independent_of_the_number_of_images(project: Path, face:
         return highest
 
     peak(5)
-    # 350 images more are 27 MB more on disk.
-    assert peak(400) - peak(50) < 3_000_000
+    # 150 images more are 12 MB more on disk.
+    assert peak(200) - peak(50) < 2_000_000
 
 
 def test_stage_runs_on_the_outputs_of_verify(project: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.project import Project, clone, commit
+from tests.project import Project, RunWith, built_once, clone, commit
 from tests.team.remote.servers import S3, Folder
 
 TRIED: Counter[str] = Counter()
@@ -82,20 +82,24 @@ def storage(request: pytest.FixtureRequest) -> Folder:
 
 
 @pytest.fixture(scope="session")
-def with_branches(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def with_branches(small_project: Project, run_with: RunWith, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the small project with two branches that have run with other parameters. Tests copy it."""
-    project = small_project.copy_to(tmp_path_factory.mktemp("branches") / "a project")
-    changes = {"longer": {"train.epochs": 2}, "stricter": {"evaluate.threshold": 0.9, "predict.threshold": 0.9}}
-    for branch, parameters in changes.items():
-        project.must("git", "checkout", "--quiet", "-b", branch, "main")
+
+    def build(folder: Path) -> None:
+        project = small_project.copy_to(folder / "a project")
+        project.add_runs_of(run_with("train.epochs", 2))
+        changes = {"longer": {"train.epochs": 2}, "stricter": {"evaluate.threshold": 0.9, "predict.threshold": 0.9}}
+        for branch, parameters in changes.items():
+            project.must("git", "checkout", "--quiet", "-b", branch, "main")
+            project.must("dvc", "checkout")
+            for key, value in parameters.items():
+                project.set(key, value)
+            project.repro()
+            commit(project, branch)
+        project.must("git", "checkout", "--quiet", "main")
         project.must("dvc", "checkout")
-        for key, value in parameters.items():
-            project.set(key, value)
-        project.repro()
-        commit(project, branch)
-    project.must("git", "checkout", "--quiet", "main")
-    project.must("dvc", "checkout")
-    return project
+
+    return Project(built_once(tmp_path_factory, "branches", build) / "a project")
 
 
 @pytest.fixture(scope="session")

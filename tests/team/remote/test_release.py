@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project, commit
+from tests.project import Project, RunWith, commit
 from tests.team.remote.conftest import TRIED, share
 from tests.team.remote.servers import S3
 
@@ -15,8 +15,11 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
 MAKE = ("make", "--old-file", ".venv/installed", "release")
 
 
-def test_version_downloads_exactly_the_released_bytes(s3: S3, project: Project, tmp_path: Path, place: str) -> None:
+def test_version_downloads_exactly_the_released_bytes(
+    s3: S3, project: Project, run_with: RunWith, tmp_path: Path, place: str
+) -> None:
     (project.path / ".venv").symlink_to(sys.prefix)
+    project.add_runs_of(run_with("train.epochs", 2))
     project = share(project, s3, place)
     released = {}
     for version, epochs in (("v1.0.0", 1), ("v1.1.0", 2)):
