@@ -60,7 +60,8 @@ def read(source: Path, test_labels: Path | None) -> dict[str, list[Labelled]]:
     dataset = Params.load().dataset
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        archive.import_dataset(str(source), folder, sha256=None, max_bytes=dataset.max_bytes)
+        classes = archive.Classes(dataset.labels, dataset.ignored)
+        archive.import_dataset(str(source), folder, classes, sha256=None, max_bytes=dataset.max_bytes)
         findings = checks.Findings()
         found = checks.find_images(folder, dataset.labels, findings)
         table = test_labels or folder / TEST_LABELS

@@ -12,7 +12,7 @@ from anteojos.images import checks, decoding, detector, faces
 from anteojos.model.training import LabelledImages
 from anteojos.params import Params
 from anteojos.sources import archive
-from anteojos.vocabulary import Crop
+from anteojos.vocabulary import UNSPLIT, Crop
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -31,8 +31,11 @@ def read(source: Path | None) -> tuple[list[Labelled], list[Labelled]]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) if source else Path("data/raw")
         if source:
-            archive.import_dataset(str(source), target, sha256=None, max_bytes=dataset.max_bytes)
+            classes = archive.Classes(dataset.labels, dataset.ignored)
+            archive.import_dataset(str(source), target, classes, sha256=None, max_bytes=dataset.max_bytes)
         found = checks.find_images(target, dataset.labels, checks.Findings())
+        if any(image.split == UNSPLIT for image in found):
+            raise SystemExit(f"{source or target}: has no train/ and validate/, which this measurement needs")
 
         by_split: dict[str, list[Labelled]] = {"train": [], "validate": [], "test": []}
         for image in found:

@@ -341,7 +341,8 @@ def test_label_leaks_from_small_drawn_faces_unless_aligned(drawn: Path) -> None:
 
 @pytest.mark.shared
 def test_label_printed_on_real_images_leaks_unless_aligned(shared_data: Path, tmp_path: Path) -> None:
-    archive.import_dataset(str(shared_data / "glasses-noglasses.zip"), tmp_path, sha256=None, max_bytes=10**8)
+    source, classes = shared_data / "glasses-noglasses.zip", archive.Classes(("glasses", "noglasses"))
+    archive.import_dataset(str(source), tmp_path, classes, sha256=None, max_bytes=10**8)
     whole = probed(tmp_path, "none")
     assert whole["border"].accuracy >= 0.9
     assert [name for name, probe in whole.items() if probe.verdict == "leak"] == [
