@@ -3,9 +3,12 @@
 import hashlib
 import shutil
 import tarfile
+import threading
 import unicodedata
 import zipfile
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +148,21 @@ def test_archive_is_written_with_its_checksum(kind: str, checkout: Path) -> None
     assert (dataset.archive, dataset.sha256) == (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     # DVC sees the new checksum of a changed archive.
     assert "dvc repro --force fetch" not in " ".join(init(path.name))
+
+
+def test_url_is_inspected_and_its_secrets_are_not_shown(checkout: Path, tmp_path: Path) -> None:
+    put(tmp_path / "images", "cats", "dogs")
+    shutil.make_archive(str(tmp_path / "served/images"), "zip", tmp_path / "images")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/images.zip"
+        assert not any("secret" in line for line in init(url, dry_run=True))
+        printed = init(f"{url}?token=a1b2c3")
+        server.shutdown()
+    assert any(line.startswith("warning: the URL has parts that may be secret") for line in printed)
+    assert not any("a1b2c3" in line for line in printed)
+    assert Params.load().dataset.archive == f"{url}?token=a1b2c3"
 
 
 def test_path_is_stored_as_seen_from_the_checkout(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from anteojos.configure import inspection, proposal, summary
 from anteojos.params import Params
 from anteojos.runtime.errors import InputError
+from anteojos.sources.download import is_url, shown_url
 from anteojos.sources.layout import CHANGE_SOURCE
 
 
@@ -22,19 +23,24 @@ def init(source: str, classes: Sequence[str] = (), *, dry_run: bool = False) -> 
     except InputError as error:
         raise InputError(error.headline, error.problems, _for_this_command(error.advice)) from error
     new = proposal.propose(found, source, checkout)
+    shown = shown_url(source) if is_url(source) else source
     yield from summary.lines(found)
     yield ""
     if dry_run:
         yield "params.yaml would change:" if new.changes else "params.yaml would not change."
-        yield from summary.difference(new)
+        yield from (line.replace(source, shown) for line in summary.difference(new))
         return
     if new.changes:
         new.write()
         yield "Changed params.yaml:"
-        yield from summary.difference(new)
+        yield from (line.replace(source, shown) for line in summary.difference(new))
     else:
         yield "params.yaml is already like this."
     yield ""
+    if shown != source:
+        yield "warning: the URL has parts that may be secret, and params.yaml is committed to git: download the archive"
+        yield "yourself, and run `anteojos init` with its path."
+        yield ""
     yield "Next:"
     if not new.changes and found.sha256 is None:
         yield "  dvc repro --force fetch    # DVC does not see changes in this folder"
