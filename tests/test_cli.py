@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -553,3 +554,29 @@ def test_reference_lists_all_subcommands_and_options() -> None:
         section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         options = {max(option.opts, key=len) for option in each.params if option.param_type_name == "option"}
         assert set(re.findall(r"^\| `(--\w+)", section, re.MULTILINE)) == options
+
+
+def test_drift_fails_only_for_images_unlike_the_training_images(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name, low, high in (("like", 60, 180), ("dark", 0, 20)):
+        (tmp_path / name).mkdir()
+        for number, grey in enumerate(rng.integers(low, high, 30).tolist()):
+            Image.new("RGB", (80, 60), (grey, grey, grey)).save(tmp_path / name / f"{number}.png")
+    brightness = sorted((rng.integers(60, 180, 200) / 255).tolist())
+    trained = tmp_path / "model.tflite"
+    trained.write_bytes(without_metadata(model))
+    replace(METADATA, samples={"brightness": brightness, "width": [80], "faces": [0]}).attach(trained)
+
+    arguments = ["drift", "--model", str(trained), "--fail"]
+    assert main([*arguments, str(tmp_path / "like")]) == 0
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines()[1:3]] == ["brightness", "width"]
+    assert printed.endswith("These images resemble the training images.\n")
+    assert main([*arguments, str(tmp_path / "dark")]) == 4
+    assert "differ from the training images in: brightness." in capsys.readouterr().out
+    assert main([*arguments[:-1], str(tmp_path / "dark")]) == 0
+    (tmp_path / "like/damaged.png").write_bytes(b"no image")
+    assert main([*arguments, str(tmp_path / "like")]) == 3
+    assert f"{tmp_path / 'like/damaged.png'}: " in capsys.readouterr().err
