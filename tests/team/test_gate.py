@@ -9,7 +9,7 @@ import pytest
 
 from anteojos.evaluation.scores import wilson_interval
 from anteojos.runtime.errors import InputError
-from anteojos.team import gate
+from anteojos.team import compare, gate
 from anteojos.team.gate import Accuracy
 
 NONE = {"accuracy": 0.5, "chance": 0.5, "p_value": 1.0, "n": 144, "verdict": "none"}
@@ -102,6 +102,22 @@ def test_passing_gate_prints_both_accuracies(
     assert message in output
     assert "validate: accuracy 0.600 of 40 images, its 95 % interval from 0.446" in output
     assert "The model passes." in output
+
+
+def test_gate_compares_with_the_larger_class(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(validate(24, 40))
+    metrics = validate(24, 40)
+    metrics["validate"] |= {"accuracy_high": 0.737, "majority_accuracy": 0.7}
+    write("evaluate", metrics)
+    gate.check("before")
+    assert (
+        "The model is not shown to be better than always predicting the larger class (0.700)" in capsys.readouterr().out
+    )
+    (line,) = compare.accuracies()
+    assert line.startswith("- validate: accuracy 0.600 of 40 images; not shown to be better than always predicting")
+    # Metrics of an older commit.
+    write("evaluate", validate(24, 40))
+    assert compare.accuracies() == []
 
 
 def test_all_problems_are_named_at_once(checkout: Path) -> None:
