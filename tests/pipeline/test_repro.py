@@ -19,22 +19,9 @@ from anteojos.images import detector_models
 from anteojos.model.classifier import Classifier
 from anteojos.model.metadata import Metadata
 from anteojos.model.statistics import TrainingRanges, measure_training
-from tests.project import Project, RunWith
+from tests.project import STAGES, Project, RunWith
 
 pytestmark = pytest.mark.pipeline
-
-STAGES = (
-    "fetch",
-    "verify",
-    "preprocess",
-    "audit",
-    "train",
-    "package",
-    "crossvalidate",
-    "evaluate",
-    "predict",
-    "describe",
-)
 
 
 def stages(**named: str) -> dict[str, str]:

@@ -24,21 +24,9 @@ from anteojos.vocabulary import SPLITS
 from tests.conftest import ROOT
 from tests.kaggle_server import HANDLE, dataset_files, kaggle_server
 from tests.pages import undocumented
+from tests.project import STAGES
 
 pytestmark = pytest.mark.slow
-
-STAGES = (
-    "fetch",
-    "verify",
-    "preprocess",
-    "audit",
-    "train",
-    "package",
-    "crossvalidate",
-    "evaluate",
-    "predict",
-    "describe",
-)
 
 
 def run_stage(stage: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -5,23 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from tests.project import STAGES, Project
 from tests.team.remote.conftest import TRIED, Team, outputs, pull
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
-
-STAGES = (
-    "fetch",
-    "verify",
-    "preprocess",
-    "audit",
-    "train",
-    "package",
-    "crossvalidate",
-    "evaluate",
-    "predict",
-    "describe",
-)
 
 
 def stages(word: str, **others: str) -> dict[str, str]:
