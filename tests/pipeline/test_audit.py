@@ -20,7 +20,7 @@ def test_leak_warns_and_training_continues(run_with: RunWith, tmp_path: Path) ->
     done = whole.copy_to(tmp_path / "a project").run("dvc", "repro", "--force", "--single-item", "audit")
     assert done.returncode == 0
     assert "warning (leak): The label can be predicted without the face" in done.stderr
-    assert f"an accuracy of {border['accuracy']:.3f}" in done.stderr
+    assert f"a balanced accuracy of {border['accuracy']:.3f}" in done.stderr
 
 
 def test_told_to_fail_nothing_is_trained_on_a_leak(project: Project) -> None:

@@ -158,8 +158,8 @@ def test_cluster_page_works_on_a_cluster(checkout: Project, tmp_path: Path) -> N
     dask = Dask(tmp_path / "dask")
     try:
         dask.add_worker()
-        # Change a parameter, so that `predict` has work to do.
-        checkout.set("predict.threshold", 0.9)
+        # A value that no other page uses: all pages share a run cache, and `predict` must have work to do.
+        checkout.set("predict.threshold", 0.123)
         run_page(ROOT / "docs/how-to/cluster.md", checkout, **{"tcp://scheduler-host:8786": dask.address})
         until(lambda: dask.batches() > 0, dask.scheduler)
     finally:
