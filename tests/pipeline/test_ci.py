@@ -14,7 +14,7 @@ import yaml
 
 from tests.ci_files import JOBS, github_steps, gitlab_lines
 from tests.conftest import ROOT
-from tests.project import Project, RunWith, built_once, commit
+from tests.project import STAGES, Project, RunWith, built_once, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -141,7 +141,7 @@ def test_committed_and_pushed_branch_passes_and_is_compared(team: Team, tmp_path
         code, output = run_gitlab(clone, "pipeline", BASE="origin/main")
         assert code == 0
         assert "No note was written: CI_API_V4_URL" in output
-    assert len(re.findall("didn't change, skipping", output)) == 9
+    assert len(re.findall("didn't change, skipping", output)) == len(STAGES)
     assert "All data in dvc.lock are in the remote `team`." in output
     assert "The model passes." in output
     # Only the data that are needed were pulled.
@@ -263,7 +263,9 @@ def test_all_uncommitted_changes_are_named(team: Team, tmp_path: Path) -> None:
     assert failed.returncode != 0
     assert failed.stderr.splitlines()[1:-2] == [
         "  train: src/anteojos/model/training.py is modified (`dvc status`)",
+        "  crossvalidate: src/anteojos/model/training.py is modified (`dvc status`)",
         "  train: params.yaml: train.epochs is modified (`dvc status`)",
+        "  crossvalidate: params.yaml: train.epochs is modified (`dvc status`)",
         "  metrics/verify.json: deleted, but in the commit",
         "  params.yaml: differs from the commit",
         "  src/anteojos/model/training.py: differs from the commit",
