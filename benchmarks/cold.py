@@ -19,7 +19,18 @@ from measure import Cost
 from readme import BENCHMARKS, record, write_part
 
 HERE = Path(__file__).parent
-STAGES = ("fetch", "verify", "preprocess", "audit", "train", "package", "evaluate", "predict", "describe")
+STAGES = (
+    "fetch",
+    "verify",
+    "preprocess",
+    "audit",
+    "train",
+    "package",
+    "crossvalidate",
+    "evaluate",
+    "predict",
+    "describe",
+)
 EMPTY_STAGES = 6
 REPORT = {
     "dataset": {"source": "sample", "drawn": None},

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from anteojos.evaluation import scores
 from anteojos.images import checks, decoding
 from anteojos.model import training
+from anteojos.model.batches import load
 from anteojos.model.recipes import recipe_for
 from anteojos.params import Params
 from anteojos.sources import archive
-from anteojos.stages.train import load
 from anteojos.vocabulary import TEST_LABELS
 from images import Labelled, prepare
 from measure import parse_arguments
