@@ -553,7 +553,7 @@ def test_reference_lists_all_subcommands_and_options() -> None:
         assert f"| `anteojos {name}" in page
         section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         options = {max(option.opts, key=len) for option in each.params if option.param_type_name == "option"}
-        assert set(re.findall(r"^\| `(--\w+)", section, re.MULTILINE)) == options
+        assert set(re.findall(r"^\| `(--[\w-]+)", section, re.MULTILINE)) == options
 
 
 def test_drift_fails_only_for_images_unlike_the_training_images(
