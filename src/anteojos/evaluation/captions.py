@@ -1,8 +1,10 @@
 """Text in images, in any script, the same on every system."""
 
+import lzma
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
@@ -12,7 +14,7 @@ Box = tuple[float, float, float, float]
 
 _FONTS = Path(__file__).parent / "fonts"
 # "" is the font that Pillow ships, with ASCII only. Unifont has nearly all scripts, but is a bitmap.
-_NAMES = ("", "DejaVuSans.ttf", "Unifont.otf")
+_NAMES = ("", "DejaVuSans.ttf", "Unifont.otf.xz")
 
 
 class Text:
@@ -88,8 +90,13 @@ def _glyph(name: str, letter: str) -> bytes:
     return bytes(_font(name, 16).getmask(letter))
 
 
+def _file(name: str) -> BytesIO:
+    data = (_FONTS / name).read_bytes()
+    return BytesIO(lzma.decompress(data) if name.endswith(".xz") else data)
+
+
 @cache
 def _font(name: str, size: float) -> ImageFont.FreeTypeFont:
-    font = ImageFont.truetype(_FONTS / name, size) if name else ImageFont.load_default(size)
+    font = ImageFont.truetype(_file(name), size) if name else ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont)
     return font
