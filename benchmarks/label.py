@@ -81,7 +81,15 @@ def build(name: Network, folder: Path) -> None:
     ranges = TrainingRanges((SIZE, SIZE), (155, 156), (1.0, 1.04), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
     training.save_tflite(trained, folder / f"{name}.tflite")
     crop, models = CROPS[name], installed() if CROPS[name] == "face" else {}
-    metadata = Metadata(dataset.labels, dataset.names, crop, threshold, uncertain, ranges, models)
+    metadata = Metadata(
+        labels=dataset.labels,
+        names=dataset.names,
+        crop=crop,
+        threshold=threshold,
+        uncertain=uncertain,
+        ranges=ranges,
+        detector=models,
+    )
     metadata.attach(folder / f"{name}.tflite")
 
 

@@ -50,7 +50,9 @@ WITH_FACE = {**ALIKE, "width": 4000, "height": 3000, "crop": "face", "face": FAC
 def warnings(
     ranges: TrainingRanges, image: Pixels, *, width: int, height: int, crop: Crop, face: Face | None, **other: Any
 ) -> Warnings:
-    metadata = Metadata(("a", "b"), ("A", "B"), crop, 0.5, (0.2, 0.8), ranges)
+    metadata = Metadata(
+        labels=("a", "b"), names=("A", "B"), crop=crop, threshold=0.5, uncertain=(0.2, 0.8), ranges=ranges
+    )
     return warnings_of(metadata, image, (width, height), face, **other)
 
 

@@ -16,7 +16,7 @@ _DETECTOR = "face_detection/"  # folder of the face detection models and their l
 _NOTICE = f"{_DETECTOR}NOTICE"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
     """What inference needs besides the network.
 
