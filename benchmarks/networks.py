@@ -80,7 +80,7 @@ def row_of(data: dict[str, Any]) -> dict[str, Any]:
         "network": params["train"]["network"],
         "crop": params["preprocess"]["crop"],
         "seed": params["train"]["seed"],
-        "train": metrics["metrics/train.json"]["last"]["accuracy"],
+        "train": metrics["metrics/train.json"]["train"]["accuracy"],
         "validate": metrics["metrics/evaluate.json"]["validate"]["accuracy"],
         "test": metrics["metrics/evaluate.json"].get("test", {}).get("accuracy"),
     }

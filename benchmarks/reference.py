@@ -44,6 +44,7 @@ PLACEHOLDERS = {
     "<probe>": r"(border|position_\w+|corners|width|height|bytes|quantisation)",
     "<epoch>": "(last|best)",
     "<kind>": r"\w+",
+    "<compared>": "(n|accuracy|accuracy_low|accuracy_high|majority_accuracy|balanced_accuracy|loss|roc_auc)",
 }
 
 

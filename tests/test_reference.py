@@ -44,8 +44,8 @@ def test_values_come_from_the_dataclass() -> None:
     ],
 )
 def test_metric_without_description_is_an_error(tmp_path: Path, written: str, message: str) -> None:
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/predict.json").write_text(written)
+    (tmp_path / "metrics/details").mkdir(parents=True)
+    (tmp_path / "metrics/details/predict.json").write_text(written)
     with pytest.raises(SystemExit, match=message):
         reference.metrics(tmp_path)
 

@@ -83,9 +83,9 @@ def write_labels(raw: Path, *rows: str) -> None:
 
 
 def verified() -> dict[str, Any]:
-    """Run the stage and return the content of metrics/verify.json."""
+    """Run the stage and return the content of metrics/details/verify.json."""
     verify.main()
-    return json.loads(Path("metrics/verify.json").read_text(encoding="utf-8"))
+    return json.loads(Path("metrics/details/verify.json").read_text(encoding="utf-8"))
 
 
 def warned() -> dict[str, int]:
@@ -101,14 +101,14 @@ def manifest_rows() -> dict[str, dict[str, str]]:
 
 def refusal() -> InputError:
     """Run the stage, which must fail and keep its earlier outputs."""
-    old = {Path("data/manifest.csv"): "an older manifest", Path("metrics/verify.json"): "older metrics"}
+    old = {Path("data/manifest.csv"): "an older manifest", Path("metrics/details/verify.json"): "older metrics"}
     for path, text in old.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     with pytest.raises(InputError) as caught:
         verify.main()
     assert {path: path.read_text() for path in old} == old
-    assert sorted(path.name for path in Path("metrics").iterdir()) == ["verify.json"]
+    assert sorted(path.name for path in Path("metrics/details").iterdir()) == ["verify.json"]
     assert {path.name for path in Path("data").iterdir()} <= {"manifest.csv", "raw"}
     return caught.value
 

@@ -14,7 +14,7 @@ def test_leak_warns_and_training_continues(run_with: RunWith, tmp_path: Path) ->
     # The network sees the whole canvas, which has the label printed on it.
     whole = run_with("preprocess.crop", "none")
     assert (whole.ran["audit"], whole.ran["train"]) == ("ran", "ran")
-    border = json.loads((whole.path / "metrics/audit.json").read_text())["border"]
+    border = json.loads((whole.path / "metrics/details/audit.json").read_text())["border"]
     assert (border["accuracy"] >= 0.9, border["verdict"], border["n"]) == (True, "leak", 20)
     assert (whole.path / "metrics/plots/leak.png").exists()
     done = whole.copy_to(tmp_path / "a project").run("dvc", "repro", "--force", "--single-item", "audit")
@@ -24,7 +24,7 @@ def test_leak_warns_and_training_continues(run_with: RunWith, tmp_path: Path) ->
 
 
 def test_told_to_fail_nothing_is_trained_on_a_leak(project: Project) -> None:
-    outputs = ("metrics/audit.json", "metrics/plots/leak.png", "data/audited.txt", "models/model.tflite")
+    outputs = ("metrics/details/audit.json", "metrics/plots/leak.png", "data/audited.txt", "models/model.tflite")
     before = {file: (project.path / file).read_bytes() for file in outputs}
     project.set("audit.on_leak", "fail")
     project.set("preprocess.crop", "none")
@@ -47,9 +47,9 @@ def test_told_to_fail_nothing_is_trained_on_a_leak(project: Project) -> None:
 
 
 def test_other_figures_of_the_audit_train_nothing_anew(project: Project) -> None:
-    before = json.loads((project.path / "metrics/audit.json").read_text())
+    before = json.loads((project.path / "metrics/details/audit.json").read_text())
     project.set("audit.border", 40)
     assert project.repro() == dict.fromkeys(
         ("fetch", "verify", "preprocess", "train", "package", "crossvalidate", "evaluate", "predict"), "unchanged"
     ) | {"audit": "ran", "describe": "ran"}
-    assert json.loads((project.path / "metrics/audit.json").read_text()) != before
+    assert json.loads((project.path / "metrics/details/audit.json").read_text()) != before

@@ -53,7 +53,7 @@ def diverged(small_project: Project, run_with: RunWith, tmp_path_factory: pytest
             exclude.write("/.venv\n")
         project.add_runs_of(run_with("train.epochs", 2))
         # A threshold that changes labels for any network.
-        threshold = 0.0 if read(project, "metrics/evaluate.json")["validate"]["recall"] < 1 else 1.0
+        threshold = 0.0 if read(project, "metrics/details/evaluate.json")["validate"]["recall"] < 1 else 1.0
         branch(project, "skewed", evaluate__threshold=threshold)
         project.must("git", "checkout", "--quiet", "main")
         project.set("train.epochs", 2)
@@ -75,7 +75,7 @@ def test_dvc_diff_shows_exact_changes_of_a_branch(diverged: Project, tmp_path: P
         assert all(
             value["diff"] == pytest.approx(value["new"] - value["old"], abs=1e-9) for value in metrics[file].values()
         )
-    assert "metrics/verify.json" not in metrics
+    assert "metrics/audit.json" not in metrics
     params = json.loads(project.must("dvc", "params", "diff", "skewed", "--json"))
     skewed = yaml.safe_load(project.must("git", "show", "skewed:params.yaml"))["evaluate"]["threshold"]
     assert params == {
@@ -113,7 +113,7 @@ def test_make_resolve_resolves_conflicts_of_results_from_the_cache(
     project.must("git", "commit", "--quiet", "--no-edit")
     assert project.must("git", "status", "--porcelain") == ""
     assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
-    assert read(project, "metrics/train.json")["last"]["epoch"] == 2
+    assert read(project, "metrics/details/train.json")["last"]["epoch"] == 2
 
 
 def test_make_resolve_refuses_other_conflicts(project: Project) -> None:

@@ -257,7 +257,7 @@ def test_all_uncommitted_changes_are_named(team: Team, tmp_path: Path) -> None:
     clone.set("train.epochs", 2)
     with (clone.path / "src/anteojos/model/training.py").open("a") as source:
         source.write("# A remark.\n")
-    (clone.path / "metrics/verify.json").unlink()
+    (clone.path / "metrics/predict.json").unlink()
     (clone.path / "metrics/notes.json").write_text("{}")
     failed = clone.run("make", "check-committed")
     assert failed.returncode != 0
@@ -266,7 +266,7 @@ def test_all_uncommitted_changes_are_named(team: Team, tmp_path: Path) -> None:
         "  crossvalidate: src/anteojos/model/training.py is modified (`dvc status`)",
         "  train: params.yaml: train.epochs is modified (`dvc status`)",
         "  crossvalidate: params.yaml: train.epochs is modified (`dvc status`)",
-        "  metrics/verify.json: deleted, but in the commit",
+        "  metrics/predict.json: deleted, but in the commit",
         "  params.yaml: differs from the commit",
         "  src/anteojos/model/training.py: differs from the commit",
         "  metrics/notes.json: not in git",
@@ -321,7 +321,7 @@ def test_gate_fails_if_the_border_leaks(team: Team, tmp_path: Path) -> None:
     assert failed.returncode != 0
     assert "metrics/audit.json: the border predicts the label: accuracy 1.000 (p = 0.00" in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert "position_rows predicts the label" in failed.stdout
+    assert "can also be predicted from: position_rows" in failed.stdout
 
 
 def test_gate_fails_if_accuracy_is_below_the_interval(team: Team, tmp_path: Path) -> None:

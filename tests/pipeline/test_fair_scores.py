@@ -22,7 +22,7 @@ def test_crossvalidation_of_unequal_classes_reaches_report_and_card(project: Pro
     assert "always predicting the larger class (0.727)" in printed
 
     train, evaluated = (
-        json.loads((project.path / f"metrics/{name}.json").read_text()) for name in ("train", "evaluate")
+        json.loads((project.path / f"metrics/details/{name}.json").read_text()) for name in ("train", "evaluate")
     )
     assert train["class_weights"] == {"glasses": pytest.approx(14 / 20), "noglasses": pytest.approx(14 / 8)}
     assert {split: score["n"] for split, score in evaluated.items()} == {

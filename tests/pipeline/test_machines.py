@@ -84,7 +84,7 @@ def larger(trained: Project, tmp_path: Path) -> Project:
 def test_two_machines_train_same_weights_as_one(larger: Project, tmp_path: Path) -> None:
     other, alone = larger.copy_to(tmp_path / "another machine"), weights(larger)
     before = contents(other)
-    history = json.loads((larger.path / "metrics/train.json").read_text())
+    history = json.loads((larger.path / "metrics/details/train.json").read_text())
     one, two = tf_configs(2)
     follower = follow(other, two)
     with killed_at_the_end(follower):
@@ -98,7 +98,7 @@ def test_two_machines_train_same_weights_as_one(larger: Project, tmp_path: Path)
     assert not list((other.path / "models/.checkpoints").glob("*"))
     for ours, whole in zip(weights(larger), alone, strict=True):
         assert np.abs(ours - whole).max() < 1e-4
-    together = json.loads((larger.path / "metrics/train.json").read_text())
+    together = json.loads((larger.path / "metrics/details/train.json").read_text())
     assert together["last"]["loss"] == pytest.approx(history["last"]["loss"], rel=1e-4)
     assert together["last"]["val_accuracy"] == history["last"]["val_accuracy"]
 

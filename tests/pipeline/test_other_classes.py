@@ -72,7 +72,7 @@ def own_masks(masks: Project, tmp_path: Path) -> Project:
 
 def test_the_whole_pipeline_learns_two_other_classes(masks: Project) -> None:
     metrics = {
-        name: json.loads((masks.path / f"metrics/{name}.json").read_text())
+        name: json.loads((masks.path / f"metrics/details/{name}.json").read_text())
         for name in ("verify", "audit", "evaluate", "predict")
     }
     assert metrics["verify"]["train"] == {"mask": 12, "nomask": 12}

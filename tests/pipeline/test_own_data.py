@@ -51,7 +51,7 @@ def init(project: Project, source: str, *options: str) -> str:
 
 
 def metrics(project: Project, name: str) -> Any:
-    return json.loads((project.path / f"metrics/{name}.json").read_text())
+    return json.loads((project.path / f"metrics/details/{name}.json").read_text())
 
 
 def manifest(project: Project) -> list[dict[str, str]]:

@@ -106,12 +106,12 @@ def test_parameters_and_metrics_are_compared_with_a_branch(project: Project) -> 
 
 
 def test_missing_outputs_are_named(project: Project) -> None:
-    (project.path / "metrics/evaluate.json").unlink()
+    (project.path / "metrics/details/evaluate.json").unlink()
     (project.path / "data/predictions.csv").unlink()
     (project.path / "report.html").write_text("before")
     done = project.run("anteojos", "report")
     assert done.returncode == 1
-    assert "  metrics/evaluate.json\n  data/predictions.csv\nRun `make repro`" in done.stderr
+    assert "  metrics/details/evaluate.json\n  data/predictions.csv\nRun `make repro`" in done.stderr
     assert (project.path / "report.html").read_text() == "before"
 
 

@@ -80,12 +80,12 @@ def write_params(**changes: Any) -> None:
 
 
 def outputs() -> dict[str, bytes]:
-    files = ("metrics/audit.json", "metrics/plots/leak.png", "data/audited.txt")
+    files = ("metrics/details/audit.json", "metrics/plots/leak.png", "data/audited.txt")
     return {file: Path(file).read_bytes() for file in files if Path(file).exists()}
 
 
 def test_metrics_contain_all_probes(audited: tuple[dict[str, bytes], list[str]], leaking: str) -> None:
-    metrics = json.loads(audited[0]["metrics/audit.json"])
+    metrics = json.loads(audited[0]["metrics/details/audit.json"])
     assert list(metrics) == PROBES
     for probe in metrics.values():
         assert list(probe) == ["accuracy", "chance", "p_value", "n", "verdict"]
@@ -151,7 +151,7 @@ def test_verdicts_follow_the_parameters(project: Path, leaking: str) -> None:
     ):
         write_params(**limits)
         audit.main()
-        metrics = json.loads(Path("metrics/audit.json").read_text())
+        metrics = json.loads(Path("metrics/details/audit.json").read_text())
         assert (metrics["border"]["verdict"], metrics["width"]["verdict"]) == (border, width), limits
 
 
@@ -165,11 +165,11 @@ def test_width_of_the_border_follows_the_parameter(project: Path, leaking: str) 
     for border, verdict in ((22, "none"), (66, "leak")):
         write_params(border=border)
         audit.main()
-        assert json.loads(Path("metrics/audit.json").read_text())["border"]["verdict"] == verdict
+        assert json.loads(Path("metrics/details/audit.json").read_text())["border"]["verdict"] == verdict
 
 
 def test_audited_txt_does_not_depend_on_the_result(audited: tuple[dict[str, bytes], list[str]]) -> None:
-    assert audited[0]["data/audited.txt"] == b"What the audit found is in metrics/audit.json.\n"
+    assert audited[0]["data/audited.txt"] == b"What the audit found is in metrics/details/audit.json.\n"
 
 
 @pytest.mark.parametrize("leaking", ["border"], indirect=True)
@@ -180,7 +180,7 @@ def test_leak_image_has_the_classes_in_their_order(project: Path, leaking: str) 
     audit.main()
     rows, images = audit.load()
     first = (rows["label"] == "noglasses").to_numpy()
-    probe = leak.Probe(**json.loads(Path("metrics/audit.json").read_text())["border"])
+    probe = leak.Probe(**json.loads(Path("metrics/details/audit.json").read_text())["border"])
     expected = leak_sheet.draw(images, first, ("sin lentes", "con lentes"), probe, 22)
     with Image.open("metrics/plots/leak.png") as sheet:
         assert sheet.tobytes() == expected.tobytes()
@@ -204,7 +204,7 @@ def test_sample_of_many_images_has_matching_files_and_arrays(
     facts = audit.file_facts(rows["file"])
     assert facts["bytes"].tolist() == [Path("data/raw", file).stat().st_size for file in rows["file"]]
     audit.main()
-    assert json.loads(Path("metrics/audit.json").read_text())["bytes"]["n"] == 20
+    assert json.loads(Path("metrics/details/audit.json").read_text())["bytes"]["n"] == 20
 
 
 def test_command_prints_all_probes_and_leaks(tmp_path: Path, leaking: str, capsys: pytest.CaptureFixture[str]) -> None:

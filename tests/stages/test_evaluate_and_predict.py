@@ -68,7 +68,7 @@ def red_frames(path: str, images: int, lines: int, columns: int = 5) -> list[int
 
 def test_evaluate_writes_metrics_curves_and_mistakes() -> None:
     evaluate.main()
-    metrics = json.loads(Path("metrics/evaluate.json").read_text())
+    metrics = json.loads(Path("metrics/details/evaluate.json").read_text())
     assert list(metrics) == ["validate", "test"]
     for score in metrics.values():
         assert {key: score[key] for key in ("n", "accuracy", "precision", "recall", "f1")} == {
@@ -103,7 +103,7 @@ def test_threshold_is_chosen_on_validate_and_only_reported() -> None:
         path = f"data/processed/{split}/index.csv"
         pd.read_csv(path).assign(label=[label] * 5 + ["dark"] * 3).to_csv(path, index=False)
     evaluate.main()
-    metrics = json.loads(Path("metrics/evaluate.json").read_text())
+    metrics = json.loads(Path("metrics/details/evaluate.json").read_text())
     probability = Classifier.load(Path("models/model.tflite")).probabilities(np.full((1, 48, 48, 3), 220, np.uint8))[0]
     threshold = metrics["validate"]["chosen_threshold"]["threshold"]
     assert threshold == pytest.approx((1 + probability) / 2, abs=1e-6)
@@ -173,7 +173,7 @@ def test_split_of_unknown_labels_is_not_scored() -> None:
     index = pd.read_csv("data/processed/test/index.csv")
     index.assign(label="").to_csv("data/processed/test/index.csv", index=False)
     evaluate.main()
-    assert list(json.loads(Path("metrics/evaluate.json").read_text())) == ["validate"]
+    assert list(json.loads(Path("metrics/details/evaluate.json").read_text())) == ["validate"]
 
 
 def test_crossvalidation_is_scored_and_doubtful_labels_are_listed() -> None:
@@ -182,7 +182,7 @@ def test_crossvalidation_is_scored_and_doubtful_labels_are_listed() -> None:
     params["evaluate"]["folds"] = 2
     Path("params.yaml").write_text(yaml.safe_dump(params))
     evaluate.main()
-    score = json.loads(Path("metrics/evaluate.json").read_text())["crossvalidation"]
+    score = json.loads(Path("metrics/details/evaluate.json").read_text())["crossvalidation"]
     assert (score["n"], score["accuracy"], score["majority_accuracy"]) == (5, 0.8, 0.6)
     doubtful = pd.read_csv("data/doubtful_labels.csv")
     assert doubtful.to_dict("records") == [
@@ -198,7 +198,7 @@ def test_predict_labels_images_and_frames_incorrect_labels() -> None:
     assert (predictions["first_class_probability"] >= 0.5).tolist() == [True] * 5 + [False] * 3
     assert (predictions["probability"] >= 0.5).all()
     assert (predictions["probability"] + predictions["first_class_probability"])[5:].tolist() == pytest.approx([1] * 3)
-    metrics = json.loads(Path("metrics/predict.json").read_text())
+    metrics = json.loads(Path("metrics/details/predict.json").read_text())
     # The model is less sure of the dark ones.
     assert metrics == {
         "images": 8,
@@ -227,7 +227,7 @@ def test_predict_uses_the_thresholds_of_the_model() -> None:
     assert predictions["first_class_probability"].tolist() == before.tolist()
     assert predictions["label"].tolist() == ["bright"] * 8
     assert predictions["warning"].tolist() == [""] * 5 + ["uncertain"] * 3
-    metrics = json.loads(Path("metrics/predict.json").read_text())
+    metrics = json.loads(Path("metrics/details/predict.json").read_text())
     assert metrics["predicted"] == {"bright": 8, "dark": 0}
 
 
@@ -246,7 +246,7 @@ def test_predict_writes_warnings() -> None:
     )
     warnings = pd.read_csv("data/predictions.csv", keep_default_na=False)["warning"].tolist()
     assert warnings == ["", "", size, "", "", darker, darker, f"{size}; {darker}"]
-    metrics = json.loads(Path("metrics/predict.json").read_text())
+    metrics = json.loads(Path("metrics/details/predict.json").read_text())
     assert metrics["warnings"] == {"small_face": 0, "turned": 0, "unlike": 3, "size": 2, "uncertain": 0}
 
 
@@ -262,7 +262,7 @@ def test_predict_warns_of_faces_from_the_index() -> None:
     warnings = pd.read_csv("data/predictions.csv", keep_default_na=False)["warning"].tolist()
     # The size of the file does not matter for a face.
     assert warnings == [*[""] * 5, "small face (30 px)", "turned", "small face (20 px); turned"]
-    metrics = json.loads(Path("metrics/predict.json").read_text())
+    metrics = json.loads(Path("metrics/details/predict.json").read_text())
     assert metrics["warnings"] == {"small_face": 2, "turned": 2, "unlike": 0, "size": 0, "uncertain": 0}
 
 

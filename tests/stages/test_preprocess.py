@@ -281,7 +281,7 @@ def test_stage_runs_on_the_outputs_of_verify(project: Path) -> None:
         command = [sys.executable, "-m", f"anteojos.stages.{stage}"]
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert json.loads(Path("metrics/verify.json").read_text())["images"] == 7
+    assert json.loads(Path("metrics/details/verify.json").read_text())["images"] == 7
     index = manifest.read(Path("data/processed/test/index.csv"))
     assert index[["file", "label", "width", "height", "faces"]].to_numpy().tolist() == [
         ["test/1.png", "", 80, 80, 1],

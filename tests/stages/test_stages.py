@@ -77,7 +77,7 @@ def test_fetch_draws_sample(tmp_path: Path) -> None:
     assert len(found) == 7
     assert found["test_labels.csv"].startswith(b"file,label\n")
     assert run_stage("verify", tmp_path).returncode == 0
-    assert json.loads((tmp_path / "metrics/verify.json").read_text())["test_balance"] == "known"
+    assert json.loads((tmp_path / "metrics/details/verify.json").read_text())["test_balance"] == "known"
 
 
 def test_fetch_imports_archive_and_test_labels(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ Metrics = Mapping[str, Any]
 
 
 def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int, metrics: Mapping[str, Metrics]) -> str:
-    """Return the model card. `metrics` has the contents of metrics/<name>.json of verify, audit, train and evaluate."""
+    """Return the model card.
+
+    `metrics` has the contents of metrics/details/<name>.json of verify, audit, train and evaluate.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=jinja2.select_autoescape(),  # HTML only: the card is Markdown

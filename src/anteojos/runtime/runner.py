@@ -14,7 +14,7 @@ from anteojos.runtime.outputs import LEFT
 from anteojos.runtime.processes import end_with_parent
 from anteojos.runtime.quiet import quiet_libraries
 
-FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/plots")  # of the outputs
+FOLDERS = ("data", "data/processed", "models", "metrics", "metrics/details", "metrics/plots")  # of the outputs
 # The running stage holds this lock. DVC releases its own lock while a stage runs.
 LOCK = Path(".dvc/tmp/stage.lock")
 

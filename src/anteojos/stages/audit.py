@@ -35,9 +35,12 @@ def main() -> None:
     with replacing(IMAGE) as path:
         first = (rows["label"] == params.dataset.labels[0]).to_numpy()
         leak_sheet.draw(images, first, params.dataset.names, found["border"], params.audit.border).save(path)
-    write_json(Path("metrics/audit.json"), {name: asdict(probe) for name, probe in found.items()})
+    write_json(Path("metrics/details/audit.json"), {name: asdict(probe) for name, probe in found.items()})
+    border = {name: getattr(found["border"], name) for name in ("accuracy", "p_value", "verdict")}
+    others = [name for name, probe in found.items() if name != "border" and probe.verdict == "leak"]
+    write_json(Path("metrics/audit.json"), {"border": border, "other_leaks": ", ".join(others) or "none"})
     with replacing(Path("data/audited.txt")) as path:
-        path.write_text("What the audit found is in metrics/audit.json.\n", encoding="utf-8")
+        path.write_text("What the audit found is in metrics/details/audit.json.\n", encoding="utf-8")
 
 
 def load() -> tuple[pd.DataFrame, list[Pixels]]:

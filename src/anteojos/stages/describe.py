@@ -13,7 +13,7 @@ def main() -> None:
     """Run the stage."""
     params = Params.load()
     metrics = {
-        name: json.loads(Path("metrics", f"{name}.json").read_text(encoding="utf-8"))
+        name: json.loads(Path("metrics/details", f"{name}.json").read_text(encoding="utf-8"))
         for name in ("verify", "audit", "train", "evaluate")
     }
     text = model_card.write(params.dataset, params.preprocess, params.train.network, params.train.seed, metrics)

@@ -19,6 +19,10 @@ from anteojos.vocabulary import Pixels
 
 PROCESSED, PLOTS = Path("data/processed"), Path("metrics/plots")
 CROSSVALIDATION = "crossvalidation"
+# What `dvc metrics` compares; the details have more.
+COMPARED = (
+    "n", "accuracy", "accuracy_low", "accuracy_high", "majority_accuracy", "balanced_accuracy", "loss", "roc_auc"
+)  # fmt: skip
 MOST_MISTAKES = 40
 # Attention maps.
 CORRECT_PER_CLASS, MOST_MISTAKES_MAPPED = 4, 8
@@ -34,7 +38,10 @@ def main() -> None:
     threshold = scores.choose_threshold(*first_and_probability(validate, params))
     held_out = read_crossvalidation(params)
     splits = [*results.groupby("split", sort=False), *([(CROSSVALIDATION, held_out)] if len(held_out) else [])]
-    write_json(Path("metrics/evaluate.json"), {split: score_split(rows, params, threshold) for split, rows in splits})
+    scored = {split: score_split(rows, params, threshold) for split, rows in splits}
+    write_json(Path("metrics/details/evaluate.json"), scored)
+    compared = {split: {key: score[key] for key in COMPARED} for split, score in scored.items()}
+    write_json(Path("metrics/evaluate.json"), compared)
     write_curves(validate, params)
     doubtful = find_doubtful(held_out, params)
     with replacing(Path("data/doubtful_labels.csv")) as path:

@@ -47,11 +47,13 @@ def main() -> None:
 
     with replacing(Path("data/predictions.csv")) as path:
         manifest.write(predictions, path)
+    predicted = {label: int((predictions["label"] == label).sum()) for label in metadata.labels}
+    write_json(Path("metrics/predict.json"), {"predicted": predicted, "warnings": sum(map(bool, warnings))})
     write_json(
-        Path("metrics/predict.json"),
+        Path("metrics/details/predict.json"),
         {
             "images": total,
-            "predicted": {label: int((predictions["label"] == label).sum()) for label in metadata.labels},
+            "predicted": predicted,
             "expected": {label: expected["test"][label] for label in metadata.labels} if expected else {},
             "warnings": {kind: sum(kind in found for found in warnings) for kind in reliability.KINDS},
         },

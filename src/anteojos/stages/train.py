@@ -52,15 +52,18 @@ def main() -> None:
         probability = LiteNetwork(path.read_bytes()).probabilities(validate.images)
     write_statistics(train.images, probability.tolist())
     best = max(history, key=lambda epoch: (epoch.validate.accuracy, -epoch.validate.loss))
+    parameters, last = trained.count_params(), summary(history[-1])
     write_json(
-        Path("metrics/train.json"),
+        Path("metrics/details/train.json"),
         {
-            "parameters": trained.count_params(),
+            "parameters": parameters,
             "class_weights": dict(zip(params.dataset.labels, recipe.class_weights, strict=True)),
-            "last": summary(history[-1]),
+            "last": last,
             "best": summary(best),
         },
     )
+    compared = {"accuracy": last["accuracy"], "loss": last["loss"]}
+    write_json(Path("metrics/train.json"), {"parameters": parameters, "train": compared})
     checkpoint.unlink()
 
 

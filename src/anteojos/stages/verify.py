@@ -36,7 +36,7 @@ def main() -> None:
     with replacing(Path("data/manifest.csv")) as path:
         manifest.write(table, path)
     write_json(
-        Path("metrics/verify.json"),
+        Path("metrics/details/verify.json"),
         {
             "images": len(found),
             **{split: counts[split] for split in SPLITS},

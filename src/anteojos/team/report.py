@@ -22,7 +22,8 @@ from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
 from anteojos.team.commands import dvc, dvc_status, leaves, revision
 
-METRICS, PLOTS, TEST = Path("metrics"), Path("metrics/plots"), Path("data/processed/test")
+METRICS, DETAILS, PLOTS = Path("metrics"), Path("metrics/details"), Path("metrics/plots")
+TEST = Path("data/processed/test")
 PREDICTIONS = Path("data/predictions.csv")
 DOUBTFUL = "doubtful_labels"  # shown only after a cross-validation
 CHARTS = ("accuracy", "loss", "confusion", "roc", "calibration")
@@ -80,7 +81,7 @@ def write(output: Path, against: str | None = None) -> None:
 
 def _inputs() -> Iterator[Path]:
     yield Path("params.yaml")
-    yield from (METRICS / f"{name}.json" for name in ("verify", "audit", "train", "evaluate", "predict"))
+    yield from (DETAILS / f"{name}.json" for name in ("verify", "audit", "train", "evaluate", "predict"))
     yield from (PLOTS / f"{name}.png" for name in (*SHEETS, DOUBTFUL))
     yield from (PREDICTIONS, TEST / "images.npy", TEST / "index.csv")
 
@@ -88,13 +89,17 @@ def _inputs() -> Iterator[Path]:
 def _values(base: str | None) -> dict[str, Any]:
     """Return all values of the page by name."""
     params = Params.load()
-    metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(METRICS.glob("*.json"))}
+    compared, metrics = (
+        {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+        for folder in (METRICS, DETAILS)
+    )
     names = (*SHEETS, DOUBTFUL) if params.evaluate.folds else SHEETS
     sheets = {name: (PLOTS / f"{name}.png").read_bytes() for name in names}
     return {
         "params": params,
         "names": dict(zip(params.dataset.labels, params.dataset.names, strict=True)),
         "metrics": metrics,
+        "environment": compared.pop("environment", None),
         "summary": summary(params.train.network, metrics["evaluate"]["validate"], metrics["audit"]["border"]),
         "wrong": {split: round(of["n"] * (1 - of["accuracy"])) for split, of in metrics["evaluate"].items()},
         "charts": charts(),
@@ -105,7 +110,7 @@ def _values(base: str | None) -> dict[str, Any]:
         "stale": sorted(dvc_status()),
         "base": base,
         "changed_params": changes("params", base, yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))),
-        "changed_metrics": changes("metrics", base, metrics),
+        "changed_metrics": changes("metrics", base, compared),
     }
 
 
@@ -184,8 +189,7 @@ def _data_uri(data: bytes, kind: str) -> str:
 def changes(kind: str, base: str | None, values: Mapping[str, Any]) -> list[Change]:
     """Return all `values` of a kind, "params" or "metrics"; with those in `base`, first those that differ, if given."""
     if not base:
-        # The environment has its own table.
-        return [Change(name, as_text(value)) for name, value in leaves(values) if not name.startswith("environment.")]
+        return [Change(name, as_text(value)) for name, value in leaves(values)]
     rows = []
     for file, changed in sorted(json.loads(dvc(kind, "diff", "--all", "--json", base)).items()):
         for name, change in changed.items():
