@@ -34,10 +34,7 @@ setup: .venv/installed  ## set up .venv from requirements.lock, if it is missing
 	@touch .venv/installed
 
 repro: setup  ## run the stages that have changed: images, training, scores, predictions
-	@$(TEAM) ready
-	@$(TEAM) fsck --quick
-	dvc --wait-for-lock repro $(ARGS)
-	@$(TEAM) record
+	@$(TEAM) repro -- $(ARGS)
 
 test: setup  ## run all tests (up to an hour on 2 cores)
 	python -m pytest --numprocesses 2 --dist worksteal $(ARGS)

@@ -18,8 +18,6 @@ def test_crossvalidation_of_unequal_classes_reaches_report_and_card(project: Pro
     project.set("evaluate.folds", 2)
     printed = project.must("dvc", "repro")
     assert "fold 2/2: " in printed
-    assert "crossvalidation: " in printed
-    assert "always predicting the larger class (0.727)" in printed
 
     train, evaluated = (
         json.loads((project.path / f"metrics/details/{name}.json").read_text()) for name in ("train", "evaluate")
@@ -42,6 +40,7 @@ def test_crossvalidation_of_unequal_classes_reaches_report_and_card(project: Pro
     card = (project.path / "models/README.md").read_text()
     assert "Class weights: con lentes 0.700, sin lentes 1.750." in card
     assert "| crossvalidation | 22 |" in card
+    assert "always predicting the larger class (0.727)" in card
     project.must("anteojos", "report")
     page = (project.path / "report.html").read_text()
     assert '<th scope="row">crossvalidation</th><td>22</td>' in page

@@ -1,12 +1,13 @@
 """The targets of the Makefile, in a checkout with a space in its path."""
 
 import json
+import re
 import sys
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.project import Project, RunWith
+from tests.project import Project, RunWith, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -18,9 +19,40 @@ def test_make_repro_runs_the_pipeline_with_its_environment(project: Project) -> 
     output = project.must("make", "--old-file", ".venv/installed", "repro", PATH="/usr/bin:/bin")
     assert "Running stage 'predict'" in output
     assert "Stage 'train' didn't change, skipping" in output
+    *_, validate, test, audit, stages, results, _, files, following = output.splitlines()
+    assert re.fullmatch(r"validate: \d of 8 labels are correct, accuracy .*larger class \(0\.500\).*", validate)
+    assert test.startswith("test: ")
+    assert audit.startswith("audit: the border of the images alone does not leak the label (accuracy ")
+    assert re.fullmatch(r"stages: package \d s, predict \d s; \d s in all", stages)
+    assert re.fullmatch(
+        r"results: \d of \d+ outputs differ from the last commit, because of .*predict.threshold.*", results
+    )
+    assert files.startswith("files: ")
+    assert following.startswith("next: `make report`")
+    assert "dvc push" not in output
     only_one = project.must("make", "--old-file", ".venv/installed", "repro", "ARGS=--single-item predict")
     assert "Stage 'predict' didn't change, skipping" in only_one
     assert "train" not in only_one
+    # The metrics may be older than what ran.
+    assert "accuracy" not in only_one
+
+
+def test_results_of_another_cpu_are_explained(project: Project) -> None:
+    """The committed results are changed, as if another kind of CPU had computed them."""
+    (project.path / ".venv").symlink_to(sys.prefix)
+    commit(project, "Another environment")
+    lock, environment = project.path / "dvc.lock", project.path / "metrics/environment.json"
+    text = lock.read_text()
+    [checksum] = re.findall(r"- path: models/model.keras\n +hash: md5\n +md5: (\w+)", text)
+    lock.write_text(text.replace(checksum, checksum[::-1]))
+    environment.write_text(json.dumps(json.loads(environment.read_text()) | {"instructions": "X86_V4"}))
+    commit(project, "Results of another CPU")
+    lock.write_text(text)
+    output = project.must("make", "--old-file", ".venv/installed", "repro")
+    assert "results: 1 of 33 outputs differ from the last commit, which was computed on another kind of CPU" in output
+    assert "(instructions X86_V4, here " in output
+    project.must("git", "restore", "dvc.lock", "metrics")
+    assert project.must("git", "status", "--porcelain", "--untracked-files=no") == ""
 
 
 def test_make_clean_removes_only_outputs(project: Project) -> None:

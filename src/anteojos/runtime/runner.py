@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from anteojos.runtime import durations
 from anteojos.runtime.errors import InputError, message
 from anteojos.runtime.outputs import LEFT
 from anteojos.runtime.processes import end_with_parent
@@ -34,7 +36,10 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
         if writes():
             with alone(stage or Path(sys.argv[0]).stem):
                 remove_left()
+                started = time.monotonic()
                 main()
+                if stage:
+                    durations.add(stage, time.monotonic() - started)
         else:
             main()
     except BaseException as error:

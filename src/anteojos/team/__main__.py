@@ -13,13 +13,12 @@ from anteojos.runtime import errors
 
 INTERRUPTED = 130
 BASE = click.Argument(["base"])
-QUICK = click.Option(["--quick"], is_flag=True, help="Only repair what would stop DVC from starting; read no data.")
+ARGUMENTS = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
 ENDPOINT = click.Option(["--endpoint"], default="", help="Address of an S3 store that is not Amazon's.")
 # Subcommand: function in this package, arguments, help.
 SUBCOMMANDS: dict[str, tuple[str, list[click.Parameter], str]] = {
-    "ready": ("ready.check", [], "Check that `make repro` can run, before DVC removes any output."),
-    "fsck": ("fsck.check", [QUICK], "Read DVC's cache and the outputs completely, and remove damaged files."),
-    "record": ("record.record", [], "Write metrics/environment.json if dvc.lock is new."),
+    "repro": ("repro.repro", [ARGUMENTS], "Run `dvc repro` with these arguments, and print a summary."),
+    "fsck": ("fsck.check", [], "Read DVC's cache and the outputs completely, and remove damaged files."),
     "reproduced": ("reproduced.check", [], "Reproduce the last commit in a clone and compare the results."),
     "remote": ("remote.set_up", [click.Argument(["url"]), ENDPOINT], "Make URL the default remote, after testing it."),
     "push": ("push.push_metrics", [], "Push the metrics of the run cache, which `dvc push --run-cache` omits."),
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _call(name: str, function: str, **arguments: Any) -> None:
-    """Run the function of a subcommand. Only its module is imported: `make repro` runs three subcommands."""
+    """Run the function of a subcommand. Only its module is imported, because DVC takes half a second."""
     module, _, function = function.partition(".")
     with ExitStack() as stack:
         if name in NOT_DURING_A_STAGE:

@@ -7,7 +7,8 @@ removed files again or pulls them from the remote.
 import hashlib
 import json
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,25 @@ RWLOCK = Path(".dvc/tmp/rwlock")
 DAMAGED = Path(".dvc/tmp/damaged")
 
 
-def check(quick: bool = False) -> None:
-    """Repair what would stop DVC from starting; unless `quick`, also read all data.
+def check() -> None:
+    """Repair what would stop DVC from starting, and read all data.
 
     Raises InputError with all damaged and missing files.
     """
+    with _alone() as repo:
+        print(check_data(repo) if recover(repo) else "Run `dvc repro`, then `make fsck` again.")
+
+
+def repair() -> None:
+    """Repair what would stop DVC from starting."""
+    with _alone() as repo:
+        recover(repo)
+
+
+@contextmanager
+def _alone() -> Iterator[Repo]:
     with Repo(_wait_for_lock=True) as repo, repo.lock, alone("fsck"):
-        lock_was_valid = recover(repo)
-        if not quick:
-            print(check_data(repo) if lock_was_valid else "Run `dvc repro`, then `make fsck` again.")
+        yield repo
 
 
 def recover(repo: Any) -> bool:
