@@ -18,13 +18,13 @@ export BASE
 TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare gate note resolve release
+.PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare results gate note resolve release
 .PHONY: report experiments crossvalidate shortcut drawn duration reference bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
-setup: .venv/installed  ## set up .venv from requirements.lock, if it is missing or older (2 minutes)
+setup: .venv/installed  ## set up .venv from requirements.lock, if it is missing or older (2 to 5 minutes)
 
 .venv/installed: requirements.lock
 	@command -v "$(PYTHON)" > /dev/null || { echo "anteojos needs Python 3.11, 3.12 or 3.13; there is no $(PYTHON). Name another: make PYTHON=python3.12" >&2; exit 1; }
@@ -68,6 +68,9 @@ compare: setup  ## write the differences from BASE (main) in metrics, parameters
 
 report: setup  ## write the results as one page, report.html; AGAINST=main compares with that branch
 	@PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
+
+results: setup  ## list experiments, branches and tags, best first: what changed, accuracy, size, duration
+	@$(TEAM) results
 
 gate: setup  ## fail if the accuracy is below the 95 % interval of that in BASE (main), or if the label leaks
 	@$(TEAM) gate -- "$$BASE"

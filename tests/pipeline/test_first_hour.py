@@ -159,7 +159,7 @@ def test_wrong_key_is_named_before_dvc_removes_an_output(project: Project, small
 def test_first_run_says_how_long_it_takes(project: Project) -> None:
     assert "There is no model yet" not in project.must(*make(project, "repro"))
     (project.path / "models/model.tflite").unlink()
-    assert "all stages run, which takes about 3 minutes" in project.must(*make(project, "repro"))
+    assert "all stages run, which takes 3 minutes" in project.must(*make(project, "repro"))
 
 
 def test_zip_download_without_git_is_an_error(project: Project) -> None:

@@ -89,8 +89,16 @@ def test_make_help_lists_every_target(project: Project) -> None:
 
 
 def test_experiments_table_shows_the_experiments_in_dvc(project: Project, run_with: RunWith) -> None:
+    (project.path / ".venv").symlink_to(sys.prefix)
     project.add_runs_of(run_with("train.network", "sigmoid"))
     project.must("dvc", "exp", "run", "-S", "train.network=sigmoid")
+    # The experiment, the commit, and nothing twice; it was restored, so that it took no time here.
+    head, _, *rows = project.must("make", "--old-file", ".venv/installed", "results").splitlines()
+    assert head.split(" | ")[1].strip() == "validate"
+    assert sorted(row.split("|")[-2].strip() for row in rows) == ["train.network=sigmoid", "–"]
+    training = {row.split("|")[-2].strip(): row.split("|")[-3].strip() for row in rows}
+    assert re.fullmatch(r"\d+ s", training["–"])
+    assert training["train.network=sigmoid"] == "–"
     code = (
         "import sys; sys.path.insert(0, 'benchmarks'); from networks import *;"
         "write_part('networks', 'make experiments', table_of(collect()) + '\\n\\nOne run.')"

@@ -2,8 +2,10 @@
 
 import shutil
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from anteojos.params import Dataset, Params
 from anteojos.runtime import threads
@@ -52,8 +54,16 @@ def draw(folder: Path, dataset: Dataset) -> None:
     }
     # Only Linux ends the processes with a stage that is killed. Threads are slow: drawing is mostly Python code.
     processes = forked(threads.cores()) if sys.platform == "linux" else nullcontext()
-    with processes as pool:
-        map_rows = pool.map if pool else map
+    drawn = {label: max(number, dataset.drawn or 0) for label, number in expected["train"].items()}
+    total = sum(sum(of_split.values()) for of_split in (expected | {"train": drawn}).values())
+    print(f"Drawing {total:,} faces.", flush=True)
+    with processes as pool, threads.bar(total, "Drawing") as progress:
+
+        def map_rows(draw_row: Callable[..., list[bytes]], *arguments: Iterable[Any]) -> Iterator[list[bytes]]:
+            for files in (pool.map if pool else map)(draw_row, *arguments):
+                progress.update(len(files))
+                yield files
+
         draw_dataset(folder, dataset.seed, expected, TITLES, dataset.size, map_rows, dataset.drawn)
 
 

@@ -24,6 +24,7 @@ SUBCOMMANDS: dict[str, tuple[str, list[click.Parameter], str]] = {
     "push": ("push.push_metrics", [], "Push the metrics of the run cache, which `dvc push --run-cache` omits."),
     "check-committed": ("check_committed.check", [], "Check that the last results are committed and the data pushed."),
     "compare": ("compare.write", [BASE], "Write the differences from the commit BASE to comparison/."),
+    "results": ("results.show", [], "List experiments, branches and tags with their results, best first."),
     "gate": ("gate.check", [BASE], "Fail if the model is worse than in the commit BASE, or the label leaks."),
     "note": ("note.write", [], "Write the comparison as a note on a GitLab merge request."),
     "resolve": ("resolve.resolve", [], "Resolve a merge conflict in dvc.lock and the metrics."),

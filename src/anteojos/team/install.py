@@ -29,7 +29,7 @@ def main() -> int:
     if problems:
         print("The environment cannot be set up:", *(f"  {line}" for line in problems), sep="\n", file=sys.stderr)
         return 1
-    print(f"Setting up {VENV} from requirements.lock, once: about 2 minutes and {SIZE / 1e9:.1f} GB.", flush=True)
+    print(f"Setting up {VENV} from requirements.lock, once: {SIZE / 1e9:.1f} GB, 2 to 5 minutes.", flush=True)
     try:
         for command in COMMANDS:
             subprocess.run(command, check=True)  # noqa: S603

@@ -19,4 +19,6 @@ def check() -> None:
         )
     Params.load()
     if not MODEL.exists():
-        print("There is no model yet: all stages run, which takes about 3 minutes with the drawn faces.")
+        print(
+            "There is no model yet: all stages run, which takes 3 minutes with the drawn faces, on a slow machine 10."
+        )
