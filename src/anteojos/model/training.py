@@ -91,7 +91,10 @@ def train(
     """
     for name, split in (("train", train), ("validate", validate)):
         if not len(split.images):
-            raise InputError(f"data/processed/{name} has no images", advice=f"See dataset.expected.{name}.")
+            raise InputError(
+                f"data/processed/{name} has no images",
+                advice=f"Add images to {name}, or set dataset.split in params.yaml.",
+            )
     fit = partial(_fit, train, validate, network_name, recipe, seed, checkpoint)
     if tf_config.read() is None:
         return fit(on_epoch)
