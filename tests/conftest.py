@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,15 @@ RANGES = TrainingRanges(
 METADATA = Metadata(
     labels=("bright", "dark"), names=("hell", "dunkel"), crop="none", threshold=0.5, uncertain=(0.2, 0.8), ranges=RANGES
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import files with no test for `make test-quick`: TensorFlow and DVC take more time than its tests."""
+    if collection_path.suffix != ".py":
+        return None
+    marks = re.search(r"^pytestmark = .*", collection_path.read_text(encoding="utf-8"), re.MULTILINE)
+    left_out = re.findall(r"\bnot (\w+)", config.option.markexpr)
+    return True if marks and set(re.findall(r"mark\.(\w+)", marks[0])) & set(left_out) else None
 
 
 @pytest.fixture(scope="session")

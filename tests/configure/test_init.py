@@ -22,6 +22,8 @@ from anteojos.params import Params
 from anteojos.runtime.errors import InputError
 from tests.conftest import ROOT, drawn_face
 
+pytestmark = pytest.mark.slow
+
 COUNT = 5  # images of each class
 
 

@@ -11,6 +11,8 @@ from anteojos.model import statistics
 from anteojos.model.classifier import Classifier
 from tests.conftest import METADATA, Photographs, face_metadata, without_metadata
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 TRAINING = {
     "brightness": sorted(RNG.normal(0.5, 0.1, 200).tolist()),

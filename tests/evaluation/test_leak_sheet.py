@@ -6,6 +6,8 @@ import pytest
 
 from anteojos.evaluation import leak, leak_sheet
 
+pytestmark = pytest.mark.slow
+
 FIRST = np.random.default_rng(0).permutation(40) < 20
 SIZE = 64
 

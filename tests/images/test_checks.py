@@ -24,6 +24,8 @@ from anteojos.stages import verify
 from tests.conftest import ROOT, drawn_eyes, drawn_face
 from tests.pages import undocumented
 
+pytestmark = pytest.mark.slow
+
 SPLITS = ("train", "validate", "test")
 KINDS = ("not_images", "not_rgb", "odd_sizes", "no_face", "several_faces", "duplicates_within_split")
 NO_WARNINGS = dict.fromkeys(KINDS, 0)

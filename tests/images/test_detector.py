@@ -18,6 +18,8 @@ from anteojos.runtime import litert
 from anteojos.sources import drawing
 from tests.conftest import Photographs, drawn_eyes, drawn_face
 
+pytestmark = pytest.mark.slow
+
 GREY = (110, 120, 130)
 
 

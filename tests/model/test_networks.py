@@ -9,6 +9,8 @@ from anteojos.model.batches import Floats
 from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import Network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("network", "parameters", "outputs"),

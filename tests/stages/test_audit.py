@@ -20,6 +20,8 @@ from anteojos.runtime.errors import InputError
 from anteojos.stages import audit, preprocess
 from tests.conftest import ROOT, drawn_face
 
+pytestmark = pytest.mark.slow
+
 PROBES = ["border", "position_rows", "position_columns", "corners", "width", "height", "bytes", "quantisation"]
 NAMES = ("glasses", "noglasses")
 

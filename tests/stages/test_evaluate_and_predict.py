@@ -21,6 +21,8 @@ from anteojos.model.metadata import Metadata
 from anteojos.stages import evaluate, predict
 from tests.conftest import METADATA, RANGES, ROOT, face_metadata, without_metadata
 
+pytestmark = pytest.mark.slow
+
 NO_FACE = {"faces": 0, **dict.fromkeys(manifest.FACE, math.nan)}
 RED = (0xCF, 0x22, 0x2E)
 

@@ -22,6 +22,8 @@ from anteojos.params import Params
 from anteojos.stages import preprocess
 from tests.conftest import ROOT, drawn_face
 
+pytestmark = pytest.mark.slow
+
 HEADER = ",".join(("file,label,width,height,faces", *manifest.FACE)) + "\n"
 
 SIZE = 80  # px, of the images

@@ -14,6 +14,8 @@ from anteojos.team import differences, reproduced
 from anteojos.team.differences import Difference
 from tests.conftest import METADATA
 
+pytestmark = pytest.mark.slow
+
 PREDICTIONS = "file,label,probability,warning\na.jpg,glasses,{},\nb.jpg,{},0.4,\n"
 
 
