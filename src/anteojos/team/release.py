@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from anteojos.runtime.errors import InputError
-from anteojos.team.commands import default_remote, dvc_status, git, run, succeeds
+from anteojos.team import push
+from anteojos.team.commands import changed_files, default_remote, dvc_status, run, succeeds
 
 ARTIFACT = "classifier"  # its name in dvc.yaml
 MODEL_CARD = "models/README.md"
@@ -13,11 +14,13 @@ MODEL_CARD = "models/README.md"
 def release(version: str) -> None:
     """Push the data of the last commit to the remote and tag the commit. Raises InputError with all problems."""
     tag = f"{ARTIFACT}@{version}"
+    if not version:
+        raise InputError("VERSION is missing: the version to release, for example make release VERSION=v1.0.0")
     problems = list(obstacles(version, tag))
     if problems:
-        raise InputError(f"{version or 'a version'} cannot be released", problems)
+        raise InputError(f"{version} cannot be released", problems)
     # Push first: once a version is registered, everyone must be able to get it.
-    run("dvc", "push", show=True)
+    push.push()
     run("gto", "register", ARTIFACT, "--version", version, show=True)
     print(
         f"\nThe version is a git tag in this clone. To share it:\n  git push origin HEAD {tag}\n"
@@ -34,12 +37,12 @@ def obstacles(version: str, tag: str) -> Iterator[str]:
         yield f"VERSION: found {version!r}, expected a version such as v1.0.0: make release VERSION=v1.0.0"
     elif succeeds("git", "rev-parse", "--quiet", "--verify", f"refs/tags/{tag}"):
         yield f"{tag} already exists; a version cannot be released twice: use the next number"
-    changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
+    changed = changed_files("--untracked-files=no", "--", ".")
     if changed:
-        yield f"{', '.join(line[3:] for line in changed)}: not committed; commit or undo the changes"
+        yield f"{', '.join(path for _, path in changed)}: not committed; commit or undo the changes"
     if not succeeds("git", "config", "user.email"):
         yield "git does not know your name: git config user.name NAME, git config user.email ADDRESS"
     if dvc_status():
         yield "dvc.lock is not up to date (`dvc status`): run `dvc repro` and commit"
     if not default_remote():
-        yield "there is no default remote: make remote URL=…"
+        yield "there is no default remote: make remote URL=s3://bucket/path"
