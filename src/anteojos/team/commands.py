@@ -116,9 +116,9 @@ def revision(base: str, option: str = "BASE=", example: str = "make compare BASE
             short = git("rev-parse", "--short", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
     if not short:
         require_repository()
-        found = "no such commit in this clone" if base else "is empty"
+        found = f"{option}{base}: no such commit in this clone" if base else f"{option} is empty"
         raise InputError(
-            f"{option}{base}: {found}; expected a branch, a tag or a checksum: {example}",
+            f"{found}; expected a branch, a tag or a checksum: {example}",
             advice=f"`git fetch origin` downloads the branches of others; name them origin/NAME: {option}origin/main.",
         )
     return short if re.fullmatch("[0-9a-f]{40}", base) else base

@@ -16,6 +16,7 @@ from anteojos.runtime import environment
 from anteojos.runtime.errors import InputError
 from anteojos.team import differences
 from anteojos.team.commands import checksums, git, prefix, read_lock, run
+from anteojos.team.gate import leaks
 from anteojos.team.metrics import AUDIT, EVALUATE, read, require_scores
 from anteojos.team.record import MADE_ON
 
@@ -122,14 +123,14 @@ def other_environment(made_on: Path) -> Iterator[str]:
 def outside_intervals(committed: Path, reproduced: Path) -> Iterator[str]:
     """Yield each accuracy that is outside of its committed 95 % interval, and another verdict of the audit."""
     before, after = (read(clone / EVALUATE) for clone in (committed, reproduced))
-    border, border_after = (read(clone / AUDIT)["border"]["verdict"] for clone in (committed, reproduced))
+    border, border_after = (leaks(read(clone / AUDIT))[0] for clone in (committed, reproduced))
     for split in before:
-        old, new = require_scores(before, split, "committed"), require_scores(after, split, "reproduced")
+        old, new = (require_scores(metrics, split, str(EVALUATE)) for metrics in (before, after))
         low, high = old["accuracy_low"], old.get("accuracy_high", 1.0)
         if not low <= new["accuracy"] <= high:
             yield f"{EVALUATE}: {split}: accuracy {new['accuracy']:.3f}; committed interval {low:.3f} to {high:.3f}"
-    if border != border_after:
-        yield f"{AUDIT}: border: verdict {border_after}; committed {border}"
+    if bool(border) != bool(border_after):
+        yield f"{AUDIT}: the border predicts the label: {border_after or 'no'}; committed: {border or 'no'}"
 
 
 def judge(found: dict[str, differences.Difference | None], causes: list[str], outside: list[str]) -> None:
