@@ -30,7 +30,7 @@ setup: .venv/installed  ## set up .venv from requirements.lock, if it is missing
 	@command -v "$(PYTHON)" > /dev/null || { echo "anteojos needs Python 3.11, 3.12 or 3.13; there is no $(PYTHON). Name another: make PYTHON=python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("anteojos needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
 	@"$(PYTHON)" -P src/anteojos/team/install.py
-	@test ! -e .git || .venv/bin/python -m anteojos.team hook
+	@.venv/bin/python -m anteojos.team hook
 	@touch .venv/installed
 
 repro: setup  ## run the stages that have changed: images, training, scores, predictions
@@ -56,8 +56,7 @@ fsck: setup  ## read DVC's cache and the outputs completely, and remove damaged 
 remote: setup  ## set up shared storage: URL=s3://bucket/path (ENDPOINT=https://… if not Amazon's), ssh://host/path or a folder
 	@$(TEAM) remote $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") -- "$(URL)"
 
-push: setup  ## push data, models and runs to the remote; a colleague's `dvc repro --pull` uses them
-	dvc push --run-cache
+push: setup  ## push data, models and runs to the remote, also what is missing there
 	@$(TEAM) push
 
 check-committed: setup  ## fail unless dvc.lock and the metrics are up to date and committed, and the data pushed

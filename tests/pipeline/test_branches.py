@@ -1,7 +1,10 @@
 """Branches with other parameters are compared, merged, and checked out with their data."""
 
 import json
+import shutil
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from anteojos.team.hook import HOOKS, MARK
 from tests.pipeline.test_same_bytes import outputs
-from tests.project import Project, RunWith, built_once, commit
+from tests.project import Project, RunWith, built_once, clone, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -133,8 +137,155 @@ def test_make_resolve_refuses_other_conflicts(project: Project) -> None:
     assert project.must("git", "diff", "high", "--stat") == ""
 
 
+def test_make_resolve_in_a_rebase_recommends_to_continue_it(diverged: Project, tmp_path: Path) -> None:
+    project = diverged.copy_to(tmp_path / "a project")
+    project.must("git", "checkout", "--quiet", "skewed")
+    assert project.run("git", "rebase", "main").returncode == 1
+    output = project.must(*MAKE, "resolve")
+    assert output.endswith("then finish the rebase with `git rebase --continue`.\n")
+    project.must("git", "-c", "core.editor=true", "rebase", "--continue")
+    assert project.must("git", "status", "--porcelain") == ""
+    assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
+
+
+@pytest.mark.parametrize("command", ["cherry-pick", "revert"])
+def test_make_resolve_names_the_unfinished_command(diverged: Project, tmp_path: Path, command: str) -> None:
+    project = diverged.copy_to(tmp_path / "a project")
+    project.set("predict.threshold", 0.6)
+    project.repro()
+    commit(project, "Another threshold")
+    assert project.run("git", command, {"cherry-pick": "skewed", "revert": "HEAD^"}[command]).returncode == 1
+    output = project.must(*MAKE, "resolve")
+    assert output.endswith(f"then finish the {command} with `git {command} --continue`.\n")
+
+
+def test_make_resolve_pulls_what_a_colleague_has_trained(diverged: Project, tmp_path: Path) -> None:
+    trained = diverged.copy_to(tmp_path / "trained")
+    trained.must("dvc", "remote", "add", "--quiet", "--default", "team", str(tmp_path / "store"))
+    commit(trained, "A remote")
+    trained.must(*MAKE, "push")
+    colleague = trained.copy_to(tmp_path / "colleague")
+    shutil.rmtree(colleague.path / ".dvc/cache")
+    colleague.must("git", "checkout", "--quiet", "skewed")
+    assert colleague.run("git", "merge", "main").returncode == 1
+    output = colleague.must(*MAKE, "resolve")
+    assert "Running stage 'train'" not in output
+    assert read(colleague, "metrics/train.json")["last"]["epoch"] == 2
+    assert (colleague.path / "models/model.keras").read_bytes() == (trained.path / "models/model.keras").read_bytes()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two clones with the git hooks; the first has pushed and `other` has another dvc.lock, `docs` the same."""
+
+    first: Project
+    second: Project
+
+
+@pytest.fixture
+def pair(project: Project, other_images: Project, tmp_path: Path) -> Pair:
+    project.add_runs_of(other_images)
+    project.must("dvc", "remote", "add", "--quiet", "--default", "team", str(tmp_path / "store"))
+    commit(project, "A remote")
+    project.must("dvc", "push", "--quiet")
+    second = clone(project.path, tmp_path / "second")
+    second.must("dvc", "pull", "--quiet")
+    (second.path / ".venv").symlink_to(sys.prefix)
+    second.must("python", "-m", "anteojos.team", "hook")
+    return Pair(project, second)
+
+
+def push_other_images(first: Project) -> dict[str, str]:
+    """Commit and push other results; return the outputs."""
+    first.set("dataset.seed", 7)
+    first.repro()
+    commit(first, "Other images")
+    first.must("dvc", "push", "--quiet")
+    return outputs(first)
+
+
+@pytest.mark.parametrize("how", ["--ff-only", "--no-rebase", "--rebase"])
+def test_data_follow_git_pull(pair: Pair, how: str) -> None:
+    before = outputs(pair.second)
+    expected = push_other_images(pair.first)
+    if how != "--ff-only":
+        (pair.second.path / "notes.txt").write_text("mine")
+        commit(pair.second, "Mine")
+    pulled = pair.second.run("git", "pull", "--no-edit", how)
+    assert pulled.returncode == 0
+    assert "Checked out the data of this commit: data/" in pulled.stderr
+    assert outputs(pair.second) == expected != before
+    assert pair.second.must("dvc", "status").strip() == "Data and pipelines are up to date."
+
+
+def test_data_follow_a_rebase_that_ends_with_the_own_lock(pair: Pair) -> None:
+    mine = pair.second
+    mine.add_runs_of(pair.first)
+    expected = push_other_images(mine)
+    (pair.first.path / "notes.txt").write_text("theirs")
+    commit(pair.first, "Theirs, without other results")
+    pulled = mine.run("git", "pull", "--rebase")
+    assert pulled.returncode == 0
+    # During the rebase, git has checked out their commit.
+    assert outputs(mine) == expected
+
+
+@pytest.mark.parametrize("how", ["--no-rebase", "--rebase"])
+def test_hooks_are_fast_and_silent_if_the_results_are_the_same(pair: Pair, how: str) -> None:
+    for member, name in ((pair.first, "theirs.txt"), (pair.second, "mine.txt")):
+        (member.path / name).write_text("text")
+        commit(member, name)
+    (pair.second.path / "data/predictions.csv").unlink()
+    hooks = pair.second.path / ".git/hooks"
+    without_hooks = pair.second.copy_to(pair.second.path.parent / "third")
+    for hook in (without_hooks.path / ".git/hooks").glob("post-*"):
+        hook.unlink()
+    output, seconds = {}, {}
+    for member in (without_hooks, pair.second):
+        start = time.monotonic()
+        pulled = member.run("git", "pull", "--quiet", "--no-edit", how)
+        seconds[member.path.name] = time.monotonic() - start
+        assert pulled.returncode == 0
+        output[member.path.name] = pulled.stdout + pulled.stderr
+    assert output["second"] == output["third"]
+    runs = 2 if how == "--rebase" else 1  # post-checkout and post-rewrite, or post-merge
+    assert seconds["second"] - seconds["third"] < runs
+    assert not (pair.second.path / "data/predictions.csv").exists()
+    assert {hook.name for hook in hooks.glob("post-*") if hook.suffix != ".sample"} == set(HOOKS)
+
+
+def test_clone_without_data_stays_without_data(pair: Pair, tmp_path: Path) -> None:
+    empty = clone(pair.first.path, tmp_path / "empty")
+    (empty.path / ".venv").symlink_to(sys.prefix)
+    empty.must("python", "-m", "anteojos.team", "hook")
+    push_other_images(pair.first)
+    pulled = empty.run("git", "pull", "--quiet")
+    assert (pulled.returncode, pulled.stdout, pulled.stderr) == (0, "", "")
+    assert not (empty.path / "data/raw").exists()
+
+
+def test_missing_data_are_named_and_git_succeeds(pair: Pair, tmp_path: Path) -> None:
+    push_other_images(pair.first)
+    shutil.rmtree(tmp_path / "store")
+    pulled = pair.second.run("git", "pull", "--quiet")
+    assert pulled.returncode == 0
+    assert "Not all data of this commit could be pulled: " in pulled.stderr
+    assert "Not in DVC's cache: data/raw, " in pulled.stderr
+    assert "Run `dvc pull`" in pulled.stderr
+    assert "Traceback" not in pulled.stderr
+    # Data that are not in the cache are not overwritten.
+    back = pair.second
+    back.must("git", "checkout", "--quiet", "HEAD^")
+    (back.path / "models/model.tflite").write_text("mine")
+    switched = back.run("git", "checkout", "--quiet", "main")
+    assert switched.returncode == 0
+    assert "The data of this commit were not checked out: Can't remove the following unsaved files" in switched.stderr
+    assert (back.path / "models/model.tflite").read_text() == "mine"
+
+
 def test_git_checkout_also_checks_out_the_data(project: Project, other_images: Project, tmp_path: Path) -> None:
     project.add_runs_of(other_images)
+    (project.path / ".venv").symlink_to(sys.prefix)
     project.must("python", "-m", "anteojos.team", "hook")
     main = outputs(project)
     branch(project, "other", dataset__seed=7)
@@ -149,18 +300,16 @@ def test_git_checkout_also_checks_out_the_data(project: Project, other_images: P
     project.must("git", "checkout", "params.yaml")
     assert not (project.path / "data/predictions.csv").exists()
 
-    # If the data are missing, git still switches the branch, and the hook prints a message.
-    project.must("git", "clone", "--quiet", str(project.path), str(tmp_path / "empty"))
-    empty = Project(tmp_path / "empty")
-    empty.must("python", "-m", "anteojos.team", "hook")
-    switched = empty.run("git", "checkout", "main")
-    assert switched.returncode == 0
-    assert "run dvc pull" in switched.stderr
-    assert empty.must("git", "branch", "--show-current").strip() == "main"
-
 
 def test_existing_hook_is_not_replaced(project: Project) -> None:
-    hook = project.path / ".git/hooks/post-checkout"
-    hook.write_text("#!/bin/sh\necho mine\n")
+    hooks = project.path / ".git/hooks"
+    (hooks / "post-merge").write_text("#!/bin/sh\necho mine\n")
+    (hooks / "post-checkout").write_text(f"#!/bin/sh\n{MARK} An older version.\n")
     project.must("python", "-m", "anteojos.team", "hook")
-    assert hook.read_text() == "#!/bin/sh\necho mine\n"
+    assert (hooks / "post-merge").read_text() == "#!/bin/sh\necho mine\n"
+    assert "anteojos.team follow post-checkout" in (hooks / "post-checkout").read_text()
+    (hooks / "post-checkout").unlink()
+    project.must("git", "config", "core.hooksPath", "their hooks")
+    assert "core.hooksPath is set" in project.must("python", "-m", "anteojos.team", "hook")
+    assert not (project.path / "their hooks").exists()
+    assert not (hooks / "post-checkout").exists()

@@ -210,7 +210,7 @@ def test_data_that_are_not_pushed_are_named(team: Team, tmp_path: Path) -> None:
         "metrics/plots/test.png",
         "models/model.tflite",
     ]
-    assert "run `dvc push` on the machine that has the data" in check
+    assert "run `make push` on the machine that has the data" in check
     author.must("dvc", "push", "--quiet", "package", "predict")
     assert "are in the remote" in author.must("make", "check-committed")
 

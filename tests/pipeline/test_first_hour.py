@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.pages import ERRORS, undocumented
 from tests.pipeline.test_faults import contents, make, small_disk
-from tests.project import Project
+from tests.project import Project, clone
 
 pytestmark = pytest.mark.pipeline
 
@@ -156,10 +156,58 @@ def test_wrong_key_is_named_before_dvc_removes_an_output(project: Project, small
     assert contents(project) == contents(small_project)
 
 
-def test_first_run_says_how_long_it_takes(project: Project) -> None:
-    assert "There is no model yet" not in project.must(*make(project, "repro"))
+def test_first_run_says_how_long_it_takes(project: Project, tmp_path: Path) -> None:
+    text = "There is no model yet: all stages run, which takes 3 minutes"
+    fresh = clone(project.path, tmp_path / "fresh")
+    ready = "import sys; from anteojos.team import ready; ready.check(sys.argv[1:])"
+    assert text in fresh.must("python", "-c", ready, PYTHONPATH="src")
+    # Not if stages are selected, or nothing has changed, or DVC restores the model.
+    assert text not in fresh.must("python", "-c", ready, "--pull", PYTHONPATH="src")
+    assert text not in project.must("python", "-c", ready, PYTHONPATH="src")
     (project.path / "models/model.tflite").unlink()
-    assert "all stages run, which takes 3 minutes" in project.must(*make(project, "repro"))
+    assert text not in project.must(*make(project, "repro"))
+
+
+def test_failed_repro_keeps_what_git_tracks(project: Project, tmp_path: Path) -> None:
+    fresh = clone(project.path, tmp_path / "fresh")
+    fresh.set("evaluate.bins", 7)
+    failed = fresh.run(*make(fresh, "repro"), "ARGS=--pull --allow-missing")
+    assert failed.returncode != 0
+    assert "Restored from git: metrics/evaluate.json" in failed.stderr
+    assert "without --allow-missing, the stages that write them run" in failed.stderr
+    assert fresh.must("git", "status", "--porcelain") == " M params.yaml\n"
+
+
+def test_checkout_of_another_user_shows_the_message_of_git(project: Project) -> None:
+    other = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    for target in ("repro", "gate", "check-committed", "resolve", "check-reproduced"):
+        failed = project.run(*make(project, target), **other)
+        assert failed.returncode != 0
+        assert undocumented("A checkout of another user", failed.stderr) == []
+        assert "Clone the repository" not in failed.stderr
+    hooks = project.run("python", "-m", "anteojos.team", "hook", **other)
+    assert hooks.returncode == 0
+    assert "The git hooks were not installed: " in hooks.stderr
+    assert "dubious ownership" in hooks.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("remote", "URL is missing: where to store the data\n  expected s3://bucket/path\n"),
+        ("remote", "For example: make remote URL=s3://bucket/anteojos"),
+        ("release", "VERSION is missing: the version to release, for example make release VERSION=v1.0.0"),
+        ("gate BASE=", "BASE= is empty; expected a branch, a tag or a checksum: make gate BASE=main"),
+        ("compare BASE=nothing", "BASE=nothing: no such commit in this clone; expected a branch, a tag or a checksum"),
+        ("push", "there is no default remote to push to\nSet one up: make remote URL=s3://bucket/path"),
+    ],
+)
+def test_missing_argument_shows_an_example(small_project: Project, target: str, text: str, tmp_path: Path) -> None:
+    name, *arguments = target.split()
+    fresh = clone(small_project.path, tmp_path / "fresh")
+    failed = fresh.run(*make(fresh, name), *arguments)
+    assert failed.returncode != 0
+    assert text in failed.stderr
 
 
 def test_zip_download_without_git_is_an_error(project: Project) -> None:

@@ -124,3 +124,11 @@ def test_screenshots_of_the_docs_are_taken(chromium: Browser, project: Project) 
             assert image.size == size
             # One is in light mode, the other in dark mode.
             assert (np.asarray(image.convert("L")).mean() > 128) == (name == "report")
+
+
+def test_metric_that_cannot_be_compared_is_named(project: Project) -> None:
+    path = project.path / "metrics/evaluate.json"
+    path.write_text(re.sub(r'"accuracy": [\d.]+', '"accuracy": NaN', path.read_text(), count=1))
+    failed = project.run("anteojos", "report", PYTHONPATH="src")
+    assert failed.returncode != 0
+    assert "metrics/evaluate.json: metrics that cannot be compared\n  validate.accuracy: found nan" in failed.stderr

@@ -1,13 +1,18 @@
 """`make check-reproduced` shows which results differ on another machine, and how much."""
 
 import json
+import os
 import re
+import signal
 import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from anteojos.runtime import environment
-from tests.project import Project, commit
+from tests.project import Project, clone, commit
 
 pytestmark = pytest.mark.pipeline
 
@@ -51,3 +56,63 @@ def test_other_results_are_named_and_fail(project: Project) -> None:
         "data/predictions.csv: probabilities",
     ):
         assert file in failed.stdout
+
+
+def without_data(project: Project, path: Path) -> Project:
+    """Clone the project, which has neither data nor a remote then."""
+    fresh = clone(project.path, path)
+    (fresh.path / ".venv").symlink_to(sys.prefix)
+    return fresh
+
+
+def as_on_another_machine(project: Project) -> None:
+    made_on = environment.describe() | {"instructions": "X86_V2"}
+    (project.path / "metrics/environment.json").write_text(json.dumps(made_on))
+    commit(project, "Made on another kind of CPU")
+
+
+def test_clone_without_data_is_compared_by_its_metrics(project: Project, tmp_path: Path) -> None:
+    fresh = without_data(project, tmp_path / "fresh")
+    as_on_another_machine(fresh)
+    output = fresh.must(*CHECK, TF_ENABLE_ONEDNN_OPTS="0")  # other last bits
+    assert "models/model.keras: another checksum; the committed file is not available" in output
+    assert f"instructions: here {environment.describe()['instructions']}, dvc.lock was made with X86_V2" in output
+    assert "The accuracies are in their committed 95 % intervals." in output
+    assert "get the committed model with `dvc pull`" in output
+
+
+def test_in_folder_and_locale_without_ascii(project: Project, tmp_path: Path) -> None:
+    fresh = without_data(project, tmp_path / "un año")
+    output = fresh.must(*CHECK, LC_ALL="C")
+    assert re.search(r"(\d+) of \1 outputs are the same to the byte", output), output
+
+
+def running(top: psutil.Process, command: str) -> list[psutil.Process]:
+    """Wait until a child process runs a command; return all child processes."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        children: list[psutil.Process] = top.children(recursive=True)
+        if any(command in " ".join(child.cmdline()) for child in children if child.is_running()):
+            return children
+        time.sleep(0.1)
+    raise AssertionError(f"{command} did not start")
+
+
+@pytest.mark.parametrize("how", ["SIGTERM to make", "Ctrl-C", "SIGKILL"])
+def test_stopped_check_leaves_no_process(project: Project, tmp_path: Path, how: str) -> None:
+    (project.path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "tmp").mkdir()
+    started = project.started(*CHECK, TMPDIR=str(tmp_path / "tmp"))
+    make = psutil.Process(started.pid)
+    children = running(make, "anteojos.stages.")
+    assert any("repro --force" in " ".join(child.cmdline()) for child in children)
+    if how == "SIGTERM to make":
+        make.terminate()
+    elif how == "Ctrl-C":
+        os.killpg(started.pid, signal.SIGINT)
+    else:
+        next(child for child in children if "anteojos.team reproduced" in " ".join(child.cmdline())).kill()
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    started.communicate(timeout=30)
+    assert started.returncode != 0
+    assert list((tmp_path / "tmp").glob("tmp*/committed")) == [] or how == "SIGKILL"

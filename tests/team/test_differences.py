@@ -122,27 +122,56 @@ def test_files_of_a_folder_are_compared_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "error", "message"),
+    ("found", "message"),
     [
-        ({"a": None}, False, "1 of 1 outputs are the same to the byte."),
-        ({"a": Difference("x", 0.9e-4)}, False, "The same results: no probability differs by 0.0001 or more."),
-        (
-            {"a": Difference("x", 0.9e-4), "b": Difference("y", 1e-4)},
-            True,
-            "Other results: a probability differs by 1.0e-04",
-        ),
-        ({"a": Difference("x")}, True, "No probabilities could be compared: get the committed model with `dvc pull`."),
+        ({"a": None}, "1 of 1 outputs are the same to the byte."),
+        ({"a": Difference("x", 0.9e-4)}, "The same results: no probability differs by 0.0001 or more."),
+        # Without the committed model.
+        ({"a": Difference("x")}, "The accuracies are in their committed 95 % intervals."),
     ],
 )
-def test_probability_difference_of_tolerance_or_more_fails(
-    found: dict[str, Difference | None], error: bool, message: str, capsys: pytest.CaptureFixture[str]
+def test_same_results_pass(
+    found: dict[str, Difference | None], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if error:
-        with pytest.raises(InputError, match=message):
-            reproduced.judge(found)
-    else:
-        reproduced.judge(found)
-        assert message in capsys.readouterr().out
+    reproduced.judge(found, ["keras: here 3, dvc.lock was made with 2"], [])
+    assert message in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "causes", "outside", "message"),
+    [
+        ((0.9e-4, 1e-4), ["keras"], [], "^Other results: a probability differs by 1.0e-04"),
+        ((np.nan,), ["keras"], [], "^Other results: a probability differs by nan"),
+        (
+            (None,),
+            ["keras"],
+            ["too low"],
+            "^Other results: metrics are outside of their .*\n  too low",
+        ),
+        ((None,), [], [], "^Other results, though the kind of CPU and all versions are the same.\nTo compare"),
+    ],
+)
+def test_other_results_fail(
+    probabilities: tuple[float | None, ...], causes: list[str], outside: list[str], message: str
+) -> None:
+    found = {str(number): Difference("x", probability) for number, probability in enumerate(probabilities)}
+    with pytest.raises(InputError, match=message):
+        reproduced.judge(dict(found), causes, outside)
+
+
+def test_accuracy_outside_its_interval_and_other_verdict_are_named(tmp_path: Path) -> None:
+    both = tmp_path / "committed", tmp_path / "reproduced"
+    for checkout, accuracy, verdict in zip(both, (0.9, 0.7), ("none", "leak"), strict=True):
+        (checkout / "metrics").mkdir(parents=True)
+        score = {"n": 40, "accuracy": accuracy, "accuracy_low": accuracy - 0.1, "accuracy_high": accuracy + 0.1}
+        (checkout / "metrics/evaluate.json").write_text(json.dumps({"validate": score}))
+        border = {"accuracy": 0.99, "p_value": 0.001, "verdict": verdict}
+        (checkout / "metrics/audit.json").write_text(json.dumps({"border": border, "other_leaks": "none"}))
+    assert list(reproduced.outside_intervals(*both)) == [
+        "metrics/evaluate.json: validate: accuracy 0.700; committed interval 0.800 to 1.000",
+        "metrics/audit.json: the border predicts the label: accuracy 0.990 (p = 0.001); committed: no",
+    ]
+    assert list(reproduced.outside_intervals(both[0], both[0])) == []
 
 
 def test_missing_committed_output_is_compared_by_checksum(tmp_path: Path) -> None:

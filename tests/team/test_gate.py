@@ -9,7 +9,7 @@ import pytest
 
 from anteojos.evaluation.scores import wilson_interval
 from anteojos.runtime.errors import InputError
-from anteojos.team import compare, gate
+from anteojos.team import check_committed, compare, gate
 from anteojos.team.gate import Accuracy
 
 NONE = {"accuracy": 0.5, "chance": 0.5, "p_value": 1.0, "n": 144, "verdict": "none"}
@@ -48,7 +48,14 @@ def test_leak_of_the_border_is_separate_from_other_leaks() -> None:
 
 
 @pytest.mark.parametrize(
-    "audit", [{}, {"border": NONE}, {"border": {}, "other_leaks": "none"}, {"other_leaks": "none"}]
+    "audit",
+    [
+        *({}, {"border": NONE}, {"border": {}, "other_leaks": "none"}, {"border": None}, {"other_leaks": "none"}),
+        *(
+            {"border": NONE | {key: value}, "other_leaks": "none"}
+            for key, value in (("verdict", "?"), ("p_value", "0.5"), ("accuracy", None))
+        ),
+    ],
 )
 def test_audit_without_verdict_on_the_border_raises(audit: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"metrics/audit.json: no verdict"):
@@ -144,11 +151,7 @@ def test_all_problems_are_named_at_once(checkout: Path) -> None:
             validate(24, 40),
             r"evaluate\.json in before: no accuracy of validate with its interval",
         ),
-        (
-            validate(24, 40),
-            {"validate": {"n": 40, "accuracy": None}},
-            r"^metrics/evaluate\.json: no accuracy of validate",
-        ),
+        (validate(24, 40), {"validate": {"n": 40}}, r"^metrics/evaluate\.json: no accuracy of validate"),
         (validate(24, 40), {"test": {}}, r"^metrics/evaluate\.json: no accuracy of validate"),
         (validate(24, 40), "{", r"^metrics/evaluate\.json: not a JSON object"),
     ],
@@ -158,6 +161,66 @@ def test_invalid_metrics_are_named(checkout: Path, before: object, here: object,
     write("evaluate", here)
     with pytest.raises(InputError, match=named):
         gate.check("before")
+
+
+WRONG = {
+    "NaN": ("NaN", "found nan, expected a number from 0 to 1"),
+    "infinity": ("-Infinity", "found -inf, expected a number from 0 to 1"),
+    "too large": ("1e999", "found inf, expected a number from 0 to 1"),
+    "percent": ("97.5", "found 97.5, expected a number from 0 to 1"),
+    "text": ('"0.9"', "found '0.9', expected a number from 0 to 1"),
+    "null": ("null", "found None, expected a number from 0 to 1"),
+    "true": ("true", "found True, expected a number from 0 to 1"),
+}
+
+
+@pytest.mark.parametrize("where", ["here", "in before"])
+@pytest.mark.parametrize("key", ["accuracy", "accuracy_low"])
+@pytest.mark.parametrize(("value", "found"), WRONG.values(), ids=WRONG.keys())
+def test_metric_that_cannot_be_compared_does_not_pass(
+    checkout: Path, where: str, key: str, value: str, found: str
+) -> None:
+    good = validate(24, 40)
+    wrong = json.dumps(good | {"validate": good["validate"] | {key: "VALUE"}}).replace('"VALUE"', value)
+    commit(wrong if where == "in before" else good)
+    write("evaluate", good if where == "in before" else wrong)
+    name = "metrics/evaluate.json" + " in before" * (where == "in before")
+    for check in (gate.check, compare.comparison):
+        with pytest.raises(InputError) as refused:
+            check("before")
+        assert refused.value.headline == f"{name}: metrics that cannot be compared"
+        assert refused.value.problems == (f"validate.{key}: {found}",)
+
+
+@pytest.mark.parametrize("missing", ["n", "accuracy", "accuracy_low", "accuracy_high"])
+def test_missing_part_of_the_interval_is_named(checkout: Path, missing: str) -> None:
+    commit(validate(24, 40))
+    metrics = validate(24, 40)
+    metrics["validate"]["majority_accuracy"] = 0.5
+    del metrics["validate"][missing]
+    write("evaluate", metrics)
+    for check in (lambda: gate.check("before"), compare.accuracies):
+        with pytest.raises(InputError, match=f"validate.{missing}: found 'nothing', expected a number"):
+            check()
+
+
+def test_other_metric_that_is_not_finite_is_named(checkout: Path) -> None:
+    commit(validate(24, 40))
+    write("audit", {"border": NONE | {"p_value": float("nan")}})
+    named = r"^metrics/audit\.json: metrics that cannot be compared\n  border.p_value: found nan, expected a finite"
+    for check in (gate.check, compare.comparison):
+        with pytest.raises(InputError, match=named):
+            check("before")
+    assert list(check_committed.invalid_metrics()) == [
+        "metrics/audit.json: metrics that cannot be compared border.p_value: found nan, expected a finite number"
+    ]
+
+
+def test_empty_base_shows_an_example(checkout: Path) -> None:
+    commit(validate(24, 40))
+    for check, example in ((gate.check, "make gate BASE=main"), (compare.write, "make compare BASE=main")):
+        with pytest.raises(InputError, match=f"^BASE= is empty; expected a branch, a tag or a checksum: {example}"):
+            check("")
 
 
 def test_missing_metrics_are_named(checkout: Path) -> None:

@@ -12,7 +12,7 @@ from dvc.exceptions import DvcException
 
 from anteojos.runtime.errors import InputError
 from anteojos.team import __main__ as team
-from anteojos.team import note
+from anteojos.team import hook, note
 from tests.conftest import ROOT
 
 
@@ -24,9 +24,9 @@ def test_subcommand_passes_the_arguments_of_its_function(name: str) -> None:
     assert list(signature.parameters) == [param.name for param in params]
 
 
-def test_makefile_calls_every_subcommand() -> None:
-    called = re.findall(r"(?:\$\(TEAM\)|anteojos\.team) ([a-z-]+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    assert set(called) == set(team.SUBCOMMANDS)
+def test_makefile_and_hooks_call_every_subcommand() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8") + hook.HOOK
+    assert set(re.findall(r"(?:\$\(TEAM\)|anteojos\.team) ([a-z-]+)", text)) == set(team.SUBCOMMANDS)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command `python -m anteojos.team`, which the targets of the Makefile call."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,18 +11,20 @@ from typing import Any
 import click
 
 from anteojos.runtime import errors
+from anteojos.team.commands import require_repository
 
 INTERRUPTED = 130
 BASE = click.Argument(["base"])
-ARGUMENTS = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
 ENDPOINT = click.Option(["--endpoint"], default="", help="Address of an S3 store that is not Amazon's.")
+HOOK = click.Argument(["hook"])
+ARGUMENTS = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
 # Subcommand: function in this package, arguments, help.
 SUBCOMMANDS: dict[str, tuple[str, list[click.Parameter], str]] = {
     "repro": ("repro.repro", [ARGUMENTS], "Run `dvc repro` with these arguments, and print a summary."),
     "fsck": ("fsck.check", [], "Read DVC's cache and the outputs completely, and remove damaged files."),
     "reproduced": ("reproduced.check", [], "Reproduce the last commit in a clone and compare the results."),
     "remote": ("remote.set_up", [click.Argument(["url"]), ENDPOINT], "Make URL the default remote, after testing it."),
-    "push": ("push.push_metrics", [], "Push the metrics of the run cache, which `dvc push --run-cache` omits."),
+    "push": ("push.push", [], "Push data, models and runs to the remote, and check that it has all files."),
     "check-committed": ("check_committed.check", [], "Check that the last results are committed and the data pushed."),
     "compare": ("compare.write", [BASE], "Write the differences from the commit BASE to comparison/."),
     "results": ("results.show", [], "List experiments, branches and tags with their results, best first."),
@@ -29,7 +32,8 @@ SUBCOMMANDS: dict[str, tuple[str, list[click.Parameter], str]] = {
     "note": ("note.write", [], "Write the comparison as a note on a GitLab merge request."),
     "resolve": ("resolve.resolve", [], "Resolve a merge conflict in dvc.lock and the metrics."),
     "release": ("release.release", [click.Argument(["version"])], "Push the committed model and register VERSION."),
-    "hook": ("hook.install", [], "Install DVC's hook, so that `git checkout` also checks out the data."),
+    "hook": ("hook.install", [], "Install the git hooks that check out the data after git has changed dvc.lock."),
+    "follow": ("follow.follow", [HOOK, ARGUMENTS], "Check out the data if git has changed dvc.lock; called by hooks."),
 }
 # While a stage runs, its outputs are missing.
 NOT_DURING_A_STAGE = ("check-committed", "compare", "gate")
@@ -59,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _call(name: str, function: str, **arguments: Any) -> None:
     """Run the function of a subcommand. Only its module is imported, because DVC takes half a second."""
     module, _, function = function.partition(".")
+    if name != "hook":  # `make setup` is for a zip download too
+        require_repository()
     with ExitStack() as stack:
         if name in NOT_DURING_A_STAGE:
             from anteojos.runtime.runner import alone
@@ -74,5 +80,13 @@ def _message(error: Exception) -> str:
     return str(error) if dvc and isinstance(error, dvc.DvcException) else errors.message(error)
 
 
+def _exit(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    # End like after an error: with all child processes, and without temporary folders.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores SIGHUP
+            signal.signal(number, _exit)
     sys.exit(main())

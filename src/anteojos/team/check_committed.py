@@ -4,12 +4,13 @@ An output that is missing in this checkout is not a problem: `dvc repro --allow-
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from anteojos.runtime.errors import InputError
-from anteojos.team.commands import checksums, default_remote, dvc, dvc_status, git, read_lock
+from anteojos.team.commands import changed_files, checksums, default_remote, dvc, dvc_status, git, read_lock
+from anteojos.team.metrics import FOLDER, read
 
 RESULTS = ("dvc.lock", "metrics")
 COMMITTED = (*RESULTS, "dvc.yaml", "params.yaml", "src")
@@ -21,9 +22,9 @@ def check() -> None:
     lock = read_lock(Path("dvc.lock"))
     remote = default_remote()
     problems = {
-        "run `make repro`": [*changed(dvc_status(), lock), *mismatched(lock)],
-        "commit the changes": uncommitted(git("status", "--porcelain", "--", *COMMITTED)),
-        "run `dvc push` on the machine that has the data": not_pushed(remote) if remote else [],
+        "run `make repro`": [*changed(dvc_status(), lock), *mismatched(lock), *invalid_metrics()],
+        "commit the changes": uncommitted(changed_files("--", *COMMITTED)),
+        "run `make push` on the machine that has the data": not_pushed(remote) if remote else [],
     }
     if any(problems.values()):
         # For the log of CI, where nobody can open the files.
@@ -40,10 +41,19 @@ def check() -> None:
         print("No default remote is set: nobody else can get the data. `make remote URL=…` sets one.")
 
 
-def uncommitted(status: str) -> list[str]:
-    """Return the files that differ from the commit, given the output of `git status --porcelain`."""
+def uncommitted(files: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the files that differ from the commit, given those that git lists with their codes."""
     words = {"D": "deleted, but in the commit", "?": "not in git", "A": "not committed"}
-    return [f"{line[3:]}: {words.get(line[:2].strip()[0], 'differs from the commit')}" for line in status.splitlines()]
+    return [f"{path}: {words.get(code.strip()[0], 'differs from the commit')}" for code, path in files]
+
+
+def invalid_metrics() -> Iterator[str]:
+    """Yield the metrics that cannot be read or compared."""
+    for path in sorted(FOLDER.glob("*.json")):
+        try:
+            read(path)
+        except InputError as error:
+            yield f"{error.headline} {' '.join(error.problems)}".rstrip()
 
 
 def changed(status: Mapping[str, Any], lock: Mapping[str, Any]) -> Iterator[str]:

@@ -6,29 +6,49 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from anteojos.runtime.errors import InputError
+from anteojos.runtime.processes import end_with_parent
+
+GRACE = 10  # s, for a command to end after Ctrl-C
 
 
 def run(*command: str, cwd: Path = Path(), show: bool = False) -> str:
     """Run a command in the folder `cwd`, and return its output or `show` it while it runs.
 
-    The folder of this Python comes first in PATH. Warnings go to our stderr. Raises InputError with the command's
-    error message if it fails.
+    The folder of this Python comes first in PATH. Warnings go to our stderr. The command ends with this process. Raises
+    InputError with the command's error message if it fails.
     """
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    done = subprocess.run(  # noqa: S603, all commands are defined in this package
-        command, cwd=cwd, env={**os.environ, "PATH": path}, capture_output=not show, text=True
-    )
-    if done.returncode:
-        message = "" if show else done.stderr.strip()
-        raise InputError(f"{' '.join(command)}: exit code {done.returncode}", message.splitlines())
-    sys.stderr.write(done.stderr or "")
-    return done.stdout or ""
+    pipe = None if show else subprocess.PIPE
+    with subprocess.Popen(  # noqa: S603, all commands are defined in this package
+        command,
+        cwd=cwd,
+        env={**os.environ, "PATH": path},
+        stdout=pipe,
+        stderr=pipe,
+        encoding="utf-8",
+        errors="surrogateescape",
+        preexec_fn=end_with_parent,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException as error:
+            # Ctrl-C reaches the command too: let it clean up.
+            if isinstance(error, KeyboardInterrupt):
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(GRACE)
+            process.terminate()
+            raise
+    if process.returncode:
+        raise InputError(f"{' '.join(command)}: exit code {process.returncode}", (stderr or "").strip().splitlines())
+    sys.stderr.write(stderr or "")
+    return stdout or ""
 
 
 def git(*arguments: str) -> str:
@@ -50,21 +70,57 @@ def succeeds(*command: str) -> bool:
     return True
 
 
-def revision(base: str, option: str = "BASE=") -> str:
+def require_repository() -> None:
+    """Raise InputError with git's message if git cannot read this checkout."""
+    try:
+        git("rev-parse", "--git-dir")
+    except InputError as error:
+        headline = f"{Path.cwd()} is not a git repository"
+        if any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents)):
+            raise InputError(f"{headline} that git can read", error.problems) from None
+        raise InputError(
+            headline,
+            ["DVC needs the git history, which a zip download does not contain"],
+            "Clone the repository instead (git clone URL), and run `make repro` there.",
+        ) from None
+
+
+def prefix() -> Path:
+    """Return the path of this checkout in its git repository: "." unless it is a subfolder of a larger one."""
+    return Path(git("rev-parse", "--show-prefix").rstrip("\n"))
+
+
+def git_path(name: str) -> Path:
+    """Return where git keeps a file of its own, such as "hooks"; in a linked worktree this is not in .git."""
+    return Path(git("rev-parse", "--git-path", name).rstrip("\n"))
+
+
+def changed_files(*arguments: str) -> list[tuple[str, str]]:
+    """Return the files that `git status` lists in this folder, each with its code of two letters."""
+    found = git("status", "--porcelain", "-z", "--no-renames", *arguments).split("\0")
+    above = prefix().as_posix()
+    return [(entry[:2], entry[3:].removeprefix(f"{above}/")) for entry in found if entry]
+
+
+def revision(base: str, option: str = "BASE=", example: str = "make compare BASE=main") -> str:
     """Return the name of the commit `base` for git and DVC: `base` itself, shortened if it is a checksum.
 
     Return "" if `base` is 40 zeros: GitHub and GitLab compare a new branch with this. Raises InputError that mentions
-    `option` if there is no such commit.
+    `option` and shows the `example` if there is no such commit.
     """
     if re.fullmatch("0{40}", base):
         return ""
-    try:
-        short = git("rev-parse", "--short", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
-    except InputError:
+    short = ""
+    if base:
+        with suppress(InputError):
+            short = git("rev-parse", "--short", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
+    if not short:
+        require_repository()
+        found = f"{option}{base}: no such commit in this clone" if base else f"{option} is empty"
         raise InputError(
-            f"{option}{base}: no such commit in this clone; expected a branch, a tag or a checksum",
+            f"{found}; expected a branch, a tag or a checksum: {example}",
             advice=f"`git fetch origin` downloads the branches of others; name them origin/NAME: {option}origin/main.",
-        ) from None
+        )
     return short if re.fullmatch("[0-9a-f]{40}", base) else base
 
 

@@ -8,7 +8,8 @@ from anteojos.evaluation import majority
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
 from anteojos.team.commands import dvc, revision
-from anteojos.team.gate import EVALUATE, read
+from anteojos.team.metrics import EVALUATE, read, read_at, require_scores
+from anteojos.team.metrics import FOLDER as METRICS
 
 FOLDER = Path("comparison")
 PAGE, PLOTS = FOLDER / "comparison.md", FOLDER / "plots"
@@ -30,6 +31,8 @@ def write(base: str) -> None:
 
 def comparison(base: str) -> str:
     """Return the differences from `base` as Markdown, and draw the plots."""
+    for path in sorted(METRICS.glob("*.json")):
+        read(path), read_at(path, base)  # raise an error if a metric cannot be compared
     sections = [f"{MARK}\n### Compared with `{base}`", *accuracies()]
     for title, kind in (("Metrics", "metrics"), ("Parameters", "params")):
         rows = dvc(kind, "diff", "--md", base).strip().splitlines()
@@ -42,9 +45,11 @@ def accuracies() -> list[str]:
     """Return a list in Markdown with the accuracy on each split of this checkout, or nothing."""
     if not EVALUATE.is_file():
         return []
+    metrics = read(EVALUATE)
+    scores = {split: require_scores(metrics, split, str(EVALUATE)) for split in metrics}
     lines = [
         f"- {split}: accuracy {score['accuracy']:.3f} of {score['n']} images; {majority.compare(score)}"
-        for split, score in read(EVALUATE).items()
+        for split, score in scores.items()
         if "majority_accuracy" in score
     ]
     return ["\n".join(lines)] if lines else []

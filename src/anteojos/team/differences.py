@@ -105,7 +105,8 @@ def _of_numbers(committed: Any, reproduced: Any) -> Difference:
         if old == new:
             continue
         if isinstance(old, int | float) and isinstance(new, int | float):
-            found.append((abs(new - old), f"{key} {new:.6g} instead of {old:.6g}"))
+            difference = abs(new - old)
+            found.append((np.inf if np.isnan(difference) else difference, f"{key} {new:.6g} instead of {old:.6g}"))
         else:
             found.append((np.inf, f"{key} {new} instead of {old}"))
     found.sort(key=lambda item: -item[0])

@@ -1,17 +1,14 @@
 """The quality gate: check that the model is as good as that of another branch, and that no label leaks."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from anteojos.evaluation import majority
 from anteojos.runtime.errors import InputError
-from anteojos.team.commands import git, revision
+from anteojos.team.commands import revision
+from anteojos.team.metrics import ADVICE, AUDIT, EVALUATE, is_number, read, read_at, require_scores
 
-EVALUATE, AUDIT = Path("metrics/evaluate.json"), Path("metrics/audit.json")
 SPLIT = "validate"
-ADVICE = "Run `make repro`, which writes it."
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Accuracy:
 
 def check(base: str) -> None:
     """Compare with the commit `base`, and print the result. Raises InputError if the model does not pass."""
-    base = revision(base)
+    base = revision(base, example="make gate BASE=main")
     here = accuracy(read(EVALUATE), str(EVALUATE))
     before = accuracy_at(base)
     border, others = leaks(read(AUDIT))
@@ -65,8 +62,8 @@ def fell(here: Accuracy, before: Accuracy) -> bool:
 
     The interval shows how much the accuracy varies with other images of the same kind. The interval of the new accuracy
     is not used: usually both are from the same images, and requiring separate intervals would let a fall from 0.85 to
-    0.60 on 40 images pass. Several small falls can pass one by one; compare with the last release (BASE=v1.0.0) to find
-    them.
+    0.60 on 40 images pass. Several small falls can pass one by one; compare with the last release
+    (BASE=classifier@v1.0.0) to find them.
     """
     return here.accuracy < before.accuracy_low
 
@@ -76,47 +73,33 @@ def leaks(audit: dict[str, Any]) -> tuple[str, str]:
 
     Only the border decides, as in the audit: the network sees the rest only as a part of the border.
     """
-    try:
-        border, others = audit["border"], audit["other_leaks"]
-        found = f"accuracy {border['accuracy']:.3f} (p = {border['p_value']:.3f})"
-        return "" if border["verdict"] == "none" else found, "" if others == "none" else others
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{AUDIT}: no verdict of the audit in it ({error})", advice=ADVICE) from None
+    border, others = audit.get("border"), audit.get("other_leaks")
+    if not (
+        isinstance(border, dict)
+        and border.get("verdict") in ("none", "leak")
+        and is_number(border.get("accuracy"))
+        and is_number(border.get("p_value"))
+        and isinstance(others, str)
+    ):
+        raise InputError(
+            f"{AUDIT}: no verdict of the audit in it",
+            [
+                f"border: found {border!r}, expected accuracy, p_value, and the verdict none or leak",
+                f"other_leaks: found {others!r}, expected names or none",
+            ],
+            ADVICE,
+        )
+    found = f"accuracy {border['accuracy']:.3f} (p = {border['p_value']:.3f})"
+    return found if border["verdict"] == "leak" else "", "" if others == "none" else others
 
 
 def accuracy_at(base: str) -> Accuracy | None:
     """Return the accuracy that is committed in `base`, or None if there is none."""
-    # A path relative to the current folder: the checkout may be a folder of a larger repository.
-    if not base or not git("ls-tree", "--name-only", base, "--", str(EVALUATE)):
-        return None
-    name = f"{EVALUATE} in {base}"
-    metrics = parse(git("show", f"{base}:./{EVALUATE.as_posix()}"), name)
-    return accuracy(metrics, name) if SPLIT in metrics else None
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Read metrics from a file. Raises InputError if it does not exist or is not valid."""
-    if not path.is_file():
-        raise InputError(f"{path}: No such file", advice=ADVICE)
-    return parse(path.read_text(encoding="utf-8"), str(path))
-
-
-def parse(text: str, name: str) -> dict[str, Any]:
-    """Return the metrics in a JSON text. Raises InputError that mentions `name` if it is not a JSON object."""
-    try:
-        metrics = json.loads(text)
-    except ValueError:
-        metrics = None
-    if not isinstance(metrics, dict):
-        raise InputError(f"{name}: not a JSON object", advice=ADVICE)
-    return metrics
+    metrics = read_at(EVALUATE, base) if base else None
+    return accuracy(metrics, f"{EVALUATE} in {base}") if metrics and SPLIT in metrics else None
 
 
 def accuracy(metrics: dict[str, Any], name: str) -> Accuracy:
     """Return the accuracy on the split. Raises InputError that mentions `name` if it is missing."""
-    try:
-        scores = metrics[SPLIT]
-        low = float(scores["accuracy_low"])
-        return Accuracy(int(scores["n"]), float(scores["accuracy"]), low, majority.compare(scores))
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{name}: no accuracy of {SPLIT} with its interval in it", advice=ADVICE) from None
+    scores = require_scores(metrics, SPLIT, name)
+    return Accuracy(scores["n"], scores["accuracy"], scores["accuracy_low"], majority.compare(scores))

@@ -1,24 +1,19 @@
 """Check that `make repro` can run. DVC would remove outputs before it finds the same problems."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from anteojos.params import Params
-from anteojos.runtime.errors import InputError
-from anteojos.team.commands import succeeds
+from anteojos.team.commands import dvc
 
 MODEL = Path("models/model.tflite")
 
 
-def check() -> None:
-    """Check the checkout and params.yaml; say how long the first run takes. Raises InputError with all problems."""
-    if not succeeds("git", "rev-parse", "--git-dir"):
-        raise InputError(
-            f"{Path.cwd()} is not a git repository",
-            ["DVC needs the git history, which a zip download does not contain"],
-            "Clone the repository instead (git clone URL), and run `make repro` there.",
-        )
+def check(arguments: Sequence[str] = ()) -> None:
+    """Check params.yaml; say how long the first run takes. Raises InputError with all problems.
+
+    `arguments` are those of `dvc repro`: they can select stages, or pull results instead of running their stages.
+    """
     Params.load()
-    if not MODEL.exists():
-        print(
-            "There is no model yet: all stages run, which takes 3 minutes with the drawn faces, on a slow machine 10."
-        )
+    if not (arguments or MODEL.exists() or Path(dvc("cache", "dir").strip(), "files").exists()):
+        print("There is no model yet: all stages run, which takes 3 minutes, on a slow machine 10.", flush=True)

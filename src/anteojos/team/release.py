@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from anteojos.runtime.errors import InputError
-from anteojos.team.commands import default_remote, dvc_status, git, run, succeeds
+from anteojos.team import push
+from anteojos.team.commands import changed_files, default_remote, dvc_status, prefix, run, succeeds
 
 ARTIFACT = "classifier"  # its name in dvc.yaml
 MODEL_CARD = "models/README.md"
@@ -12,18 +14,23 @@ MODEL_CARD = "models/README.md"
 
 def release(version: str) -> None:
     """Push the data of the last commit to the remote and tag the commit. Raises InputError with all problems."""
-    tag = f"{ARTIFACT}@{version}"
+    folder = prefix()
+    # In a subfolder of a repository, its path is a part of the name; a tag has = in place of the colon.
+    artifact = ARTIFACT if folder == Path() else f"{folder.as_posix()}:{ARTIFACT}"
+    tag = f"{artifact.replace(':', '=')}@{version}"
+    if not version:
+        raise InputError("VERSION is missing: the version to release, for example make release VERSION=v1.0.0")
     problems = list(obstacles(version, tag))
     if problems:
-        raise InputError(f"{version or 'a version'} cannot be released", problems)
+        raise InputError(f"{version} cannot be released", problems)
     # Push first: once a version is registered, everyone must be able to get it.
-    run("dvc", "push", show=True)
-    run("gto", "register", ARTIFACT, "--version", version, show=True)
+    push.push()
+    run("gto", "register", artifact, "--version", version, show=True)
     print(
         f"\nThe version is a git tag in this clone. To share it:\n  git push origin HEAD {tag}\n"
         "Then anyone who can read the repository and its remote can get exactly this model and its card:\n"
-        f"  dvc artifacts get REPOSITORY {ARTIFACT} --rev {version}\n"
-        f"  dvc get REPOSITORY {MODEL_CARD} --rev {tag} --out {ARTIFACT}-{version}.md\n"
+        f"  dvc artifacts get REPOSITORY {artifact} --rev {version}\n"
+        f"  dvc get REPOSITORY {folder / MODEL_CARD} --rev {tag} --out {ARTIFACT}-{version}.md\n"
         "`gto show` lists the versions."
     )
 
@@ -34,12 +41,14 @@ def obstacles(version: str, tag: str) -> Iterator[str]:
         yield f"VERSION: found {version!r}, expected a version such as v1.0.0: make release VERSION=v1.0.0"
     elif succeeds("git", "rev-parse", "--quiet", "--verify", f"refs/tags/{tag}"):
         yield f"{tag} already exists; a version cannot be released twice: use the next number"
-    changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
+    if not re.fullmatch(r"[\w/=-]+", tag.partition("@")[0], re.ASCII):
+        yield f"{prefix()}: gto allows only letters, digits, _, - and / in the path of a model: rename the folder"
+    changed = changed_files("--untracked-files=no", "--", ".")
     if changed:
-        yield f"{', '.join(line[3:] for line in changed)}: not committed; commit or undo the changes"
+        yield f"{', '.join(path for _, path in changed)}: not committed; commit or undo the changes"
     if not succeeds("git", "config", "user.email"):
         yield "git does not know your name: git config user.name NAME, git config user.email ADDRESS"
     if dvc_status():
         yield "dvc.lock is not up to date (`dvc status`): run `dvc repro` and commit"
     if not default_remote():
-        yield "there is no default remote: make remote URL=…"
+        yield "there is no default remote: make remote URL=s3://bucket/path"

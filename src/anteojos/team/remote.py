@@ -29,7 +29,7 @@ ADVICE = {
 NEXT_STEPS = """{url} can be written and read: it is now the default remote, {name}, in .dvc/config.{was}
 Next:
   git add .dvc/config && git commit -m "Share data through {name}"
-  dvc push
+  make push
   git push
 A colleague clones the repository and types:
   make setup && . .venv/bin/activate
@@ -43,7 +43,18 @@ def set_up(url: str, endpoint: str = "") -> None:
 
     After an InputError .dvc/config is unchanged. No key is written: DVC reads keys from their usual places.
     """
+    if not url:
+        raise InputError(
+            "URL is missing: where to store the data",
+            [f"expected {form}" for form in URLS],
+            "For example: make remote URL=s3://bucket/anteojos",
+        )
     _require_form("URL", url, URLS)
+    if not url.isascii():
+        raise InputError(
+            f"URL: found {url}, expected ASCII characters only, because DVC writes no others into .dvc/config",
+            advice="Nothing was changed. For a folder, make a link to it with another name, and use the link as URL.",
+        )
     if endpoint:
         _require_form("ENDPOINT", endpoint, ENDPOINTS)
     # Others can change shared storage. Without `verify`, DVC does not compare checksums.

@@ -21,6 +21,7 @@ from anteojos.params import Params
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import replacing
 from anteojos.team.commands import dvc, dvc_status, leaves, revision
+from anteojos.team.metrics import read
 
 METRICS, DETAILS, PLOTS = Path("metrics"), Path("metrics/details"), Path("metrics/plots")
 TEST = Path("data/processed/test")
@@ -65,7 +66,7 @@ def write(output: Path, against: str | None = None) -> None:
             missing,
             "Run `make repro` in the checkout to make them, or `dvc pull` to get them.",
         )
-    base = revision(against, "--against ") if against else None
+    base = revision(against, "--against ", "anteojos report --against main") if against else None
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -90,8 +91,7 @@ def _values(base: str | None) -> dict[str, Any]:
     """Return all values of the page by name."""
     params = Params.load()
     compared, metrics = (
-        {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-        for folder in (METRICS, DETAILS)
+        {path.stem: read(path) for path in sorted(folder.glob("*.json"))} for folder in (METRICS, DETAILS)
     )
     names = (*SHEETS, DOUBTFUL) if params.evaluate.folds else SHEETS
     sheets = {name: (PLOTS / f"{name}.png").read_bytes() for name in names}

@@ -8,7 +8,7 @@ from typing import Any
 from anteojos.runtime import durations
 from anteojos.runtime.errors import InputError, capped
 from anteojos.team.commands import dvc, git, leaves
-from anteojos.team.gate import AUDIT, EVALUATE
+from anteojos.team.metrics import AUDIT, EVALUATE
 from anteojos.team.summary import as_minutes
 
 HEAD = ("results", "validate", "95 % interval", "test", "label leaks", "model", "training", "changed")

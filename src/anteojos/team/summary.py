@@ -1,6 +1,5 @@
 """The last lines of `make repro`: how good the model is, what ran, and what to do next."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import yaml
 from anteojos.evaluation import majority
 from anteojos.runtime import durations, environment
 from anteojos.team.commands import checksums, default_remote, git, leaves, read_lock, succeeds
-from anteojos.team.gate import AUDIT, EVALUATE, read
+from anteojos.team.metrics import AUDIT, EVALUATE, read, read_at
 from anteojos.team.record import MADE_ON
 
 LOCK = Path("dvc.lock")
@@ -70,10 +69,7 @@ def compared() -> list[str]:
     if not succeeds("git", "cat-file", "-e", f"HEAD:./{LOCK}"):
         return []
     committed = yaml.safe_load(git("show", f"HEAD:./{LOCK}"))["stages"]
-    there = {}
-    if succeeds("git", "cat-file", "-e", f"HEAD:./{MADE_ON.as_posix()}"):
-        there = json.loads(git("show", f"HEAD:./{MADE_ON.as_posix()}"))
-    return explain(committed, read_lock(LOCK), there, environment.describe())
+    return explain(committed, read_lock(LOCK), read_at(MADE_ON, "HEAD") or {}, environment.describe())
 
 
 def explain(

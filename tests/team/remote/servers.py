@@ -55,6 +55,11 @@ class Folder:
         files, root = self.files(path)
         return files.cat_file(_where(root, name))
 
+    def remove(self, path: str, name: str) -> None:
+        """Remove an object."""
+        files, root = self.files(path)
+        files.rm(_where(root, name))
+
     def write(self, path: str, name: str, content: bytes) -> None:
         """Replace the content of the object `name` and nothing else, like a damaged disk."""
         files, root = self.files(path)

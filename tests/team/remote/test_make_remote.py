@@ -58,10 +58,11 @@ def test_printed_steps_share_the_data_through_s3(project: Project, s3: S3, tmp_p
         for command in re.findall(r"^  (.+)$", text, re.MULTILINE):
             if command.startswith("make setup"):
                 continue  # installs for minutes; .ci/run does it
+            command = command.replace("make ", "make --old-file .venv/installed ")
             ran = member.run("sh", "-c", command, **s3.environment)
             assert ran.returncode == 0, ran.stderr
             output += ran.stdout + ran.stderr
-            TRIED["pushes"] += command == "dvc push"
+            TRIED["pushes"] += command.endswith(" push") and not command.startswith("git")
             TRIED["pulls"] += command == "dvc pull"
     assert outputs(colleague) == outputs(project)
     assert set(colleague.repro().values()) == {"unchanged"}
@@ -93,6 +94,14 @@ def test_url_with_a_key_is_refused_and_not_repeated(project: Project, url: str, 
     assert SECRET not in refused.stdout + refused.stderr
     assert config(project) == UNTOUCHED
     assert mentions(SECRET, project) == []
+
+
+def test_url_that_dvc_cannot_write_is_refused(project: Project) -> None:
+    refused = make_remote(project, "../el año")
+    TRIED["refusals"] += 1
+    assert "URL: found ../el año, expected ASCII characters only" in refused.stderr
+    assert config(project) == UNTOUCHED
+    assert not (project.path.parent / "el año").exists()
 
 
 def test_unwritable_storage_is_named_and_changes_nothing(project: Project, s3: S3, ssh: SSH, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.project import STAGES, Project
 from tests.team.remote.conftest import TRIED, Team, outputs, pull
@@ -77,3 +78,36 @@ def test_training_of_a_colleague_is_not_repeated(team: Team, tmp_path: Path) -> 
         assert ran["train"] == "restored"
         assert outputs(clone) == outputs(trained)
         assert (clone.path / "dvc.lock").read_bytes() == (trained.path / "dvc.lock").read_bytes()
+
+
+def test_make_push_restores_what_the_storage_has_lost(team: Team, tmp_path: Path) -> None:
+    full, empty = team.first.copy_to(tmp_path / "full"), team.clone(tmp_path / "empty")
+    for member in (full, empty):
+        (member.path / ".venv").symlink_to(sys.prefix)
+    image = next(name for name in outputs(full) if name.startswith("data/raw/test/"))
+    lock = yaml.safe_load((full.path / "dvc.lock").read_text())["stages"]["preprocess"]["outs"]
+    listing = next(out["md5"] for out in lock if out["path"] == "data/processed/train")
+    lost = {outputs(full)[image], outputs(full)["models/model.tflite"], listing}
+    make_push = ("make", "--old-file", ".venv/installed", "push")
+    full.must(*make_push)
+    there = team.verified()
+    for name in lost:
+        team.storage.remove(team.place, name)
+    TRIED["objects removed"] += len(lost)
+    assert team.verified() == there - lost
+
+    failed = empty.run(*make_push)
+    assert failed.returncode != 0
+    for name in (image, "models/model.tflite", "data/processed/train"):
+        assert f"  {name}: not in this checkout's cache\n" in failed.stderr
+    assert "Run `make push` again in a checkout whose cache has them." in failed.stderr
+    refused = empty.run("make", "--old-file", ".venv/installed", "check-committed")
+    assert f"{image}: not in the remote `team`" in refused.stderr
+    assert "run `make push` on the machine that has the data" in refused.stderr
+
+    TRIED["pushes"] += 2
+    assert "were missing and are pushed now." in full.must(*make_push)
+    assert team.verified() == there
+    pull(empty)
+    assert outputs(empty) == outputs(full)
+    assert "has all" in empty.must(*make_push)

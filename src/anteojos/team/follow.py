@@ -1,0 +1,66 @@
+"""Check out the data and the model of the commit that git has checked out: what the git hooks do."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from anteojos.team.commands import succeeds
+
+
+def follow(hook: str, arguments: Sequence[str]) -> None:
+    """Restore the outputs if git has changed dvc.lock; print what was restored or is missing.
+
+    `hook` is the name of a git hook, `arguments` are what git passes to it. After a merge or a rebase, which often
+    follow a download, also pull from the remote what replaces outputs of this checkout.
+    """
+    before = commits_before(hook, arguments)
+    if all(succeeds("git", "diff", "--quiet", commit, "--", "dvc.lock") for commit in before):
+        return
+    # DVC takes half a second to import.
+    from dvc.exceptions import DvcException
+
+    try:
+        restored, missing = restore(pull=hook != "post-checkout")
+    except DvcException as error:
+        print(f"The data of this commit were not checked out: {error}\nThen run `dvc checkout`.", file=sys.stderr)
+        return
+    if restored:
+        print(f"Checked out the data of this commit: {', '.join(restored)}", file=sys.stderr)
+    if missing:
+        print(
+            f"Not in DVC's cache: {', '.join(missing)}. Run `dvc pull`, or `make repro` to make them.", file=sys.stderr
+        )
+
+
+def commits_before(hook: str, arguments: Sequence[str]) -> list[str]:
+    """Return the commits whose data may be in the checkout, none if the hook changes no file of the pipeline."""
+    match hook, arguments:
+        case "post-checkout", [old, _, "1"]:
+            return [old]
+        case "post-merge", _:
+            return ["ORIG_HEAD"]
+        case "post-rewrite", ["rebase", *_]:
+            # Git has checked out the commit below the first new one, with the hook post-checkout.
+            return ["ORIG_HEAD", f"{sys.stdin.readline().split()[1]}^"]
+        case _:
+            return []  # a single file, or `git commit --amend`
+
+
+def restore(pull: bool) -> tuple[list[str], list[str]]:
+    """Check out all outputs in DVC's cache; return those that have changed, and those that are gone and were here."""
+    from dvc.exceptions import CheckoutError
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        here = {str(out): out.fs_path for out in repo.index.outs if out.use_cache and out.exists}
+        if pull and here and repo.config["core"].get("remote"):
+            try:
+                repo.fetch(targets=list(here.values()))
+            except Exception as error:  # each kind of storage raises its own exception types
+                print(f"Not all data of this commit could be pulled: {error}", file=sys.stderr)
+        result: dict[str, Any]
+        try:
+            result, failed = repo.checkout(), []
+        except CheckoutError as error:
+            result, failed = error.result, error.target_infos
+    return sorted([*result["added"], *result["modified"]]), [path for path in failed if path in here]
