@@ -288,4 +288,4 @@ def test_cores_follow_container_limit(
         (root / group / "cpu.max").write_text(limit + "\n")
     own = root / "own"
     own.write_text("0::/pod/box\n")
-    assert threads.allowed_by(own, root) == (sys.maxsize if cores == 64 else cores)
+    assert threads.cgroup_limit(own, root) == (sys.maxsize if cores == 64 else cores)

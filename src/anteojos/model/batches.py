@@ -108,4 +108,4 @@ def prefetch(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
     """Yield the batches in order, each prepared by a thread while earlier ones are used."""
     workers = min(threads.cores(), _MOST_THREADS)
     with ThreadPoolExecutor(workers) as executor:
-        yield from threads.in_turn(executor, lambda batch: batch(), batches, workers + 1)
+        yield from threads.map_bounded(executor, lambda batch: batch(), batches, workers + 1)
