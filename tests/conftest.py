@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model.tflite for whole images of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
 
     def build(folder: Path) -> None:
-        from anteojos.model import training
+        from anteojos.model import batches, training
         from anteojos.model.recipes import Recipe
 
         rng = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rng.integers(0, 60, (32, 48, 48, 3), dtype=np.uint8)
             + np.where(first, 190, 10).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
         )
-        pictures = training.LabelledImages(images, first)
+        pictures = batches.LabelledImages(images, first)
         recipe = Recipe(epochs=8, batch_size=16, rescale=True)
         network, history = training.train(pictures, pictures, "sigmoid", recipe, 1, lambda epoch: None)
         assert history[-1].train.accuracy == 1.0

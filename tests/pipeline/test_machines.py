@@ -174,7 +174,7 @@ ON_DEVICES = """
 
     import numpy as np
 
-    from anteojos.model import networks, training
+    from anteojos.model import batches, networks, training
     from anteojos.model.recipes import RECIPES
     from keras import layers
     import keras
@@ -197,7 +197,7 @@ ON_DEVICES = """
     first = np.arange(20) % 2 == 0
     images = rng.integers(0, 120, (20, 48, 48, 3), dtype=np.uint8)
     images[first] += 130
-    images = training.LabelledImages(images, first)
+    images = batches.LabelledImages(images, first)
     batch_size = {"baseline": 9, "sigmoid": 8}[network]
     recipe = replace(RECIPES["edge"], epochs=3, batch_size=batch_size, weight_decay=0.01)
     trained, history = training.train(images, images, network, recipe, 3, lambda epoch: None)

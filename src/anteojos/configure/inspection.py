@@ -144,7 +144,7 @@ def _sample(
     labels: Sequence[str],
     scratch: Path,
     max_bytes: int,
-) -> tuple[Path, list[checks.Found]]:
+) -> tuple[Path, list[checks.ImageFile]]:
     """Return at most SAMPLE images of each class, evenly spread, and the folder that they are in."""
     by_class: dict[str, list[tuple[str, SourceSplit]]] = {label: [] for label in labels}
     for name, target in targets.items():
@@ -157,7 +157,7 @@ def _sample(
         rows = np.linspace(0, len(images) - 1, min(SAMPLE, len(images))).round().astype(int)
         chosen += [(*images[row], label) for row in rows]
     if not is_url(location) and (folder := Path(location).expanduser()).is_dir():
-        return folder, [checks.Found(name, split, label) for name, split, label in chosen]
+        return folder, [checks.ImageFile(name, split, label) for name, split, label in chosen]
     into = scratch / "sample"
     entries.write(found, {name: targets[name] for name, _, _ in chosen}, into, max_bytes)
-    return into, [checks.Found(targets[name], split, label) for name, split, label in chosen]
+    return into, [checks.ImageFile(targets[name], split, label) for name, split, label in chosen]
