@@ -44,7 +44,7 @@ def test_map_is_highest_at_the_part_that_the_network_uses(row: int, column: int,
     drops = occlusion_map(reader_of(row, column), striped(size), first=True)
     assert drops.shape == (GRID, GRID)
     assert np.unravel_index(drops.argmax(), drops.shape) == (row, column)
-    # Without any stripes the log-odds would decrease by 4; at the edge of a part some remain.
+    # Without stripes, the log-odds would decrease by 4, but some remain at the edge of a part.
     assert 2 < drops[row, column] < 4
     rows, columns = np.ogrid[:GRID, :GRID]
     far = np.hypot(rows - row, columns - column) > 3.5
