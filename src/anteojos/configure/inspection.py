@@ -26,8 +26,8 @@ FEWEST = 4  # minimum number of images of a class for training and validation to
 class Inspection:
     """A dataset: `counts` is the number of images by class and split, `table` the manifest of a sample of both classes.
 
-    `unlabelled` is the number of test images that are not in a class folder, and `outside` that of all other such
-    images, which are not used. `unreadable` and `duplicates` have a line for each image of the sample.
+    `unlabelled` counts test images outside of class folders, and `outside` all others, which are not used. `unreadable`
+    and `duplicates` have a line for each such image in the sample.
     """
 
     labels: tuple[str, str]
@@ -42,7 +42,7 @@ class Inspection:
 
     @property
     def is_split(self) -> bool:
-        """Whether the source has images for validation, so that they need not be chosen."""
+        """Whether the source has divided its images into splits."""
         return not any(self.counts[label].get(UNSPLIT) for label in self.labels)
 
     @property

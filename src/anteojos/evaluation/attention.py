@@ -43,7 +43,7 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], image: Pixels, firs
     to_blurred = np.asarray(blurred, dtype=np.float32) - image
 
     def log_odds(blur: Floats | np.floating) -> float:
-        """Return the label's log-odds after blending with the blurred image: `blur`, 0 to 1, is its share by pixel."""
+        """Return the label's log-odds if the blurred image has the share `blur`: a number or (size, size, 1)."""
         hidden = np.round(image + blur * to_blurred).astype(np.uint8)
         probability = np.clip(float(probabilities(hidden[np.newaxis])[0]), _EPSILON, 1 - _EPSILON)
         return float(np.log(probability) - np.log1p(-probability)) * (1 if first else -1)

@@ -40,7 +40,7 @@ class Probe:
 
     `accuracy` is balanced: the mean of the two classes' accuracies, so `chance` is 0.5 for any class sizes. It is also
     0.5 if no ridge regression is better than the mean label. `p_value` is the share of random labellings with at least
-    this accuracy; if several features are judged together, with the best feature for each labelling.
+    this accuracy; if several features are judged together, the best feature counts.
     """
 
     accuracy: float
@@ -62,13 +62,13 @@ def probes(
 ) -> dict[str, Probe]:
     """Probe the border of the images, then its parts and the properties of the files.
 
-    `images` is uint8 (N, H, W, 3) or N such images of one size. `labels`, (N,), has two values; InputError is raised if
-    a value occurs only once. `border` is the width of the border in 160ths of the image's width. Its parts are
-    `position_rows` and `position_columns`, the brightness of its rows (left and right) and columns (top and bottom),
-    which show the position of a face in the image, and `corners`, their mean colours. `files` has further features by
-    name, each (N,) of numbers or text. All features but the border are judged together. The verdict is "leak" if the
-    accuracy is above `accuracy` and the p-value below `p_value`. The time grows with N: take a `sample` of many images
-    first.
+    `images` is uint8 (N, H, W, 3) or N such images of one size. `labels`, (N,), must have two values, each at least
+    twice; otherwise InputError is raised. `border` is the width of the border in 160ths of the image's width. Its parts
+    are `position_rows` and `position_columns`, the brightness of its rows (left and right) and columns (top and
+    bottom), which show the position of a face in the image, and `corners`, their mean colours. `files` has further
+    features by name, each (N,) of numbers or text. All features but the border are judged together. The verdict is
+    "leak" if the accuracy is above `accuracy` and the p-value below `p_value`. The time grows with N: take a `sample`
+    of many images first.
     """
     first, _ = two_classes(labels)
     labellings = _labellings(first, permutations)
@@ -117,8 +117,8 @@ def border_width(size: int, border: int) -> int:
 def scores(features: Floats, labels: Floats) -> Floats:
     """Predict each image's label from the other images: positive for the first class, 0 if the features do not help.
 
-    `features` is (N, D). `labels`, (N, K), has K labellings with 1 for the first class and -1 for the second, each with
-    the same number of both. The result is (N, K): the prediction of a ridge regression on the N - 1 other images minus
+    `features` is (N, D). `labels`, (N, K), has K labellings with 1 for the first class and -1 for the second, all with
+    the same class sizes. The result is (N, K): the prediction of a ridge regression on the N - 1 other images minus
     their mean label. For each labelling, the penalty with the lowest squared error over all images is used; if the mean
     label alone has a lower one, the result is 0.
     """
@@ -187,7 +187,7 @@ def explain(
 
 
 _TEXTURES = (
-    "If the subject fills the images up to their border, as a texture does, this may be the reason, and no fault. "
+    "If the subject fills the images up to their border, as a texture does, this may be the reason and is not a fault. "
     "Otherwise something other than the subject differs between the classes. "
 )
 

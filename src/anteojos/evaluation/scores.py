@@ -133,8 +133,9 @@ def choose_threshold(first: Booleans, probability: Floats) -> float:
     """Return the threshold with the highest balanced accuracy on these images, (N,) with N of at least 1.
 
     Candidates are 0.5 and the midpoints between neighbouring values of 0, the probabilities and 1. Of equally good
-    ones, the nearest to 0.5 is returned, and then the lower one. The result is rounded to 6 decimals, as in the metrics
-    files, so that it has the same effect if you copy it from there. Its accuracy on these images is biased upwards.
+    candidates, the nearest to 0.5 is returned, or the lower of two that are equally near. It is rounded to 6 decimals,
+    as in the metrics files, so that it has the same effect if you copy it from there. Its accuracy on these images is
+    biased upwards.
     """
     levels = np.concatenate(([0.0], np.unique(probability), [1.0]))
     thresholds = np.append(np.round((levels[:-1] + levels[1:]) / 2, 6), 0.5)
@@ -151,9 +152,9 @@ def choose_threshold(first: Booleans, probability: Floats) -> float:
 def doubtful_labels(first: Booleans, probability: Floats) -> Booleans:
     """Return which labels are doubtful, bool (N,), from probabilities of networks that were not trained on the image.
 
-    An image is certain for a class if its probability of this class is at least the mean over the images with this
-    label. (If this is true for both classes, it is certain for the more probable one.) Of the certain images with a
-    label, the share that is certain for the other class estimates how many of these labels are wrong. This many labels
+    An image certainly belongs to a class if its probability of this class is at least the mean over the images with
+    this label (to the more probable class, if this is true for both). Of the images with a label that certainly belong
+    to a class, the share that belongs to the other class estimates how many of these labels are wrong. This many labels
     are doubtful: the least probable ones, but only if the other class is more probable.
     Source: C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels",
     2021, "prune by noise rate".

@@ -19,8 +19,8 @@ Box = tuple[float, float, float, float]
 # mouth and the frame of large glasses, but little background.
 EYES: tuple[Point, Point] = ((0.33, 0.42), (0.67, 0.42))
 
-# A box from the hairline to the chin has 0.88 of the height of an aligned face, and its middle is 0.064 of the box's
-# height lower.
+# Compared with an aligned face, a box from the hairline to the chin has 0.88 of the height, and its middle is lower by
+# 0.064 of the box's height.
 # Source: T. Karras et al., "A Style-Based Generator Architecture for GANs", 2019: on average in FFHQ the eyes are 0.25
 # of the width apart at 0.475 of the height, the hairline is at 0.25 and the chin at 0.90.
 MARGIN = 0.065

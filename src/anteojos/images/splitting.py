@@ -28,7 +28,7 @@ class Group:
 def assign(table: pd.DataFrame, shares: Shares, bits: int, labels: Sequence[str], *, has_test: bool) -> list[Split]:
     """Return the split of each row of `table`, a manifest; it depends only on the content of the images.
 
-    Each image has a position from 0 to 1, a hash of its checksum and `shares.seed`. A group of near-duplicates (see
+    The position of an image, 0 to 1, is a hash of its checksum and `shares.seed`. A group of near-duplicates (see
     `duplicates.groups`) has the position and the label of its image with the lowest position. Below 1 - validate - test
     a group is for training, from 1 - test on for testing, and in between for validation. With `has_test`, the share for
     testing is 0. So each class is divided by these shares, on average, whatever the names and the order of the files.

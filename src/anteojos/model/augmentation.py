@@ -13,7 +13,7 @@ from anteojos.vocabulary import Pixels
 def vary(images: Pixels, transforms: npt.NDArray[np.float64]) -> Pixels:
     """Return images, uint8 (B, size, size, 3), each moved by its row of `transforms`, (B, 7).
 
-    Outside of an image, pixels have its mean colour.
+    Pixels outside of the old image get its mean colour.
     """
     varied = np.empty_like(images)
     size = images.shape[1]

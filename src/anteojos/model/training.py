@@ -203,8 +203,8 @@ class Steps:
         # The sum, because each replica sees only a share of the images; `_train_on_share` divides by their number.
         self.smoothed_loss = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
         self.loss = keras.losses.BinaryCrossentropy(reduction="sum")
-        # A signature avoids compiling again, which takes seconds, for a batch of another size. It is not possible for
-        # values that are spread over replicas.
+        # With a signature, a batch of another size is not compiled again, which would take seconds. Values that are
+        # spread over replicas cannot have a signature.
         signature = [
             tf.TensorSpec(averaged.input_shape, tf.uint8),
             tf.TensorSpec(averaged.output_shape, tf.float32),
@@ -350,7 +350,7 @@ def save_tflite(network: keras.Model, path: Path) -> None:
     """
     images = tf.TensorSpec(network.input_shape, tf.uint8, name="images")
     signature = tf.function(partial(_first_class_probability, network), input_signature=[images], autograph=False)
-    # The converter replaces only the variables of the module by constants, and does not find those of Keras 3 itself.
+    # The converter makes constants of the variables of the module. It does not find those of Keras 3 itself.
     module = tf.Module()
     module.weights = [variable.value for variable in network.variables]
     converter = tf.lite.TFLiteConverter.from_concrete_functions([signature.get_concrete_function()], module)

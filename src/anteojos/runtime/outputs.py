@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield written
         except OSError as error:
-            error.filename = error.filename or str(path)  # has no name if a write fails, for example on a full disk
+            error.filename = error.filename or str(path)  # a failed write has none, for example on a full disk
             raise
         if not path.is_dir():
             written.replace(path)

@@ -12,7 +12,7 @@ CHUNK = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class Entries:
-    """The files of a source: `where` is its name in messages; `names` are relative paths, with `/` after folders.
+    """The files of a source: `where` is its name in messages; `names` are relative paths, folders with a final `/`.
 
     `read` takes a collection of names and yields each of them with its content in chunks, in the order of the source.
     Use the chunks of a file before you request the next file. `sha256` is the checksum of an archive.

@@ -74,10 +74,7 @@ def _unreadable_token() -> InputError | None:
 
 
 def _download(handle: str) -> Path | InputError:
-    """Download a dataset. Returns an error instead of raising it, so that the client's exception is not chained to it.
-
-    The client's exceptions contain the token.
-    """
+    """Download a dataset. Errors are returned, because raising them would chain exceptions that contain the token."""
     import kagglehub
     from kagglehub import exceptions
 

@@ -160,7 +160,7 @@ def draw_attention(results: pd.DataFrame, network: LiteNetwork, params: Params) 
 
 
 def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """Return the rows with an incorrect label, sorted by the distance of their probability from the threshold."""
+    """Return the rows with an incorrect label, the probability farthest from the threshold first."""
     certainty = (results["probability"] - params.evaluate.threshold).abs()
     wrong = results["label"] != results["predicted"]
     return results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
