@@ -1,7 +1,7 @@
 # The two main commands are `make repro` and `make test`. `make help` lists all.
 
 PYTHON ?= python3
-# For the targets that write the tables of measurements; the default images are those of params.yaml.
+# Options of the targets that measure and write tables. Without ARCHIVE, they use the images of params.yaml.
 SEEDS ?= 1 2 3
 ARCHIVE ?=
 TEST_LABELS ?=
@@ -10,11 +10,11 @@ MEASURE = --seeds $(SEEDS) $(if $(ARCHIVE),--archive "$(ARCHIVE)")
 
 # Use python and dvc of .venv, as if it were activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# The commit that `compare` and `gate` compare with. Read from the environment, because the name of a branch can contain
-# characters with a meaning in the shell.
+# The commit that `compare` and `gate` compare with. Recipes read it from the environment, because the name of a branch
+# can contain special characters of the shell.
 BASE ?= main
 export BASE
-# PYTHONPATH: the code of this checkout, also if .venv was set up for another one.
+# PYTHONPATH: use the code of this checkout, even if .venv was set up for another one.
 TEAM = PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help

@@ -22,7 +22,7 @@ import pandas as pd
 from PIL import Image, ImageFilter
 from tqdm import tqdm
 
-from anteojos.model import networks, training
+from anteojos.model import batches, networks, training
 from anteojos.model.recipes import FACES, RECIPES, Recipe
 from images import Pixels, name_of, prepare, read
 from measure import parse_arguments
@@ -117,7 +117,7 @@ def label_fold(task: Task, arrays: Path) -> pd.DataFrame:
     variant, data = VARIANTS[task.variant], np.load(arrays)
     images, first, views = data["images"], data["first"], data["views"]
     inside = folds_of(first, np.random.default_rng(task.seed)) == task.fold
-    train, validate = (training.LabelledImages(images[rows], first[rows]) for rows in (~inside, inside))
+    train, validate = (batches.LabelledImages(images[rows], first[rows]) for rows in (~inside, inside))
     network, _ = training.train(train, validate, variant.network, variant.recipe, task.seed, lambda epoch: None)
 
     columns = {"variant": task.variant, "seed": task.seed, "parameters": network.count_params()}

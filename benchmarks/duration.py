@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from anteojos.model import training
+from anteojos.model import batches, training
 from anteojos.model.recipes import RECIPES
 from anteojos.vocabulary import Network
 from images import name_of, prepare, read
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def time_training(
-    train: training.LabelledImages, validate: training.LabelledImages, name: Network, seed: int, deterministic: bool
+    train: batches.LabelledImages, validate: batches.LabelledImages, name: Network, seed: int, deterministic: bool
 ) -> tuple[int, float]:
     """Train once. Return the number of parameters and the seconds."""
     if not deterministic:

@@ -21,7 +21,7 @@ from anteojos.vocabulary import Network
 from readme import BENCHMARKS, record, write_part
 
 if TYPE_CHECKING:
-    from anteojos.model import training
+    from anteojos.model import batches
 
 SIZE = 160
 VALIDATE = 40
@@ -84,15 +84,13 @@ def write_images(path: Path, count: int) -> None:
             array.write(noise[row % len(noise)].tobytes())
 
 
-def read_images(path: Path, validate: int) -> "tuple[training.LabelledImages, training.LabelledImages]":
+def read_images(path: Path, validate: int) -> "tuple[batches.LabelledImages, batches.LabelledImages]":
     """Return the images of `write_images` as a memory map, and the first `validate` of them in memory."""
-    from anteojos.model import training
+    from anteojos.model import batches
 
     images = np.load(path, mmap_mode="r")
     first = np.arange(len(images)) % 2 == 0
-    return training.LabelledImages(images, first), training.LabelledImages(
-        np.array(images[:validate]), first[:validate]
-    )
+    return batches.LabelledImages(images, first), batches.LabelledImages(np.array(images[:validate]), first[:validate])
 
 
 def train(folder: Path, network: str) -> None:

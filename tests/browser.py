@@ -1,4 +1,4 @@
-"""Debian's Chromium, to look at pages as people do."""
+"""Open pages in Chromium, as people see them."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
-# Not for longer: until it has ended, this thread has a running event loop, in which no other can be started.
+# Not for the session: while Playwright runs, this thread has an event loop, and no other can be started.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -23,8 +23,8 @@ def chromium() -> Iterator[Browser]:
 
 
 def opened(browser: Browser, file: Path, width: int, scheme: str, said: list[str]) -> Page:
-    """Open a file; what its console says and what it asks for from elsewhere goes to `said`."""
-    # axe-core is a script, which the page itself allows none of.
+    """Open a file; add the messages of its console, and its requests for other files, to `said`."""
+    # bypass_csp, because the page does not allow scripts such as axe-core.
     page = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True, offline=True
     ).new_page()

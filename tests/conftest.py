@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Fixtures and helpers for several test files."""
 
 import re
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with the real images, which lies beside the checkout and is never committed."""
+    """The folder with real images next to the checkout, which is never committed."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"{folder.relative_to(ROOT.parent)} is not beside the checkout")
@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model.tflite for whole images of 48 px, trained to call bright ones "bright" and dark ones "dark"."""
 
     def build(folder: Path) -> None:
-        from anteojos.model import training
+        from anteojos.model import batches, training
         from anteojos.model.recipes import Recipe
 
         rng = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rng.integers(0, 60, (32, 48, 48, 3), dtype=np.uint8)
             + np.where(first, 190, 10).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
         )
-        pictures = training.LabelledImages(images, first)
+        pictures = batches.LabelledImages(images, first)
         recipe = Recipe(epochs=8, batch_size=16, rescale=True)
         network, history = training.train(pictures, pictures, "sigmoid", recipe, 1, lambda epoch: None)
         assert history[-1].train.accuracy == 1.0
@@ -109,15 +109,14 @@ def drawn_face(seed: int, size: int) -> Image.Image:
 
 
 def drawn_eyes(seed: int, size: int) -> NDArray[np.float64]:
-    """Where the eyes of `drawn_face` are, in px: (2, 2), the left one of the image first."""
+    """The positions of the eyes of `drawn_face`, in px: (2, 2), the eye on the left of the image first."""
     face = drawing.Face(np.random.default_rng(seed))
     return face.pose.project(np.array([(-face.eye_apart, 0.0), (face.eye_apart, 0.0)])) * size
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """Image files in `folder`: `two` with a dark face on the left and a bright one, `small` with a small face, `none`
-    without a face."""
+    """Image files in `folder`: `two` shows a dark face and a bright face, `small` a small face, and `none` no face."""
 
     folder: Path
     two: Path

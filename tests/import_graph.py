@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src"
-# Modules that no output depends on: a change of them must not rerun a stage, and they are not followed. `cluster`
-# decides where work runs, not what it returns (tests/runtime/cluster); `anteojos` imports its names on first use.
+# Modules that no output depends on, so that no stage runs again if they change; their imports are not followed either.
+# `cluster` decides where work runs, not what it returns (tests/runtime/cluster); `anteojos` imports names on first use.
 CHANGE_NO_OUTPUT = {"anteojos.runtime.cluster", "anteojos"}
 
 
 def imported_files(module: str) -> set[str]:
-    """Return the files below `src/` that importing `module` runs, as paths from the root.
+    """Return the files below `src/` that run if `module` is imported, as paths from the root.
 
     CHANGE_NO_OUTPUT and `__init__.py` files with nothing but a docstring are left out.
     """

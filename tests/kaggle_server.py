@@ -1,4 +1,4 @@
-"""A local server that answers kagglehub like Kaggle and its storage, with or without faults."""
+"""A local server that answers kagglehub as Kaggle and its storage do, with or without faults."""
 
 import base64
 import errno
@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             status = 404
         if status == 200:
-            # To another host, as Kaggle does, so that the client does not send the token there.
+            # Redirect to another host, as Kaggle does, so that the client does not send the token there.
             self.answer(302, {"Location": f"http://127.0.0.1:{PORT}{STORAGE}?X-Goog-Signature={SIGNATURE}"}, b"")
         else:
             message = f"No entry for you: {request.headers.get('authorization')}"
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def kaggle_server() -> Iterator[KaggleServer]:
-    """Serve on the port of kagglehub."""
+    """Run the server on the port that kagglehub uses in tests."""
     server = once_port_is_free(KaggleServer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

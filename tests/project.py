@@ -1,4 +1,4 @@
-"""A small copy of the project in a repository of its own, for the real dvc to run in."""
+"""A small copy of the project in its own repository, in which tests run the real dvc."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 STAGES = tuple(yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
-# Few and small images, one short epoch: the shape of the real thing in a fraction of its time.
+# Few and small images and one short epoch, to run the whole pipeline in little time.
 SMALL = {
     "dataset.expected": {
         "train": {"glasses": 6, "noglasses": 6},
@@ -26,7 +26,7 @@ SMALL = {
         "test": {"glasses": 2, "noglasses": 2},
     },
     "dataset.drawn": None,
-    # Large enough for every face to be found.
+    # Large enough to find all faces.
     "dataset.size": 96,
     "preprocess.size": 48,
     "train.network": "baseline",
@@ -50,7 +50,7 @@ class Project:
     def started(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command as `run` does, in a process group of its own, and do not wait for it."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        # As from a shell: `make test` tells the makes below it that they are not the first, and its own variables.
+        # Remove the variables that `make test` sets, so that `make` runs as from a shell.
         of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS", "BASE")
         shell = {name: value for name, value in os.environ.items() if name not in of_make}
         return subprocess.Popen(
@@ -92,7 +92,7 @@ class Project:
         return {stage: word for pattern, word in words for stage in re.findall(pattern, output)}
 
     def add_runs_of(self, other: "Project", *without: str) -> None:
-        """Add the runs in another project's cache, which `dvc repro` then restores, without those of some stages."""
+        """Copy the runs in another project's cache, except those of some stages, so that `dvc repro` restores them."""
         cache, others = (project.path / ".dvc/cache" for project in (self, other))
         files = {"".join(file.parts[-2:]): file for file in (others / "files/md5").glob("*/*")}
         stages = yaml.safe_load((other.path / "dvc.lock").read_text())["stages"]
@@ -109,13 +109,13 @@ class Project:
                 shutil.copy2(file, place)
 
     def copy_to(self, path: Path) -> "Project":
-        """Copy the checkout, DVC's cache and all."""
+        """Copy the checkout with DVC's cache."""
         shutil.copytree(self.path, path, symlinks=True)
         return Project(path, self.environment)
 
 
 def check_out(path: Path) -> Project:
-    """Make a checkout of the project as it stands in the working tree, committed to a repository of its own."""
+    """Copy the project from the working tree into a new git repository at `path`."""
     files = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -153,7 +153,7 @@ def commit(project: Project, message: str) -> None:
 
 
 def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
-    """Return a new folder that `build` has filled. With pytest-xdist, one process builds it and all of them use it."""
+    """Return a new folder that `build` has filled. With pytest-xdist, one process builds it for all processes."""
     run = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         run = run.parent
@@ -169,13 +169,13 @@ def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Calla
 
 @pytest.fixture(scope="session")
 def small_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small project that has run once and is committed. Tests copy it and never change it."""
+    """A small project that has run once and is committed. Tests may copy it, but not change it."""
 
     def build(folder: Path) -> None:
         project = check_out(folder)
         for key, value in SMALL.items():
             project.set(key, value)
-        # The committed lock is of other parameters, and its outputs are not in this cache.
+        # The committed dvc.lock is for other parameters, and its outputs are not in this cache.
         (project.path / "dvc.lock").unlink(missing_ok=True)
         commit(project, "A small project")
         assert set(project.repro().values()) == {"ran"}
@@ -195,12 +195,9 @@ class Changed(Project):
 RunWith = Callable[[str, Any], Changed]
 
 
-RunWith = Callable[[str, Any], Changed]
-
-
 @pytest.fixture(scope="session")
 def run_with(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> RunWith:
-    """Run the small project with another value of a parameter, once for all tests. They copy it and never change it."""
+    """Run the small project with another value of a parameter, once for all tests. Tests may copy it, not change it."""
 
     def run(key: str, value: Any) -> Changed:
         def build(folder: Path) -> None:
@@ -222,7 +219,7 @@ def other_images(run_with: RunWith) -> Changed:
 
 @pytest.fixture
 def project(small_project: Project, tmp_path: Path) -> Iterator[Project]:
-    """A copy of the small project that has run, to do anything to."""
+    """A copy of the small project that has run, which a test may change."""
     copy = small_project.copy_to(tmp_path / "a project")
     yield copy
     # DVC's caches of many tests would fill the disk.

@@ -1,4 +1,4 @@
-"""dvc.yaml says the truth about what each stage reads."""
+"""dvc.yaml lists exactly what each stage reads."""
 
 import ast
 import copy
@@ -21,14 +21,14 @@ from tests.import_graph import imported_files
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 FOLDERS = {"dataset.classes.0.folder", "dataset.classes.1.folder"}
-# Properties of params.Dataset, and the parameters that they are made from.
+# Properties of params.Dataset, and the parameters that they are computed from.
 DERIVED = {
     "labels": FOLDERS,
     "names": {"dataset.classes"},
     "name": {"dataset.classes"},
     "counts": {"dataset.drawn", "dataset.expected", "dataset.source"},
 }
-# Sections that stages pass on whole to the library; `dataset` is read key by key.
+# Sections that stages pass as a whole to the library; `dataset` is read key by key.
 WHOLE = ("preprocess", "train")
 
 
@@ -38,7 +38,7 @@ def test_deps_are_the_imported_source_files(stage: str) -> None:
     assert listed == sorted(imported_files(f"anteojos.stages.{stage}"))
 
 
-# How long a stage waits does not change what comes of it.
+# Parameters that no output depends on.
 CHANGE_NO_OUTPUT = {"train.timeout"}
 
 
@@ -53,7 +53,7 @@ def test_params_are_the_parameters_read(stage: str) -> None:
 
 @pytest.mark.slow
 def test_no_stage_reads_an_unlisted_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Unlike parameters_read, it also sees what is read through another name.
+    # Unlike parameters_read, this also finds parameters that are read through other names.
     monkeypatch.chdir(tmp_path)
     counts = {"train": 4, "validate": 2, "test": 1}
     values = copy.deepcopy(PARAMS)
@@ -71,7 +71,7 @@ def test_no_stage_reads_an_unlisted_parameter(tmp_path: Path, monkeypatch: pytes
 
     def loaded() -> Params:
         values = load()
-        read.clear()  # what was read to check params.yaml itself
+        read.clear()  # ignore what was read to check params.yaml itself
         return values
 
     monkeypatch.setattr(Params, "load", loaded)
@@ -83,7 +83,7 @@ def test_no_stage_reads_an_unlisted_parameter(tmp_path: Path, monkeypatch: pytes
 
 
 def recording(section: str, read: set[str]) -> Callable[[object, str], object]:
-    """Return a `__getattribute__` that adds the parameters of `section` that it is asked for to `read`."""
+    """Return a `__getattribute__` that adds each parameter of `section` that is read to `read`."""
 
     def get(self: object, name: str) -> object:
         if name in PARAMS[section] and name != "classes":
@@ -104,23 +104,23 @@ def recording_class(read: set[str]) -> Callable[[object, str], object]:
 
 
 def test_no_section_is_listed_whole() -> None:
-    # See dvc.yaml: the run cache would overlook a change of `size` in it.
+    # See dvc.yaml: the run cache would ignore a change of `size` in a section.
     sections = {name for name, value in PARAMS.items() if isinstance(value, dict)}
     assert not [param for stage in STAGES.values() for param in stage["params"] if param in sections]
 
 
 @pytest.mark.parametrize("kind", ["outs", "plots"])
 def test_all_outputs_except_metrics_are_cached(kind: str) -> None:
-    # See dvc.yaml: else DVC would never restore the stage from its run cache.
+    # See dvc.yaml: otherwise DVC would never restore the stage from its run cache.
     assert all(isinstance(out, str) for stage in STAGES.values() for out in stage.get(kind, []))
     metrics = [metric for stage in STAGES.values() for metric in stage.get("metrics", [])]
     assert all(list(metric.values()) == [{"cache": False}] for metric in metrics)
 
 
 def parameters_read(path: Path) -> set[str]:
-    """Return the parameters that a file's code reads, such as "train.epochs": all of a section that it passes on whole.
+    """Return the parameters that a file's code reads, such as "train.epochs"; all of a section that it passes on.
 
-    A section is known by its name, wherever it is held: params.train, dataset, evaluate.
+    A section is recognised by its name, as an attribute or a variable: params.train, dataset, evaluate.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     keys: set[str] = set()
@@ -140,7 +140,7 @@ def parameters_read(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_committed_lock_matches_code_and_params(stage: str) -> None:
-    # Else the first `make repro` of a clone would change it: run `make repro` and commit dvc.lock.
+    # Otherwise the first `make repro` of a clone would change dvc.lock. If this fails, run `make repro` and commit it.
     locked = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
     code = {dep["path"]: dep["md5"] for dep in locked["deps"] if dep["path"].startswith("src/")}
     assert code == {path: hashlib.md5((ROOT / path).read_bytes()).hexdigest() for path in code}
@@ -160,5 +160,5 @@ def test_import_graph_follows_packages() -> None:
     assert "src/anteojos/sources/drawing/__init__.py" in imported_files("anteojos.stages.fetch")
     assert "src/anteojos/model/training.py" not in files
     assert not {"src/anteojos/runtime/cluster.py", "src/anteojos/runtime/environment.py"} & files
-    # Nothing but a docstring.
+    # This file has only a docstring.
     assert "src/anteojos/stages/__init__.py" not in files

@@ -24,7 +24,7 @@ LAYERS = (
     "cli",
     "__main__",
 )
-# Modules that import nothing until an attribute is used.
+# Modules that import other modules only when an attribute is used.
 LAZY = ("__init__",)
 
 
@@ -63,7 +63,7 @@ def test_no_stage_imports_another() -> None:
         assert "stages" not in imported(path), path.name
 
 
-def test_only_two_modules_import_tensorflow() -> None:
+def test_only_modules_for_training_import_tensorflow() -> None:
     importing = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")

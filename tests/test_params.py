@@ -1,4 +1,4 @@
-"""params.yaml is read into dataclasses, and whatever is wrong in it is named: key, value and what is allowed."""
+"""params.yaml is read into dataclasses; errors name the key, the value and what is allowed."""
 
 import unicodedata
 from dataclasses import FrozenInstanceError
@@ -486,7 +486,7 @@ def test_what_is_not_yaml_is_refused(tmp_path: Path, content: bytes, problem: st
     [
         ("train: &loop [*loop]", "train: found [["),
         ("2024-01-01: 1", "datetime.date(2024, 1, 1): found datetime.date(2024, 1, 1); keys should be strings"),
-        # A billion items, if it were written out.
+        # A billion items without aliases.
         (
             "\n".join(["a: &a0 [1]", *(f"{key}: &{key} [{', '.join([f'*{before}'] * 10)}]" for before, key in BOMB)]),
             "a: ",

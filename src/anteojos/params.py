@@ -16,7 +16,7 @@ from anteojos.runtime.errors import InputError
 from anteojos.runtime.names import comparable, nfc
 from anteojos.vocabulary import NOT_KNOWN, SPLITS, UNSPLIT, Crop, Network, Precision, Split
 
-# Strict, so that "5" is no number and 1 is no bool.
+# Strict, so that "5" is not a number and 1 is not a bool.
 Integer = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True)]
 Seed = Annotated[Integer, Field(ge=0, le=2**32 - 1)]
@@ -53,7 +53,7 @@ def _folder_name(name: str) -> str:
 
 
 def _display_name(name: str) -> str:
-    """Return a display name in NFC, or raise an error if nothing of it would be seen."""
+    """Return a display name in NFC, or raise an error if it is not visible text on one line."""
     if not name.strip() or not _is_visible(name):
         raise PydanticCustomError("display_name", "expected text that is not blank, on one line")
     return nfc(name)
@@ -95,7 +95,7 @@ class Shares:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Dataset:
-    """Where the images come from, and what is expected of them."""
+    """The source of the images, and what is expected of them."""
 
     source: Literal["sample", "kaggle", "archive"]
     kaggle: str
@@ -131,9 +131,9 @@ class Dataset:
 
     @property
     def counts(self) -> dict[Split, dict[str, int]] | None:
-        """The number of images by split and class: `expected`, or for training `drawn` if the source draws more.
+        """The expected number of images by split and class; None if `expected` is empty.
 
-        None if nothing is expected.
+        If the source is `sample`, it is at least `drawn` for training.
         """
         if self.expected is None:
             return None
@@ -302,7 +302,7 @@ def _problem(detail: Any) -> str:
 
 
 def _correction(place: tuple[str | int, ...]) -> str:
-    """Return what to do about the unknown parameter at `place`: the most similar known name, if there is one."""
+    """Return advice for the unknown parameter at `place`; it names the most similar parameter, if there is one."""
     *sections, name = place
     kind: Any = Params
     for section in sections:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from anteojos.evaluation.attention import GRID, colour, occlusion_map
-from anteojos.model import training
+from anteojos.model import batches, training
 from anteojos.model.classifier import Classifier
 from anteojos.model.recipes import Recipe
 from tests.conftest import METADATA
@@ -44,7 +44,7 @@ def test_map_is_highest_at_the_part_that_the_network_uses(row: int, column: int,
     drops = occlusion_map(reader_of(row, column), striped(size), first=True)
     assert drops.shape == (GRID, GRID)
     assert np.unravel_index(drops.argmax(), drops.shape) == (row, column)
-    # Without any stripes the log-odds would decrease by 4; at the edge of a part some remain.
+    # Without stripes, the log-odds would decrease by 4, but some remain at the edge of a part.
     assert 2 < drops[row, column] < 4
     rows, columns = np.ogrid[:GRID, :GRID]
     far = np.hypot(rows - row, columns - column) > 3.5
@@ -142,7 +142,7 @@ def test_map_of_a_network_that_reads_a_word_shows_the_word(tmp_path: Path) -> No
         ImageDraw.Draw(sheet).text((36, 8), "yes" if label else "no_no_no", "black", font, anchor="mm")
         sheets.append(np.asarray(sheet))
     images = np.stack(sheets)
-    train, others = training.LabelledImages(images[:64], first[:64]), training.LabelledImages(images[64:], first[64:])
+    train, others = batches.LabelledImages(images[:64], first[:64]), batches.LabelledImages(images[64:], first[64:])
     recipe = Recipe(epochs=8, batch_size=8)
     network, history = training.train(train, others, "baseline", recipe, 1, lambda epoch: None)
     assert history[-1].validate.accuracy == 1

@@ -919,7 +919,7 @@ def test_stage_exits_with_the_problems_and_status_1(raw: Path, tmp_path: Path) -
 
 def test_counts_have_not_known_only_if_needed(raw: Path) -> None:
     dataset = verify.Params.load().dataset
-    found = [checks.Found("a.jpg", "train", "glasses"), checks.Found("b.jpg", "test", "")]
+    found = [checks.ImageFile("a.jpg", "train", "glasses"), checks.ImageFile("b.jpg", "test", "")]
     assert checks.counts(found, dataset) == {
         "train": {"glasses": 1, "noglasses": 0},
         "validate": {"glasses": 0, "noglasses": 0},

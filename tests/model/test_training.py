@@ -22,13 +22,13 @@ RECIPE = Recipe(epochs=2, batch_size=8)
 SEED = 3
 
 
-def bright_and_dark(count: int, seed: int = 0) -> training.LabelledImages:
+def bright_and_dark(count: int, seed: int = 0) -> batches.LabelledImages:
     """Noise, brighter where the label is the first class: a task that a network learns in an epoch or two."""
     rng = np.random.default_rng(seed)
     first = np.arange(count) % 2 == 0
     images = rng.integers(0, 120, (count, SIZE, SIZE, 3), dtype=np.uint8)
     images[first] += 130
-    return training.LabelledImages(images, first)
+    return batches.LabelledImages(images, first)
 
 
 def one_share(images: int) -> list[slice]:

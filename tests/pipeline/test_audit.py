@@ -1,4 +1,4 @@
-"""The audit stands between the images and the training: it warns, or lets nothing be trained."""
+"""Before training, the audit warns of a leak, or stops the pipeline."""
 
 import json
 from pathlib import Path

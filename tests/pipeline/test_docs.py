@@ -57,7 +57,7 @@ def checkout(project: Project, shared_cache: Path) -> Project:
 
 
 def run_page(page: Path, checkout: Project, **replaced: str) -> None:
-    """Run all steps of a page in order, after replacing the words in `replaced`."""
+    """Run all steps of a page in order, with the words in `replaced` replaced."""
     words = {"s3://bucket/anteojos": "'../the bucket'", **replaced}
     for step in steps(page):
         text = step.text

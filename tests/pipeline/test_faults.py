@@ -1,4 +1,4 @@
-"""Killed, damaged, out of room, two at once: `dvc repro` gives the same bytes in the end, or says what is wrong."""
+"""After a kill, damaged files, a full disk or two runs at once, `dvc repro` gives the same bytes or a clear error."""
 
 import fcntl
 import hashlib
@@ -31,14 +31,14 @@ STAGES: dict[str, list[str]] = {
 }
 OUTPUTS = [path for outputs in STAGES.values() for path in outputs]
 
-# Python imports it when it starts: from PYTHONPATH, which each stage's command sets to src. At the moment that MOMENTS
-# describes, an event of Python's audit hooks, it kills the whole process group, or waits while a file is there, so that
-# what a fault meets is no matter of luck.
-STRIKER = r"""
+# Code of sitecustomize.py, which Python imports when it starts, from PYTHONPATH. At the event of Python's audit hooks
+# that the variable MOMENTS describes, it kills the whole process group, or waits while a file exists. So faults always
+# happen at the same moment.
+FAULT_HOOK = r"""
 import json, os, pathlib, re, signal, sys, time
 
-def striker(process, event, arguments, nth=1, cut=None, wait=""):
-    def strike(happened, with_arguments):
+def hook_for(process, event, arguments, nth=1, cut=None, wait=""):
+    def hook(happened, with_arguments):
         nonlocal nth
         if happened != event or not re.search(arguments, " -> ".join(map(str, with_arguments))):
             return
@@ -51,28 +51,28 @@ def striker(process, event, arguments, nth=1, cut=None, wait=""):
                 time.sleep(0.05)
             return
         path = pathlib.Path(str(with_arguments[0]))
-        if cut is not None:  # as if it had been struck in the middle of writing
+        if cut is not None:  # as if it was killed in the middle of writing
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
                 if file.is_file():
                     os.truncate(file, int(file.stat().st_size * cut))
         os.killpg(0, signal.SIGKILL)
-    return strike
+    return hook
 
 for moment in json.loads(os.environ.get("MOMENTS", "[]")):
     if moment["process"] == os.environ.get("DVC_STAGE", "dvc"):
-        sys.addaudithook(striker(**moment))
+        sys.addaudithook(hook_for(**moment))
 """
 
 
-def with_striker(project: Project) -> Project:
-    (project.path / "src/sitecustomize.py").write_text(STRIKER)
+def with_fault_hook(project: Project) -> Project:
+    (project.path / "src/sitecustomize.py").write_text(FAULT_HOOK)
     ignore(project, "/src/sitecustomize.py")
     return project
 
 
 def on_other_images(project: Project, other_images: Project, *run: str) -> Project:
-    """Prepare a run on other images, which is to be disturbed. `dvc repro` restores all stages but those in `run`."""
-    with_striker(project).set("dataset.seed", 7)
+    """Prepare a run on other images. `dvc repro` then runs the stages `run` and restores all others."""
+    with_fault_hook(project).set("dataset.seed", 7)
     project.add_runs_of(other_images, *run)
     return project
 
@@ -83,7 +83,7 @@ def ignore(project: Project, pattern: str) -> None:
 
 
 def content(project: Project, path: str) -> dict[str, bytes]:
-    """Return what is in an output, file by file."""
+    """Return the content of the files of an output, by path."""
     place = project.path / path
     files = place.rglob("*") if place.is_dir() else [place]
     return {file.relative_to(project.path).as_posix(): file.read_bytes() for file in files if file.is_file()}
@@ -101,14 +101,14 @@ def kill(
     command: tuple[str, ...] = ("dvc", "repro"),
     **more: float,
 ) -> None:
-    """Run `dvc repro` and kill it all when `process`, a stage or "dvc", reaches an event of Python's audit hooks."""
+    """Run `dvc repro` and kill all its processes when `process`, a stage or "dvc", reaches an event of audit hooks."""
     moment = json.dumps([{"process": process, "event": event, "arguments": arguments, **more}])
     killed = project.run(*command, MOMENTS=moment, PYTHONPATH="src")
     assert killed.returncode == -signal.SIGKILL, f"{moment}\n{killed.stdout}\n{killed.stderr}"
 
 
 def left_over(project: Project) -> list[str]:
-    """Return what lies beside outputs and is none, and what git finds changed beside params, lock and metrics."""
+    """Return temporary files in the folders of outputs, and other changed files that git lists."""
     changed = [line[3:] for line in project.must("git", "status", "--porcelain").splitlines()]
     expected = ("params.yaml", "dvc.lock", "metrics/environment.json", *OUTPUTS)
     beside = [str(left) for folder in FOLDERS for left in (project.path / folder).glob(".*.tmp")]
@@ -116,14 +116,14 @@ def left_over(project: Project) -> list[str]:
 
 
 def make(project: Project, target: str) -> tuple[str, ...]:
-    """Return the command for a target, with the environment of these tests taken for set up."""
+    """Return the command for a target; it uses the environment of these tests as .venv."""
     if not (project.path / ".venv").exists():
         (project.path / ".venv").symlink_to(sys.prefix)
         ignore(project, "/.venv")
     return ("make", "--old-file", ".venv/installed", target)
 
 
-# The last step of a write is a rename out of the folder that it is made in.
+# The last step of a write is a rename from the temporary folder.
 IN_PLACE = r"\.tmp/new/\S+ -> (?!.*\.tmp)"
 MOMENTS = {
     "when it has read its parameters": {"event": "open", "arguments": r"^params\.yaml"},
@@ -160,7 +160,7 @@ DVC_MOMENTS = {
         "arguments": IN_THE_CACHE + r"\.dir",
         "cut": 0.5,
     },
-    "while it remembers the run": {"event": "os.rename", "arguments": r"\.dvc/cache/runs/", "cut": 0},
+    "while it adds the run to the run cache": {"event": "os.rename", "arguments": r"\.dvc/cache/runs/", "cut": 0},
 }
 
 
@@ -173,11 +173,11 @@ def test_killed_dvc_next_repro_completes(project: Project, other_images: Project
     assert left_over(project) == []
 
 
-# DVC writes these in place. What a kill in that moment leaves, DVC cannot read.
+# Files that DVC does not write atomically. If DVC is killed while it writes them, it cannot read them any more.
 HALF_WRITTEN_BY_DVC = {
     "dvc.lock": {"event": "open", "arguments": r"dvc\.lock -> w", "cut": 0},
-    "its list of who uses what": {"event": "open", "arguments": r"/rwlock -> w", "cut": 0, "nth": 20},
-    "its memory of runs": {"event": "os.chmod", "arguments": r"\.dvc/cache/runs/../\w+ -> "},
+    "its list of files in use": {"event": "open", "arguments": r"/rwlock -> w", "cut": 0, "nth": 20},
+    "its run cache": {"event": "os.chmod", "arguments": r"\.dvc/cache/runs/../\w+ -> "},
 }
 
 
@@ -193,7 +193,7 @@ def test_damage_by_killed_dvc_is_repaired(project: Project, other_images: Projec
 
 
 def in_cache(project: Project, path: str) -> Path:
-    """Return the file in the cache that holds an output, or a file of one."""
+    """Return the file in the cache of an output, or of a file in an output."""
     output = next(output for output in OUTPUTS if path == output or path.startswith(f"{output}/"))
     lock = yaml.safe_load((project.path / "dvc.lock").read_text())
     oid = next(out["md5"] for stage in lock["stages"].values() for out in stage["outs"] if out["path"] == output)
@@ -204,7 +204,7 @@ def in_cache(project: Project, path: str) -> Path:
 
 
 def damage(file: Path, how: str) -> None:
-    """Damage a file as a failing disk does: its time stays as it is, and so does its protection."""
+    """Damage a file as a failing disk does: its modification time and permissions do not change."""
     before, content = file.stat(), bytearray(file.read_bytes())
     if how == "deleted":
         file.unlink()
@@ -221,18 +221,18 @@ def damage(file: Path, how: str) -> None:
 
 
 def fsck(project: Project) -> tuple[int, str]:
-    """Run `make fsck` and give its exit status and what it said."""
+    """Run `make fsck`; return its exit status and output."""
     done = project.run(*make(project, "fsck"), PYTHONPATH="src")
     return done.returncode, done.stdout + done.stderr
 
 
 def damaged_in_cache(project: Project) -> list[Path]:
-    """Return the files of the cache that are not what they are called by."""
+    """Return the files of the cache whose checksum differs from their name."""
     files = (project.path / ".dvc/cache/files/md5").glob("*/*")
     return [f for f in files if hashlib.md5(f.read_bytes()).hexdigest() != (f.parent.name + f.name).split(".")[0]]
 
 
-# An image, an array and a model for each way to damage a file.
+# For each kind of damage, files to damage: an image, a table or array, and a model.
 DAMAGED = {
     "flipped": [
         "data/raw/train/glasses/row-1-column-1.jpg",
@@ -249,20 +249,20 @@ def test_damaged_outputs_are_named_and_repaired_by_repro(project: Project, small
     for how, files in DAMAGED.items():
         for file in files:
             damage(project.path / file, how)
-        if how == "flipped":  # DVC does not notice.
+        if how == "flipped":  # DVC does not notice it
             assert "up to date" in project.must("dvc", "status")
-    status, said = fsck(project)
+    status, printed = fsck(project)
     assert status != 0
-    assert "9 of " in said
+    assert "9 of " in printed
     for how, files in DAMAGED.items():
         for file in files:
-            assert (f"  {file}: missing" if how == "deleted" else f"  {file}: differs from dvc.lock") in said
+            assert (f"  {file}: missing" if how == "deleted" else f"  {file}: differs from dvc.lock") in printed
     assert "ran" not in project.repro().values()
     assert contents(project) == contents(small_project)
     assert "no damage" in fsck(project)[1]
 
 
-# Lists of a folder's files.
+# Folders whose list of files in the cache is damaged.
 LISTS = {
     "flipped": "data/processed/test",
     "truncated": "data/processed/validate",
@@ -275,13 +275,13 @@ def test_damaged_cache_is_named_and_repaired(project: Project, small_project: Pr
     for how, files in DAMAGED.items():
         for path in (*files, LISTS[how]):
             damage(cached[path], how)
-    status, said = fsck(project)
+    status, printed = fsck(project)
     assert status != 0
-    assert f"{len(cached)} of " in said
+    assert f"{len(cached)} of " in printed
     for path, file in cached.items():
         name = file.relative_to(project.path)
         deleted = path in (*DAMAGED["deleted"], LISTS["deleted"])
-        assert (f"  {path}: missing in the cache" if deleted else f"  {name}, {path}: damaged") in said
+        assert (f"  {path}: missing in the cache" if deleted else f"  {name}, {path}: damaged") in printed
         assert not file.exists()
     project.repro()
     assert contents(project) == contents(small_project)
@@ -293,7 +293,7 @@ def test_cleaned_folders_are_those_of_outputs() -> None:
     assert set(FOLDERS) == {str(Path(output).parent) for output in OUTPUTS}
 
 
-def test_what_is_damaged_comes_back_from_the_remote(project: Project, small_project: Project) -> None:
+def test_damaged_files_are_restored_from_the_remote(project: Project, small_project: Project) -> None:
     project.must("dvc", "remote", "add", "--local", "--default", "team", str(project.path.parent / "team"))
     project.must("dvc", "push")
     files = DAMAGED["flipped"]
@@ -301,9 +301,9 @@ def test_what_is_damaged_comes_back_from_the_remote(project: Project, small_proj
     for file in cached:
         damage(file, "flipped")
     damage(project.path / files[0], "flipped")
-    status, said = fsck(project)
+    status, printed = fsck(project)
     assert status != 0
-    assert all(str(file.relative_to(project.path)) in said for file in cached)
+    assert all(str(file.relative_to(project.path)) in printed for file in cached)
     project.must("dvc", "pull")
     assert contents(project) == contents(small_project)
     assert all(file.exists() for file in cached)
@@ -316,28 +316,28 @@ def test_damaged_run_cache_does_not_stop_repro(project: Project, small_project: 
     for number, run in enumerate(runs):
         if number % 2:
             damage(run, "truncated")
-        else:  # Not its middle, which may be a size: DVC's checksum leaves those out, and nothing reads them.
+        else:  # Change a checksum, not a size: sizes are not part of DVC's checksum, and are not used.
             run.write_bytes(run.read_bytes().replace(b"md5: ", b"md5: f", 1))
     shutil.rmtree(project.path / "data/raw")
-    # Not what takes longest.
+    # Do not repeat the stages that take longest.
     kept = {"train", "evaluate"}
     lock = yaml.safe_load((project.path / "dvc.lock").read_text())
     lock["stages"] = {name: stage for name, stage in lock["stages"].items() if name in kept}
     (project.path / "dvc.lock").write_text(yaml.safe_dump(lock))
-    status, said = fsck(project)
+    status, printed = fsck(project)
     assert status != 0
-    assert all(f"{run.relative_to(project.path)}, an entry of the run cache: damaged" in said for run in runs)
+    assert all(f"{run.relative_to(project.path)}, an entry of the run cache: damaged" in printed for run in runs)
     assert {stage for stage, happened in project.repro().items() if happened == "ran"} == STAGES.keys() - kept
     for path in OUTPUTS:
         assert content(project, path) == content(small_project, path)
-    # The stages have another order.
+    # Compared as dictionaries, because the stages have another order.
     assert yaml.safe_load((project.path / "dvc.lock").read_text()) == yaml.safe_load(
         (small_project.path / "dvc.lock").read_text()
     )
 
 
 BUSY = "is busy, it is being blocked by:"
-# When the first `dvc repro` waits, and what the second one is told.
+# Where the first `dvc repro` waits, and the error of the second one.
 MEETINGS = {
     "in fetch": ("fetch", "open", r"^params\.yaml", BUSY),
     "hashing": ("dvc", "open", r"data/raw/.*\.jpg -> r", "Unable to acquire lock. Most likely another DVC process"),
@@ -355,12 +355,12 @@ def test_second_repro_at_once_is_refused(project: Project, other_images: Project
     ]
     first = project.started("dvc", "repro", MOMENTS=json.dumps(moments), PYTHONPATH="src")
     try:
-        for wait, (process, _, _, told) in zip(waits, MEETINGS.values(), strict=True):
+        for wait, (process, _, _, message) in zip(waits, MEETINGS.values(), strict=True):
             wait_until(wait.exists, first)
             before = contents(project)
             second = project.run("dvc", "repro")
             assert second.returncode != 0, wait
-            assert told in second.stderr, second.stderr
+            assert message in second.stderr, second.stderr
             if process != "dvc":
                 assert f"(PID {first.pid})" in second.stderr
                 made = project.run(*make(project, "repro"), PYTHONPATH="src")
@@ -380,10 +380,10 @@ def test_second_repro_at_once_is_refused(project: Project, other_images: Project
 
 
 def refuse_another_stage(project: Project) -> None:
-    """Check that a stage which DVC would let run beside `train` does not: fetch, whose code was changed meanwhile."""
+    """Check that `fetch`, whose code has changed, does not run during `train`; DVC would allow this."""
     source = project.path / "src/anteojos/stages/fetch.py"
     text = source.read_text()
-    source.write_text(text + "# A remark.\n")
+    source.write_text(text + "# A comment.\n")
     refused = project.run("dvc", "repro")
     source.write_text(text)
     assert refused.returncode != 0
@@ -391,11 +391,11 @@ def refuse_another_stage(project: Project) -> None:
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait until something is so; while a process runs that is to make it so."""
-    patience = time.monotonic() + 120
+    """Wait until `condition()` is true. Fails if the process ends before, or after 120 s."""
+    deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < patience, "it did not come about in 120 s"
+        assert time.monotonic() < deadline, "the condition is still false after 120 s"
         time.sleep(0.05)
 
 
@@ -416,14 +416,14 @@ def test_a_stage_whose_dvc_alone_is_killed_ends_with_it(project: Project, other_
 
 
 def test_make_repro_waits_for_another_dvc(project: Project) -> None:
-    with_striker(project)
+    with_fault_hook(project)
     project.set("predict.threshold", 0.9)
     wait = project.path / ".dvc/tmp/waits"
     moment = {"process": "predict", "event": "os.rename", "arguments": IN_PLACE, "wait": str(wait)}
     first = project.started(*make(project, "repro"), MOMENTS=json.dumps([moment]), PYTHONPATH="src")
     wait_until(wait.exists, first)
     with (project.path / ".dvc/tmp/lock").open("r+") as lock:
-        # As `dvc status` holds it where there are very many files; DVC by itself gives up after 3 s.
+        # `dvc status` holds this lock for longer if there are many files. By default, DVC gives up after 3 s.
         fcntl.flock(lock, fcntl.LOCK_EX)
         wait.unlink()
         with pytest.raises(subprocess.TimeoutExpired):
@@ -436,12 +436,12 @@ def test_make_repro_waits_for_another_dvc(project: Project) -> None:
 def mount(*arguments: str) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
     if done.returncode != 0:
-        pytest.skip(f"needs to mount a file system, as root may: {done.stderr.strip()}")
+        pytest.skip(f"needs root to mount a file system: {done.stderr.strip()}")
 
 
 @contextmanager
 def small_disk(folder: Path, spare: int) -> Iterator[Callable[[], None]]:
-    """Put what is in a folder on a disk of its own with so many KiB to spare; what is given makes room."""
+    """Move a folder to a disk of its own with `spare` KiB of free space; yield a function that adds space."""
     contents = folder.with_name(f"{folder.name} before")
     folder.rename(contents)
     folder.mkdir()
@@ -493,13 +493,13 @@ def test_full_disk_in_dvc_then_repro_completes(
         assert failed.returncode != 0
         if folder == ".dvc/cache":
             assert f"No space left on device: '{project.path}" in failed.stderr
-            # What was there before comes back, though there is no room yet.
+            # The previous outputs can be restored, although the disk is still full.
             project.must("git", "stash", "--quiet")
             project.must("dvc", "checkout", "--force")
             assert contents(project) == contents(small_project)
             project.must("git", "stash", "pop", "--quiet")
         make_room()
-        # Not `dvc repro`: without room, DVC may write only a part of its rwlock, which it then cannot read.
+        # Not `dvc repro`: on a full disk, DVC may write only a part of its rwlock, which it then cannot read.
         project.must(*make(project, "repro"), PYTHONPATH="src")
         assert contents(project) == contents(other_images)
         assert left_over(project) == []
@@ -508,10 +508,10 @@ def test_full_disk_in_dvc_then_repro_completes(
 @pytest.mark.parametrize(
     ("folder", "key", "stage"), [("data", "dataset.seed", "fetch"), ("models", "train.seed", "train")]
 )
-def test_a_read_only_folder_is_named_and_keeps_what_it_has(
+def test_read_only_folder_is_named_and_unchanged(
     project: Project, small_project: Project, folder: str, key: str, stage: str
 ) -> None:
-    # Root may write where permissions forbid it, but not to a read-only file system.
+    # Root ignores permissions, but cannot write to a read-only file system.
     place = str(project.path / folder)
     mount("--bind", place, place)
     try:

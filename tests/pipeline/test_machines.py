@@ -1,4 +1,4 @@
-"""Training on several machines, here processes of their own, and on several devices of one."""
+"""Training on several machines, which are processes here, and on several devices of one machine."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Machine = subprocess.Popen[str]
 
 
 def tf_configs(machines: int) -> list[str]:
-    """Return the TF_CONFIG of each of several machines; their addresses are free ports of this one."""
+    """Return the TF_CONFIG of each machine; their addresses are free ports of this machine."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(machines)]
         for each in sockets:
@@ -44,16 +44,16 @@ def killed_at_the_end(*machines: Machine) -> Iterator[None]:
 
 
 def follow(project: Project, config: str) -> Machine:
-    """Start the stage as all machines but the chief run it."""
+    """Start the stage as on a machine that is not the chief."""
     return project.started(sys.executable, "-m", "anteojos.stages.train", TF_CONFIG=config, PYTHONPATH="src")
 
 
 def contents(project: Project) -> dict[str, bytes]:
-    """Return all files of a checkout but those that DVC and git keep for themselves."""
+    """Return all files of a checkout by name, except checkpoints, src/ and the files of DVC and git."""
     files = (path for path in project.path.rglob("*") if path.is_file())
     inside = {str(path.relative_to(project.path)): path for path in files}
-    passed_over = (".dvc/", ".git/", "src/", "models/.checkpoints/")
-    return {name: path.read_bytes() for name, path in inside.items() if not name.startswith(passed_over)}
+    skipped = (".dvc/", ".git/", "src/", "models/.checkpoints/")
+    return {name: path.read_bytes() for name, path in inside.items() if not name.startswith(skipped)}
 
 
 def weights(project: Project) -> list[np.ndarray]:
@@ -62,7 +62,7 @@ def weights(project: Project) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def trained(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small project of several epochs, whose last batch is smaller and odd, trained on one machine."""
+    """A small project with several epochs, trained on one machine. The last batch is smaller, of an odd size."""
 
     def build(folder: Path) -> None:
         project = small_project.copy_to(folder / "a project")
@@ -77,7 +77,7 @@ def trained(small_project: Project, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def larger(trained: Project, tmp_path: Path) -> Project:
-    """A copy of `trained`, to do anything to."""
+    """A copy of `trained`, which a test may change."""
     return trained.copy_to(tmp_path / "a project")
 
 
@@ -88,12 +88,12 @@ def test_two_machines_train_same_weights_as_one(larger: Project, tmp_path: Path)
     one, two = tf_configs(2)
     follower = follow(other, two)
     with killed_at_the_end(follower):
-        said = larger.must("dvc", "repro", "--force", "--single-item", "train", TF_CONFIG=one)
-        told, errors = follower.communicate(timeout=60)
+        printed = larger.must("dvc", "repro", "--force", "--single-item", "train", TF_CONFIG=one)
+        follower_printed, errors = follower.communicate(timeout=60)
     assert follower.returncode == 0, errors
-    epochs = [line for line in said.splitlines() if line.startswith("epoch")]
+    epochs = [line for line in printed.splitlines() if line.startswith("epoch")]
     assert len(epochs) == 3
-    assert [line for line in told.splitlines() if line.startswith("epoch")] == epochs
+    assert [line for line in follower_printed.splitlines() if line.startswith("epoch")] == epochs
     assert contents(other) == before
     assert not list((other.path / "models/.checkpoints").glob("*"))
     for ours, whole in zip(weights(larger), alone, strict=True):
@@ -110,17 +110,17 @@ def test_interrupted_machines_resume_from_checkpoint(larger: Project, tmp_path: 
     chief, follower = follow(larger, one), follow(other, two)
     with killed_at_the_end(chief, follower):
         assert chief.stdout is not None
-        # Which is the line of an epoch that is in the checkpoint already.
+        # An epoch is printed after its checkpoint was written.
         assert any(line.startswith("epoch 1/3") for line in chief.stdout)
     assert [path.suffix for path in (larger.path / "models/.checkpoints").glob("[!.]*")] == [".npz"]
     one, two = tf_configs(2)
     follower = follow(other, two)
     with killed_at_the_end(follower):
-        said = larger.must(sys.executable, "-m", "anteojos.stages.train", TF_CONFIG=one, PYTHONPATH="src")
-        told, errors = follower.communicate(timeout=60)
+        printed = larger.must(sys.executable, "-m", "anteojos.stages.train", TF_CONFIG=one, PYTHONPATH="src")
+        follower_printed, errors = follower.communicate(timeout=60)
     assert follower.returncode == 0, errors
-    assert "resuming after epoch" in said
-    assert "resuming after epoch" in told
+    assert "resuming after epoch" in printed
+    assert "resuming after epoch" in follower_printed
     for ours, whole in zip(weights(larger), alone, strict=True):
         assert np.abs(ours - whole).max() < 1e-4
 
@@ -150,10 +150,10 @@ def test_a_machine_that_dies_is_an_error_on_the_others(number: int, larger: Proj
         assert dies.stdout is not None
         assert any(line.startswith("epoch ") for line in dies.stdout)
         os.killpg(dies.pid, signal.SIGKILL)
-        _, said = lives.communicate(timeout=100)
+        _, printed = lives.communicate(timeout=100)
         assert lives.returncode == 1
-        assert "training on 2 machines" in said
-        assert "Traceback" not in said
+        assert "training on 2 machines" in printed
+        assert "Traceback" not in printed
     assert contents(places[1 - number]) == before
 
 
@@ -174,7 +174,7 @@ ON_DEVICES = """
 
     import numpy as np
 
-    from anteojos.model import networks, training
+    from anteojos.model import batches, networks, training
     from anteojos.model.recipes import RECIPES
     from keras import layers
     import keras
@@ -197,7 +197,7 @@ ON_DEVICES = """
     first = np.arange(20) % 2 == 0
     images = rng.integers(0, 120, (20, 48, 48, 3), dtype=np.uint8)
     images[first] += 130
-    images = training.LabelledImages(images, first)
+    images = batches.LabelledImages(images, first)
     batch_size = {"baseline": 9, "sigmoid": 8}[network]
     recipe = replace(RECIPES["edge"], epochs=3, batch_size=batch_size, weight_decay=0.01)
     trained, history = training.train(images, images, network, recipe, 3, lambda epoch: None)

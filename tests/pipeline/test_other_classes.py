@@ -1,4 +1,4 @@
-"""Images of two other classes need no other code: dataset.source, dataset.classes and dataset.expected are all."""
+"""Images of two other classes need only other parameters: dataset.source, dataset.classes and dataset.expected."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ ABOUT_GLASSES = re.compile("glasses|lentes|anteojos(?!`| predict)", re.IGNORECAS
 
 
 def draw_masks(folder: Path, counts: Mapping[str, int] = COUNTS) -> None:
-    """Draw faces with a mask over mouth and nose, and as many without, in the folders of the splits."""
+    """Draw the same number of faces with and without a mask over mouth and nose, in the folders of the splits."""
     rng = np.random.default_rng(1)
     for split, count in counts.items():
         for number in range(2 * count):
@@ -31,13 +31,13 @@ def draw_masks(folder: Path, counts: Mapping[str, int] = COUNTS) -> None:
             if label == "mask":
                 ImageDraw.Draw(face).polygon([(26, 54), (70, 54), (64, 76), (48, 81), (32, 76)], (150, 200, 230))
             (folder / split / label).mkdir(parents=True, exist_ok=True)
-            # Not packed: an image with a plain mask would take fewer bytes, which the audit sees.
+            # Without compression: an image with a plain mask would have fewer bytes, which the audit would detect.
             face.save(folder / split / label / f"{number}.bmp")
 
 
 @pytest.fixture(scope="session")
 def masks(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A checkout that has run on faces with and without masks; said.txt is what the run said. Tests never change it."""
+    """A checkout that has run on faces with and without masks; output.txt is the output. Tests do not change it."""
 
     def build(folder: Path) -> None:
         draw_masks(folder / "faces")
@@ -48,7 +48,7 @@ def masks(tmp_path_factory: pytest.TempPathFactory) -> Project:
             "dataset.classes": [{"folder": "mask", "name": "con barbijo"}, {"folder": "nomask", "name": "sin barbijo"}],
             "dataset.expected": {split: {"mask": count, "nomask": count} for split, count in COUNTS.items()},
             "preprocess.crop": "none",
-            # For the time that it takes.
+            # To save time.
             "preprocess.size": 48,
             "train.network": "sigmoid",
             "train.rescale": True,
@@ -58,14 +58,14 @@ def masks(tmp_path_factory: pytest.TempPathFactory) -> Project:
         commit(project, "Masks")
         done = project.run("dvc", "repro")
         assert done.returncode == 0, done.stderr
-        (folder / "said.txt").write_text(done.stdout + done.stderr)
+        (folder / "output.txt").write_text(done.stdout + done.stderr)
 
     return Project(built_once(tmp_path_factory, "masks", build) / "a project")
 
 
 @pytest.fixture
 def own_masks(masks: Project, tmp_path: Path) -> Project:
-    """A copy of `masks` and its images, to do anything to."""
+    """A copy of `masks` and its images, which a test may change."""
     shutil.copytree(masks.path.parent, tmp_path / "masks", symlinks=True)
     return Project(tmp_path / "masks/a project")
 
@@ -91,15 +91,15 @@ def test_the_command_labels_images_with_the_other_classes(masks: Project) -> Non
     assert sum(right) >= 6
 
 
-def test_nothing_that_is_written_or_said_speaks_of_glasses(masks: Project) -> None:
-    project, said = masks, (masks.path.parent / "said.txt").read_text()
+def test_outputs_and_messages_do_not_mention_glasses(masks: Project) -> None:
+    project, printed = masks, (masks.path.parent / "output.txt").read_text()
     written = [*project.path.glob("metrics/**/*.json"), *project.path.glob("metrics/**/*.csv")]
     card = (project.path / "models/README.md").read_text()
     assert card.startswith("# con barbijo or sin barbijo\n")
     for text in (card, (project.path / "data/predictions.csv").read_text(), *(file.read_text() for file in written)):
         assert ABOUT_GLASSES.findall(text) == []
     # DVC shows the command of each stage, which has the package's name.
-    lines = [line for line in said.splitlines() if not line.startswith(("> ", "Adding", "\tgit add"))]
+    lines = [line for line in printed.splitlines() if not line.startswith(("> ", "Adding", "\tgit add"))]
     assert [line for line in lines if ABOUT_GLASSES.search(line)] == []
 
 
@@ -108,14 +108,14 @@ def test_leak_is_reported_with_class_names(own_masks: Project) -> None:
         with Image.open(file) as face:
             ImageDraw.Draw(face).rectangle((0, 0, 96, 8), "navy")
             face.save(file)
-    said = own_masks.run("dvc", "repro", "--force", "audit").stderr
-    assert "con barbijo and sin barbijo are classified" in said
-    assert ABOUT_GLASSES.findall(said) == []
+    printed = own_masks.run("dvc", "repro", "--force", "audit").stderr
+    assert "con barbijo and sin barbijo are classified" in printed
+    assert ABOUT_GLASSES.findall(printed) == []
 
 
-def test_a_network_made_for_glasses_says_so(own_masks: Project) -> None:
+def test_edge_warns_for_other_classes_and_whole_images(own_masks: Project) -> None:
     own_masks.set("train.network", "edge")
     own_masks.set("train.epochs", 1)
-    said = own_masks.run("dvc", "repro", "train").stderr
-    assert "warning: train.network is edge, which is made for glasses" in said
-    assert "warning: train.network is edge, which expects aligned faces, but preprocess.crop is none" in said
+    printed = own_masks.run("dvc", "repro", "train").stderr
+    assert "warning: train.network is edge, which is made for glasses" in printed
+    assert "warning: train.network is edge, which expects aligned faces, but preprocess.crop is none" in printed

@@ -35,7 +35,7 @@ def fresh(tmp_path: Path) -> Iterator[Project]:
 
 
 def put(folder: Path, counts: Mapping[str, int], start: int = 0) -> Path:
-    """Write small images without faces: `counts` by the folder that they are in. The first letter gives the colour."""
+    """Write small images without faces, this many into each folder. The first letter of a folder gives the colour."""
     for place, count in counts.items():
         (folder / place).mkdir(parents=True, exist_ok=True)
         for number in range(start, start + count):

@@ -84,7 +84,7 @@ def test_only_what_a_change_concerns_runs(project: Project) -> None:
 
 
 def test_training_that_gives_the_same_model_stops_there(project: Project) -> None:
-    # The recipe of "baseline" does not rescale: said outright, it is trained again, to the same bytes.
+    # The recipe of "baseline" does not rescale: with the same value in params.yaml, training gives the same bytes.
     project.set("train.rescale", False)
     assert project.repro() == stages(train="ran", crossvalidate="ran")
 
@@ -168,14 +168,14 @@ def test_interrupted_training_keeps_previous_model(project: Project) -> None:
 
 
 def interrupt(command: subprocess.Popen[str]) -> str:
-    """Press Ctrl-C until the command ends, and give what it said: Python loses one that meets a destructor."""
+    """Press Ctrl-C until the command ends; return its stderr. Python ignores a Ctrl-C that arrives in a destructor."""
     for _ in range(4):
         os.killpg(command.pid, signal.SIGINT)
         try:
             return command.communicate(timeout=30)[1]
         except subprocess.TimeoutExpired:
             continue
-    raise AssertionError("the command goes on, whatever the signals")
+    raise AssertionError("the command does not end")
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -198,7 +198,7 @@ def test_dvc_diff_and_experiments_show_changes(run_with: RunWith, tmp_path: Path
     assert params == {"params.yaml": {"train.network": {"old": "baseline", "new": "sigmoid"}}}
 
     shown = json.loads(project.must("dvc", "metrics", "show", "--json"))[""]["data"]
-    # What people compare, and nothing else: a table of all of it is readable.
+    # Only the figures that people compare, so that a table of all of them is readable.
     assert {Path(file).stem: len(list(leaves(of["data"]))) for file, of in shown.items()} == {
         "audit": 4,
         "train": 3,
@@ -219,7 +219,7 @@ def test_dvc_diff_and_experiments_show_changes(run_with: RunWith, tmp_path: Path
     assert images == {f"workspace_metrics_plots_{name}.png" for name in names}
 
 
-def test_dag_and_artifacts_are_there_to_see(project: Project) -> None:
+def test_dag_has_all_edges_and_artifacts_can_be_copied(project: Project) -> None:
     dag = project.must("dvc", "dag", "--dot")
     for edge in (
         ("fetch", "verify"),

@@ -1,4 +1,4 @@
-"""The same inputs give the same bytes, wherever and by whom, and after an interruption too."""
+"""The same inputs give the same bytes, in any folder, for any user, and after an interruption."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def works(*command: str) -> bool:
 
 AS_ANOTHER_USER = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
 ON_ONE_CORE = ("taskset", "--cpu-list", "0")
-# As far as the machine lets us.
+# Only the commands that work on this machine.
 AS_ANOTHER_USER_ON_ONE_CORE = [
     word for command in (AS_ANOTHER_USER, ON_ONE_CORE) if works(*command) for word in command
 ]

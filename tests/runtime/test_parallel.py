@@ -29,7 +29,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def most_ahead(function: Callable[[Iterator[int]], Iterator[str]]) -> int:
-    """Return by how many the items read were ahead of the results, at most, for 1,000 items."""
+    """Return how many more items than results there were at most, when `function` reads 1,000 items."""
     taken = 0
 
     def items() -> Iterator[int]:
@@ -215,7 +215,7 @@ list(parallel.spread(int, work, range(items), total=items, description=""))
 """
 
 
-# Work for a day, and for 1.5 s in which one of the two processes is idle.
+# Work that takes a day, and work that takes 1.5 s, during which one of the two processes is idle.
 @pytest.mark.parametrize(("sent", "items"), [(signal.SIGKILL, 10**6), (signal.SIGINT, 17)])
 def test_processes_end_with_killed_parent(sent: signal.Signals, items: int) -> None:
     with subprocess.Popen(
@@ -288,4 +288,4 @@ def test_cores_follow_container_limit(
         (root / group / "cpu.max").write_text(limit + "\n")
     own = root / "own"
     own.write_text("0::/pod/box\n")
-    assert threads.allowed_by(own, root) == (sys.maxsize if cores == 64 else cores)
+    assert threads.cgroup_limit(own, root) == (sys.maxsize if cores == 64 else cores)

@@ -69,7 +69,7 @@ def imported(
 
 
 def refused(location: str | Path, tmp_path: Path, *, sha256: str | None = None, max_bytes: int = PLENTY) -> str:
-    """Return the message of the InputError. The previous data/raw must be unchanged, and no other file must be left."""
+    """Return the message of the InputError; check that data/raw is unchanged and that no other file is left."""
     raw = make_folder(tmp_path / "data" / "raw", {"train/glasses/old.jpg": b"old"})
     with pytest.raises(InputError) as caught:
         import_as_fetch_does(str(location), raw, sha256, max_bytes)

@@ -66,12 +66,12 @@ def prepare(leaking: str) -> None:
 @pytest.fixture(scope="module")
 def audited(leaking: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], list[str]]:
     """The outputs of the stage, and the lines that it printed to stderr."""
-    said = io.StringIO()
+    printed = io.StringIO()
     with contextlib.chdir(tmp_path_factory.mktemp("audited")):
         prepare(leaking)
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(printed):
             audit.main()
-        return outputs(), said.getvalue().splitlines()
+        return outputs(), printed.getvalue().splitlines()
 
 
 def write_params(**changes: Any) -> None:

@@ -11,9 +11,9 @@ from anteojos.sources.layout import CHANGE_SOURCE
 
 
 def init(source: str, classes: Sequence[str] = (), *, dry_run: bool = False) -> Iterator[str]:
-    """Write the parameters for the images in `source` to params.yaml; yield what to tell about it, line by line.
+    """Write the parameters for the images in `source` to params.yaml, and yield the lines to print.
 
-    Raises InputError if it is not a usable dataset of two classes; nothing is written then.
+    Raises InputError, and writes nothing, if `source` is not a usable dataset of two classes.
     """
     checkout = proposal.find_checkout(Path.cwd())
     dataset = Params.load(checkout / proposal.PARAMS).dataset
@@ -27,10 +27,10 @@ def init(source: str, classes: Sequence[str] = (), *, dry_run: bool = False) -> 
     yield from summary.lines(found)
     yield ""
     if dry_run:
-        yield "params.yaml would change:" if new.changes else "params.yaml would not change."
+        yield "params.yaml would change:" if new.has_changes else "params.yaml would not change."
         yield from (line.replace(source, shown) for line in summary.difference(new))
         return
-    if new.changes:
+    if new.has_changes:
         new.write()
         yield "Changed params.yaml:"
         yield from (line.replace(source, shown) for line in summary.difference(new))
@@ -42,11 +42,12 @@ def init(source: str, classes: Sequence[str] = (), *, dry_run: bool = False) -> 
         yield "yourself, and run `anteojos init` with its path."
         yield ""
     yield "Next:"
-    if not new.changes and found.sha256 is None:
+    if not new.has_changes and found.sha256 is None:
         yield "  dvc repro --force fetch    # DVC does not see changes in this folder"
     yield "  make repro"
 
 
 def _for_this_command(advice: str) -> str:
+    """Adapt advice that was written for a stage."""
     advice = advice.replace(CHANGE_SOURCE, "Name another folder or archive.")
     return advice.replace("run `dvc repro` again", "run `anteojos init` again")

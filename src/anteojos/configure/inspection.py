@@ -1,4 +1,4 @@
-"""Look at a dataset before it is imported: its classes and splits, and a sample of its images."""
+"""Inspect a dataset before it is imported: its classes and splits, and a sample of its images."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,16 @@ from anteojos.sources.entries import Entries
 from anteojos.sources.layout import Counts
 from anteojos.vocabulary import SPLITS, UNSPLIT, SourceSplit
 
-SAMPLE = 200  # images of each class that are decoded, in which faces are searched
-FEWEST = 4  # images of a class for training and validation together
+SAMPLE = 200  # images of each class that are decoded and searched for faces
+FEWEST = 4  # minimum number of images of a class for training and validation together
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A dataset: `counts` has its images by class and split, `table` the manifest of a sample of both classes.
+    """A dataset: `counts` is the number of images by class and split, `table` the manifest of a sample of both classes.
 
-    `unlabelled` counts test images in no class folder. `unreadable` and `duplicates` have a line for each.
+    `unlabelled` counts test images outside of class folders, and `outside` all others, which are not used. `unreadable`
+    and `duplicates` have a line for each such image in the sample.
     """
 
     labels: tuple[str, str]
@@ -41,7 +42,7 @@ class Inspection:
 
     @property
     def is_split(self) -> bool:
-        """Whether the source says which images are for validation."""
+        """Whether the source has divided its images into splits."""
         return not any(self.counts[label].get(UNSPLIT) for label in self.labels)
 
     @property
@@ -52,7 +53,7 @@ class Inspection:
 
 
 def inspect(location: str, classes: Sequence[str], *, max_bytes: int, bits: int) -> Inspection:
-    """Inspect a folder, a zip or a tar, or the URL of one; `classes` are its two class folders if it has more.
+    """Inspect a folder, a zip or a tar, or the URL of one; `classes` are the two class folders to use, or empty.
 
     Raises InputError if it cannot be read or is not a usable dataset of two classes.
     """
@@ -88,7 +89,7 @@ def inspect(location: str, classes: Sequence[str], *, max_bytes: int, bits: int)
 
 
 def choose(where: str, location: str, counts: Counts, classes: Sequence[str]) -> tuple[str, str]:
-    """Return the two class folders: `classes`, or the only two in alphabetical order. Raises InputError."""
+    """Return the two class folders: `classes`, or the only two, sorted. Raises InputError if there are not two."""
     spelling = {comparable(name): name for name in counts}
     if classes:
         missing = [name for name in classes if comparable(name) not in spelling]
@@ -144,8 +145,8 @@ def _sample(
     labels: Sequence[str],
     scratch: Path,
     max_bytes: int,
-) -> tuple[Path, list[checks.Found]]:
-    """Return at most SAMPLE images of each class, evenly spread, and the folder that they are in."""
+) -> tuple[Path, list[checks.ImageFile]]:
+    """Return at most SAMPLE images of each class, evenly spread, and the folder that contains them."""
     by_class: dict[str, list[tuple[str, SourceSplit]]] = {label: [] for label in labels}
     for name, target in targets.items():
         split, label, *below = target.split("/")
@@ -157,7 +158,7 @@ def _sample(
         rows = np.linspace(0, len(images) - 1, min(SAMPLE, len(images))).round().astype(int)
         chosen += [(*images[row], label) for row in rows]
     if not is_url(location) and (folder := Path(location).expanduser()).is_dir():
-        return folder, [checks.Found(name, split, label) for name, split, label in chosen]
+        return folder, [checks.ImageFile(name, split, label) for name, split, label in chosen]
     into = scratch / "sample"
     entries.write(found, {name: targets[name] for name, _, _ in chosen}, into, max_bytes)
-    return into, [checks.Found(targets[name], split, label) for name, split, label in chosen]
+    return into, [checks.ImageFile(targets[name], split, label) for name, split, label in chosen]

@@ -1,7 +1,7 @@
 """Change values in params.yaml, and keep every other character.
 
-The text is cut at the positions that the YAML parser reports. (A round trip through ruamel.yaml loses the comment after
-a removed block, and writes the class `no` without quotes, which PyYAML reads as false.)
+Values are replaced in the text, at the positions that the YAML parser reports. (A round trip through ruamel.yaml loses
+the comment after a removed block, and writes the class `no` without quotes, which PyYAML reads as false.)
 """
 
 import json
@@ -19,10 +19,10 @@ Edit = tuple[int, int, str]
 
 
 def changed(text: str, changes: Mapping[str, Any]) -> str:
-    """Return the text of params.yaml with the values of `changes`, by names such as "dataset.source".
+    """Return the text of params.yaml with the values of `changes`, which are named such as "dataset.source".
 
-    A list of mappings changes the values inside the list of the same length that is there. Raises InputError if the
-    file is written in a way that cannot be changed without loss.
+    If the old and the new value are lists of mappings of the same length, only the values inside them are replaced.
+    Raises InputError if a comment would be lost or the result would have other values.
     """
     values, root = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     edits: list[Edit] = []
@@ -46,7 +46,7 @@ def _entry(mapping: Any, key: str) -> tuple[Any, Any]:
 
 
 def _edits(text: str, key: Any, node: Any, value: Any) -> Iterator[Edit]:
-    """Yield what to replace for a new value of `key`."""
+    """Yield the edits for a new `value` of `key`; `node` is the old value."""
     if isinstance(value, list) and value and isinstance(value[0], dict) and len(node.value) == len(value):
         for item, new in zip(node.value, value, strict=True):
             for name, each in new.items():
@@ -62,7 +62,7 @@ def _edits(text: str, key: Any, node: Any, value: Any) -> Iterator[Edit]:
     line_end = _end_of_line(text, end)
     new = f" {_written(value)}".rstrip()
     if comment := re.fullmatch(r"(\s+)(#.*)", text[end:line_end]):
-        # Not aligned after a long value: align it again.
+        # Two spaces or less: the comment is not aligned, because it is behind a long value. Align it.
         column = end + len(comment[1]) - _start_of_line(text, colon) if len(comment[1]) > 2 else _column(text)
         width = column - (colon - _start_of_line(text, colon)) - len(new)
         yield colon, line_end, f"{new}{' ' * max(2, width)}{comment[2]}"
@@ -71,7 +71,7 @@ def _edits(text: str, key: Any, node: Any, value: Any) -> Iterator[Edit]:
 
 
 def _end(node: Any) -> int:
-    """Return where the text of a value ends; the parser counts the comments after a block, too."""
+    """Return where the text of a value ends; the end that the parser reports for a block includes later comments."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
         index: int = node.end_mark.index
         return index
@@ -89,13 +89,13 @@ def _start_of_line(text: str, position: int) -> int:
 
 
 def _column(text: str) -> int:
-    """Return the column that most comments behind a value start in."""
+    """Return the column in which most comments behind values start."""
     columns = Counter(len(match[1]) for match in re.finditer(r"^(\s*\w.*?\s)#", text, re.MULTILINE))
     return columns.most_common(1)[0][0]
 
 
 def _written(value: Any) -> str:
-    """Return a value on one line, in a form that all versions of YAML read in the same way."""
+    """Return a value as YAML on one line, in a form that has the same meaning in all versions of YAML."""
     match value:
         case None:
             return ""

@@ -17,26 +17,27 @@ from anteojos.vocabulary import Crop, Network
 
 PARAMS = Path("params.yaml")
 SPLIT = {"validate": 0.2, "test": 0.1, "seed": 2024}  # if params.yaml has none
-# The network for whole images, if that in params.yaml is ONLY_FACES, which sees only the band around the eyes.
+# For whole images, FOR_WHOLE_IMAGES replaces ONLY_FACES, which sees only the band around the eyes.
 FOR_WHOLE_IMAGES: Network = "deep"
 ONLY_FACES: Network = "edge"
-# Faces are aligned if they are found in this share of the images of each class.
+# Faces are aligned if they are found in at least this share of the images of each class.
 MOST = 0.9
-# Or in this share, if both classes are alike: else the crop itself would tell the class.
+# Or in at least HALF of the images, if the shares of both classes differ by at most ALIKE. With a larger difference,
+# the label could be predicted from whether an image is cropped.
 HALF, ALIKE = 0.5, 0.1
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """New parameters: `text` is the whole of params.yaml, `before` what it was."""
+    """New parameters: `text` is the new text of params.yaml, `before` the old one."""
 
     before: str
     text: str
     path: Path
 
     @property
-    def changes(self) -> bool:
-        """Whether anything is different."""
+    def has_changes(self) -> bool:
+        """Whether the new text differs from the old one."""
         return self.text != self.before
 
     def write(self) -> None:
@@ -46,7 +47,7 @@ class Proposal:
 
 
 def find_checkout(here: Path) -> Path:
-    """Return the folder that contains params.yaml and dvc.yaml: `here` or the nearest above it."""
+    """Return the folder that contains params.yaml and dvc.yaml: `here` or the nearest folder above it."""
     for folder in (here, *here.parents):
         if (folder / PARAMS).is_file() and (folder / "dvc.yaml").is_file():
             return folder
@@ -54,11 +55,14 @@ def find_checkout(here: Path) -> Path:
 
 
 def stored_location(location: str, checkout: Path) -> str:
-    """Return a location as stages find it, which run in `checkout`. Raises InputError for the checkout itself."""
+    """Return a location for stages, which run in `checkout`: a URL, an absolute path, or a path relative to `checkout`.
+
+    Raises InputError if it contains the checkout or is in its folder data/.
+    """
     if is_url(location):
         return location
     given = Path(location).expanduser()
-    path = Path(os.path.abspath(given))  # noqa: PTH100, which keeps links
+    path = Path(os.path.abspath(given))  # noqa: PTH100, does not resolve links
     real, root = path.resolve(), checkout.resolve()
     if root.is_relative_to(real) or real.is_relative_to(root / "data"):
         raise InputError(
@@ -71,7 +75,7 @@ def stored_location(location: str, checkout: Path) -> str:
 
 
 def crop_for(shares: Mapping[str, float]) -> tuple[Crop, Literal["fail", "whole"] | None]:
-    """Return `preprocess.crop` and `no_face` for the shares of images with a face; None: as it is."""
+    """Return `preprocess.crop` and `no_face` for the shares of images with a face. None: do not change `no_face`."""
     low, high = min(shares.values()), max(shares.values())
     if low == 1:
         return "face", "fail"
@@ -81,7 +85,7 @@ def crop_for(shares: Mapping[str, float]) -> tuple[Crop, Literal["fail", "whole"
 
 
 def propose(inspection: Inspection, location: str, checkout: Path) -> Proposal:
-    """Return the parameters for a dataset. Raises InputError if params.yaml is wrong, or a class folder is."""
+    """Return the parameters for a dataset. Raises InputError for a wrong params.yaml or a forbidden class name."""
     path = checkout / PARAMS
     params = Params.load(path)
     known = {comparable(each.folder): each.name for each in params.dataset.classes}

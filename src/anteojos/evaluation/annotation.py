@@ -12,8 +12,8 @@ from anteojos.images import decoding
 if TYPE_CHECKING:
     from anteojos.model.classifier import Prediction
 
-# Of the first class and of the other one. Colour-blind people can distinguish them. Source: M. Okabe and K. Ito,
-# "Color Universal Design", 2008.
+# The colours of the first and of the second class, which colour-blind people can distinguish. Source: M. Okabe and
+# K. Ito, "Color Universal Design", 2008.
 _COLOURS = ("#0072b2", "#d55e00")
 _TEXT = "white"
 
@@ -37,7 +37,7 @@ def annotate(image: Image.Image, predictions: Sequence["Prediction"], first_labe
         size = min(max(12, (right - left) / 8, min(image.size) / 50), max(12, image.width / 12))
         text, line = Text(f"{prediction.name} {prediction.probability:.2f}", size), max(2, round(size / 8))
         draw.rectangle((left, top, right, bottom), outline=colour, width=line)
-        # The label is above the box if there is room, else in its upper part, and never beyond the right edge.
+        # The label is above the box if there is room, or else in its upper part, and never beyond the right edge.
         x0, y0, x1, y1 = text.box
         width, height = x1 - x0 + 2 * line, y1 - y0 + 2 * line
         x, y = max(0, min(left, image.width - width)), top - height if top >= height else max(0, top)

@@ -12,10 +12,10 @@ Floats = npt.NDArray[np.floating]
 
 # Rows and columns of a map. Each cell runs the network once: 81 cells take 0.3 s for `baseline` on one core.
 GRID = 9
-# As shares of the image width: the standard deviation of a hidden part, about an eye with its rim, and that of the
+# Standard deviations, as shares of the image width: of a hidden part, about as large as an eye with its rim, and of the
 # blur, which removes letters and frames.
 _PART, _BLUR = 0.08, 0.1
-# Log-odds in nats (a probability of 0.999994). Closer to 1, float32 is too coarse to show a small change.
+# Log-odds in nats (a probability of 0.999994). Closer to 1, small changes are lost in float32.
 _TOO_CERTAIN = 12.0
 # Probabilities are clipped to this distance from 0 and 1: half of float32's step below 1.
 _EPSILON = 2.0**-25
@@ -30,9 +30,10 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], image: Pixels, firs
     """Return how much each part of an image supports its label: float64 (GRID, GRID), in nats of log-odds.
 
     `image` is uint8 (size, size, 3). `probabilities` returns those of the first class, (N,), for uint8
-    (N, size, size, 3). `first` is whether the label is the first class. A value is the decrease of the label's log-odds
-    if that part is hidden, negative if they increase. A part is hidden by blending it softly into the blurred image,
-    which adds no edges. If the network is too certain, the whole image is blended with its blur first, in steps.
+    (N, size, size, 3). `first` is whether the label is the first class. Each value is the decrease of the label's
+    log-odds if that part is hidden, negative if they increase. A part is hidden by blending it softly with the blurred
+    image, which adds no edges. If the network is too certain, the whole image is blended with its blur first, as little
+    as necessary.
 
     Source: M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", 2014; the blur is from
     R. C. Fong and A. Vedaldi, "Interpretable Explanations of Black Boxes by Meaningful Perturbation", 2017.
@@ -42,7 +43,7 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], image: Pixels, firs
     to_blurred = np.asarray(blurred, dtype=np.float32) - image
 
     def log_odds(blur: Floats | np.floating) -> float:
-        """Return the label's log-odds if a share of 0 to 1 of each pixel, (size, size, 1) or a scalar, is blurred."""
+        """Return the label's log-odds if the blurred image has the share `blur`: a number or (size, size, 1)."""
         hidden = np.round(image + blur * to_blurred).astype(np.uint8)
         probability = np.clip(float(probabilities(hidden[np.newaxis])[0]), _EPSILON, 1 - _EPSILON)
         return float(np.log(probability) - np.log1p(-probability)) * (1 if first else -1)

@@ -18,15 +18,15 @@ _NAMES = ("", "DejaVuSans.ttf", "Unifont.otf.xz")
 
 
 class Text:
-    """A text to draw, with its parts in the fonts that have their letters. A letter that no font has becomes "?"."""
+    """A text to draw. Each letter is drawn in the first font that has it."""
 
     def __init__(self, text: str, size: float) -> None:
-        """Take a text, of which control characters are replaced too, and the size of its letters in px."""
+        """`size` is the size of the letters in px. Control characters, and letters that no font has, become "?"."""
         self.text = "".join(
             letter if _font_of(letter) is not None else "?" for letter in unicodedata.normalize("NFC", text)
         )
         self.size = size
-        # The lines of all fonts are at the height of the first one.
+        # All fonts are drawn on the base line of the first one.
         self.ascent, self.descent = _font("", size).getmetrics()
 
     def shortened(self, width: float) -> "Text":
@@ -68,7 +68,7 @@ class Text:
     def _parts(self) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
         names: list[str] = []
         for letter in self.text:
-            # A mark, such as a vowel sign, must be in the font of its letter.
+            # A mark, such as an accent, must be in the font of its letter.
             is_mark = bool(names) and unicodedata.category(letter).startswith("M")
             names.append(names[-1] if is_mark else _font_of(letter) or "")
         for name, part in groupby(zip(names, self.text, strict=True), lambda pair: pair[0]):

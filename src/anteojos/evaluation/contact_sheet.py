@@ -1,4 +1,4 @@
-"""A contact sheet with some images of a folder, to look at them before training."""
+"""A contact sheet with some images of a folder or split, to look at them before training."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
     """Draw at most `n` of the images in `folder`; return the sheet and how many of them cannot be read.
 
     The same number is taken from each folder with images, evenly spread over their names. Raises InputError if there
-    are none.
+    are no images.
     """
     if not folder.is_dir():
         raise InputError(
@@ -33,7 +33,7 @@ def of_folder(folder: Path, n: int) -> tuple[figures.Figure, int]:
 
 
 def of_split(raw: Path, table: Path, split: str, n: int) -> tuple[figures.Figure, int]:
-    """Draw at most `n` of the images of a split, as of_folder does; `table` is the manifest of the images in `raw`."""
+    """Draw at most `n` images of a split, as `of_folder` does; `table` is the manifest of the images in `raw`."""
     if not table.is_file():
         raise InputError(
             f"{table}: No such file", advice="Run `dvc repro verify`, which divides the images into splits."

@@ -1,4 +1,4 @@
-"""Do images resemble those that a model was trained on? If not, its accuracy on them is not known."""
+"""Compare images with those that a model was trained on. If they differ, its accuracy on them is not known."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from anteojos.runtime import threads
 P_VALUE, DISTANCE = 0.01, 0.3
 _FEW = 20  # images
 _FACES, _WITHOUT_FACE = "faces", "without a face"
-# Of the file, which does not matter if the face is cut out of it.
+# Statistics of the file, which do not matter if the face is cut out of it.
 _OF_FILES = ("width", "height", "aspect")
 
 Verdict = Literal["differs", "similar"]
@@ -28,8 +28,8 @@ Verdict = Literal["differs", "similar"]
 class Comparison:
     """How one statistic of `n` images compares with that of the training images.
 
-    `training` and `here` are medians, and for `without a face` shares of the images. `distance` is the largest
-    difference between both distribution functions, 0 to 1 (the Kolmogorov-Smirnov statistic), or between the shares.
+    `training` and `here` are medians, or for `without a face`, shares of the images. `distance` is the largest
+    difference between both distribution functions, 0 to 1 (the Kolmogorov-Smirnov statistic), or that of the shares.
     `p_value` is corrected for the number of statistics.
     """
 
@@ -44,12 +44,12 @@ class Comparison:
 def measure(classifier: Classifier, files: Sequence[Path]) -> tuple[list[dict[str, float]], list[str]]:
     """Return the statistics of each image file by name, and a line for each that cannot be read.
 
-    They are those of the largest face, or of the whole image if the model was trained on whole images. If the model
-    needs a face and there is none, there is only `faces`, which is 0.
+    The statistics are those of the largest face, or of the whole image if the model was trained on whole images. If the
+    model needs a face and there is none, the only statistic is `faces`, which is 0.
     """
     work = partial(_measure, classifier)
     results = list(threads.in_order(work, files, total=len(files), description="reading"))
-    return [of for of in results if isinstance(of, dict)], [of for of in results if isinstance(of, str)]
+    return [each for each in results if isinstance(each, dict)], [each for each in results if isinstance(each, str)]
 
 
 def _measure(classifier: Classifier, file: Path) -> dict[str, float] | str:
@@ -64,7 +64,7 @@ def _measure(classifier: Classifier, file: Path) -> dict[str, float] | str:
 def _statistics(classifier: Classifier, data: bytes) -> dict[str, float]:
     by_face = classifier.metadata.crop == "face"
     decoded = decoding.decode(data, None if by_face else classifier.size)
-    # As the pipeline searches for faces, also for unclear ones.
+    # As in the pipeline, unclear faces are used too.
     faces = classifier.detector(decoded.image, shows_face=True) if by_face else []
     if by_face and not faces:
         return {_FACES: 0}
@@ -82,9 +82,9 @@ def _statistics(classifier: Classifier, data: bytes) -> dict[str, float]:
 def compare(training: statistics.Values, here: Sequence[Mapping[str, float]], by_face: bool) -> dict[str, Comparison]:
     """Compare the statistics of at least one image, as `measure` returns them, with `Metadata.samples`.
 
-    A statistic differs if its distance is above 0.3 with a p-value below 0.01: a single threshold would then tell
-    images from training images with a balanced accuracy of more than 0.65, the limit of the leak audit. The tests are
-    the Kolmogorov-Smirnov test and Fisher's exact test, with Bonferroni's correction.
+    A statistic differs if its distance is above 0.3 and the p-value below 0.01. Then a single threshold distinguishes
+    these images from the training images with a balanced accuracy above 0.65, the limit of the leak audit. The tests
+    are the Kolmogorov-Smirnov test and Fisher's exact test, with Bonferroni's correction.
     """
     names = [name for name in training if name != _FACES and not (by_face and name in _OF_FILES)]
     pairs = {name: (training[name], [values[name] for values in here if name in values]) for name in names}
@@ -96,9 +96,10 @@ def compare(training: statistics.Values, here: Sequence[Mapping[str, float]], by
         medians = float(np.median(before)), float(np.median(now))
         found[name] = _comparison(*medians, float(test.statistic), float(test.pvalue) * tests, len(now))
     if by_face:
-        without = [[values == 0 for values in of] for of in (training[_FACES], [values[_FACES] for values in here])]
-        before_share, share = (float(np.mean(of)) for of in without)
-        p_value = stats.fisher_exact([[sum(of), len(of) - sum(of)] for of in without]).pvalue
+        faces = training[_FACES], [values[_FACES] for values in here]
+        without = [[number == 0 for number in numbers] for numbers in faces]
+        before_share, share = (float(np.mean(flags)) for flags in without)
+        p_value = stats.fisher_exact([[sum(flags), len(flags) - sum(flags)] for flags in without]).pvalue
         distance = abs(share - before_share)
         found[_WITHOUT_FACE] = _comparison(before_share, share, distance, float(p_value) * tests, len(here))
     return found
@@ -110,7 +111,7 @@ def _comparison(training: float, here: float, distance: float, p_value: float, n
 
 
 def explain(found: Mapping[str, Comparison]) -> list[str]:
-    """Return a paragraph about what differs, and one about the probabilities; or one that says that nothing does."""
+    """Return paragraphs about the statistics that differ and about the probabilities, or that nothing differs."""
     differing = [name for name, comparison in found.items() if comparison.verdict == "differs"]
     images = [name for name in differing if name != "probability"]
     paragraphs = []

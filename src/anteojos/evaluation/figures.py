@@ -20,7 +20,7 @@ _TEXT, _WRONG, _PAPER = "#1f2328", "#cf222e", "white"
 
 @dataclass(frozen=True)
 class Cell:
-    """An image, uint8 (H, W, 3), with the lines of its caption. If it is `wrong`, it has a red frame and caption."""
+    """An image, uint8 (H, W, 3), with the lines of its caption. If `wrong`, frame and caption are red."""
 
     image: Pixels
     caption: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Can the label be predicted without the face? What else could a network learn, and how well?
+"""The leak audit: can the label be predicted without the face, and how well?
 
 Each probe predicts the class of every image from one feature alone, with a ridge regression on all other images.
 Randomly permuted labels show how often the same accuracy is reached by chance.
@@ -18,20 +18,20 @@ from anteojos.vocabulary import Crop, Pixels
 
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-Images = Sequence[Pixels] | Pixels  # N of uint8 (H, W, 3), such as views of a memory map, or an array of them
+Images = Sequence[Pixels] | Pixels  # N images, uint8 (H, W, 3), such as views of a memory map, or one array of them
 Verdict = Literal["leak", "none"]
 
-SIDE = 160  # the width of the border is given in 160ths of the image's, the same part of a face at every size
+SIDE = 160  # widths of borders are in 160ths of the image's width, the same part of a face at every size
 BORDER, ACCURACY, P_VALUE, PERMUTATIONS = 22, 0.65, 0.01, 1000
 MOST_IMAGES = 2000  # more images take minutes and hardly change the result
 
-_PARTS = ("position_rows", "position_columns", "corners")  # of the border: what else a network can see
-_CELL = 4  # 160ths: size of a grey cell, about
+_PARTS = ("position_rows", "position_columns", "corners")  # features of the border, which a network can see
+_CELL = 4  # approximate size of a grey cell, in 160ths
 _SEED = 0
 _PENALTIES = np.logspace(-3, 3, 7)  # in units of the features' mean squared length
 _TIE = 1e-9  # smaller differences are rounding errors
-_BINS = 8  # for numbers with many values
-_MOST_VALUES = 64  # of a text; rarer values count as one
+_BINS = 8  # of a number with more values than this
+_MOST_VALUES = 64  # of a text; all rarer values count as one
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Probe:
     """How well one feature predicts the classes of `n` images.
 
     `accuracy` is balanced: the mean of the two classes' accuracies, so `chance` is 0.5 for any class sizes. It is also
-    0.5 if no ridge regression is better than the mean label. `p_value` is the share of random labellings that reach at
-    least this accuracy; if several features are judged together, with the best of them.
+    0.5 if no ridge regression is better than the mean label. `p_value` is the share of random labellings with at least
+    this accuracy; if several features are judged together, the best feature counts.
     """
 
     accuracy: float
@@ -62,12 +62,13 @@ def probes(
 ) -> dict[str, Probe]:
     """Probe the border of the images, then its parts and the properties of the files.
 
-    `images` is uint8 (N, H, W, 3) or N such images of one size. `labels`, (N,), has two values, each at least twice;
-    else InputError. `border` is the width of the border in 160ths of the image's. The parts are `position_rows` and
-    `position_columns`, the brightness of its rows (left and right) and columns (top and bottom), which show the
-    position of a face on its canvas, and `corners`, their mean colours. `files` has further features by name, each
-    (N,) of numbers or text. All but the border are judged together. The verdict is "leak" if the accuracy is above
-    `accuracy` with a p-value below `p_value`. The time grows with N: take a `sample` of many images first.
+    `images` is uint8 (N, H, W, 3) or N such images of one size. `labels`, (N,), must have two values, each at least
+    twice; otherwise InputError is raised. `border` is the width of the border in 160ths of the image's width. Its parts
+    are `position_rows` and `position_columns`, the brightness of its rows (left and right) and columns (top and
+    bottom), which show the position of a face in the image, and `corners`, their mean colours. `files` has further
+    features by name, each (N,) of numbers or text. All features but the border are judged together. The verdict is
+    "leak" if the accuracy is above `accuracy` and the p-value below `p_value`. The time grows with N: take a `sample`
+    of many images first.
     """
     first, _ = two_classes(labels)
     labellings = _labellings(first, permutations)
@@ -97,14 +98,14 @@ def two_classes(labels: npt.ArrayLike) -> tuple[Booleans, tuple[str, str]]:
 
 
 def sample(n: int) -> npt.NDArray[np.intp]:
-    """Return the sorted indices of the images to audit, of `n`: all, or always the same MOST_IMAGES."""
+    """Return the sorted indices of the images to audit: all of `n`, or a fixed random sample of MOST_IMAGES."""
     if n <= MOST_IMAGES:
         return np.arange(n)
     return np.sort(np.random.default_rng(_SEED).choice(n, MOST_IMAGES, replace=False))
 
 
 def border_values(images: Images, border: int) -> Floats:
-    """Return the grey of each image's border, (N, D) from 0 to 1, in cells of about 4 × 4 of 160 × 160."""
+    """Return the grey levels of each image's border, (N, D) from 0 to 1, in cells of about 4 × 4 px of 160 × 160."""
     return _ring(*_cells(images, border))
 
 
@@ -116,10 +117,10 @@ def border_width(size: int, border: int) -> int:
 def scores(features: Floats, labels: Floats) -> Floats:
     """Predict each image's label from the other images: positive for the first class, 0 if the features do not help.
 
-    `features` is (N, D). `labels`, (N, K), has K labellings with 1 for the first class and -1 for the second, each with
-    the same number of both. The result is (N, K): the prediction of a ridge regression on the N - 1 other images, less
-    their mean label. For each labelling, the penalty is the one with the least squared error over all images; the mean
-    label without any features is a candidate too.
+    `features` is (N, D). `labels`, (N, K), has K labellings with 1 for the first class and -1 for the second, all with
+    the same class sizes. The result is (N, K): the prediction of a ridge regression on the N - 1 other images minus
+    their mean label. For each labelling, the penalty with the lowest squared error over all images is used; if the mean
+    label alone has a lower one, the result is 0.
     """
     mean_of_others = (labels.sum(axis=0) - labels) / (len(labels) - 1)
     best, least = np.zeros_like(labels), ((labels - mean_of_others) ** 2).mean(axis=0)
@@ -155,7 +156,7 @@ def explain(
     """Return a paragraph on the leak of the border, with advice, and one on everything else that predicts the label.
 
     `names` are those of the two classes, `faces` says whether the images show faces, and `image` is the file with the
-    image of the border, if any. The list is empty if nothing leaks; the paragraph on the border comes first.
+    image of the border, or "". The list is empty if nothing leaks; the paragraph on the border comes first.
     """
     leaks = {name: probe for name, probe in found.items() if probe.verdict == "leak"}
     parts = {name: leaks[name] for name in _PARTS if name in leaks}
@@ -186,7 +187,7 @@ def explain(
 
 
 _TEXTURES = (
-    "If the subject fills the images up to their border, as a texture does, this may be the reason, and no fault. "
+    "If the subject fills the images up to their border, as a texture does, this may be the reason and is not a fault. "
     "Otherwise something other than the subject differs between the classes. "
 )
 
@@ -219,7 +220,7 @@ def _labellings(first: Booleans, permutations: int) -> Floats:
 def _judge(features: Mapping[str, Floats], labellings: Floats, accuracy: float, p_value: float) -> dict[str, Probe]:
     """Probe each of `features`, (N, D), with p-values corrected for the number of features.
 
-    scipy.stats.permutation_test has no maxT, and its statistic would be computed once for each feature and labelling.
+    scipy.stats.permutation_test does not have this correction, and would compute each labelling separately.
     Source: P. H. Westfall and S. S. Young, "Resampling-Based Multiple Testing", 1993, single-step maxT.
     """
     accuracies = {name: _accuracies(scores(values, labellings), labellings) for name, values in features.items()}
@@ -236,8 +237,8 @@ def _judge(features: Mapping[str, Floats], labellings: Floats, accuracy: float, 
 def _accuracies(scores: Floats, labels: Floats) -> Floats:
     """Return the balanced accuracy, (K,), of `scores`, (N, K); a tie is half correct.
 
-    The threshold is midway between the mean scores of the classes, because the scores of the smaller class are nearer
-    to 0.
+    The threshold is midway between the mean scores of the classes, not 0, because the scores of the smaller class are
+    nearer to 0.
     """
     first, second = labels > 0, labels < 0
     above = scores - (_mean_of(scores, first) + _mean_of(scores, second)) / 2
@@ -246,7 +247,7 @@ def _accuracies(scores: Floats, labels: Floats) -> Floats:
 
 
 def _mean_of(values: Floats, inside: Booleans) -> Floats:
-    """Return the column means of the values that are `inside`; faster than np.mean with `where`."""
+    """Return the column means of the values where `inside` is true; faster than np.mean with `where`."""
     return np.asarray((values * inside).sum(axis=0) / inside.sum(axis=0))
 
 
@@ -275,7 +276,7 @@ def _corners(images: Images, border: int) -> Floats:
 def _indicators(values: npt.NDArray[np.generic]) -> Floats:
     """Return a column of 0 and 1 for each value of a feature, (N,), or for each of 8 bins of a number with more values.
 
-    A regression on these finds a class whose values lie between those of the other class, too.
+    So a linear regression also finds a class whose values lie between those of the other class.
     """
     known, number, counts = np.unique(values, return_inverse=True, return_counts=True)
     if values.dtype.kind in "iuf" and len(known) > _BINS:

@@ -15,9 +15,9 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 def draw(
     images: leak.Images, first: leak.Booleans, names: tuple[str, str], probe: leak.Probe, border: int
 ) -> figures.Figure:
-    """Draw a row for each class: its mean image under the border's pattern, and the images with the highest scores.
+    """Draw a row for each class: its mean image, coloured by `pattern`, and the images with the highest scores.
 
-    `images` are uint8 (N, H, W, 3), `first` is bool (N,), `names` are those of the two classes, and `probe` is the
+    `images` is uint8 (N, H, W, 3), `first` is bool (N,), `names` are those of the two classes, and `probe` is the
     result for the border. If all scores are 0, only the mean images are drawn.
     """
     labels = np.where(first, 1.0, -1.0)
@@ -72,7 +72,7 @@ def _tinted(image: leak.Floats, tint: leak.Floats) -> Pixels:
     pale = 255 - 0.6 * (255 - image @ _GREY)[..., np.newaxis]
     colour = np.where((tint > 0)[..., np.newaxis], _FIRST, _SECOND)
     share = np.clip(np.abs(tint) / _FULL, 0, 0.9)[..., np.newaxis]
-    # Rounded, because white is 254.999… on some processors and 255 on others.
+    # Round, because white is 254.999… on some CPUs and 255 on others.
     return np.asarray(np.rint((1 - share) * pale + share * colour)).astype(np.uint8)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 
 def compare(score: Mapping[str, float]) -> str:
-    """Return how an accuracy of metrics/evaluate.json compares with its `majority_accuracy`, to follow "It is".
+    """Return how an accuracy compares with its `majority_accuracy`, as the end of a sentence that begins with "It is".
 
-    "" if there is none: commits from before it was measured have none.
+    `score` is an entry of metrics/evaluate.json. In old commits it has no `majority_accuracy`; the result is then "".
     """
     if "majority_accuracy" not in score:
         return ""

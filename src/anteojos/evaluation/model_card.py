@@ -31,7 +31,7 @@ def write(dataset: Dataset, preprocess: Preprocess, network: Network, seed: int,
     )
     verify = metrics["verify"]
     columns = dict(zip(dataset.labels, dataset.names, strict=True))
-    # `verify` counts images of unknown label under a name of its own.
+    # `verify` counts images without a label under another name.
     columns |= {label: label for split in SPLITS for label in verify[split] if label not in columns}
     return environment.get_template("model_card.md.j2").render(
         **metrics,

@@ -1,6 +1,6 @@
 """Metrics of a classifier, computed from labels and probabilities.
 
-Only the stage `evaluate` imports this module: importing scikit-learn takes about two seconds.
+Of the stages, only `evaluate` imports this module, because importing scikit-learn takes about two seconds.
 """
 
 import warnings
@@ -78,8 +78,8 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 def roc_curve(first: Booleans, probability: Floats) -> tuple[Floats, Floats]:
     """Return the ROC curve: false and true positive rate, each float64 (K,).
 
-    It starts at (0, 0) and has a point for each distinct probability, from high to low. The rate of a class without
-    images is 0.
+    It starts at (0, 0) and has a point for each distinct probability, from high to low. For a class without images, the
+    rate is 0.
     """
     with warnings.catch_warnings(action="ignore", category=exceptions.UndefinedMetricWarning):
         rates = metrics.roc_curve(first, probability, drop_intermediate=False)[:2]
@@ -120,8 +120,8 @@ def calibration_curve(first: Booleans, probability: Floats, bins: int) -> list[C
 def expected_calibration_error(curve: Sequence[CalibrationBin]) -> float:
     """Return the expected calibration error, 0 to 1: the mean over images of |predicted - observed| of their bin.
 
-    With few images it is large by chance: if 4 images have a true probability of 0.5, all 4 are of one class 1 time
-    in 8.
+    With few images, it can be large by chance: 4 images with a true probability of 0.5 are all of one class in 1 of 8
+    cases.
     Source: M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian
     Binning", 2015. (C. Guo et al., "On Calibration of Modern Neural Networks", 2017, bin the confidence of the label
     instead of the probability of one class.)
@@ -132,16 +132,17 @@ def expected_calibration_error(curve: Sequence[CalibrationBin]) -> float:
 def choose_threshold(first: Booleans, probability: Floats) -> float:
     """Return the threshold with the highest balanced accuracy on these images, (N,) with N of at least 1.
 
-    Candidates are 0.5 and the midpoints between neighbouring values of 0, the probabilities and 1. Ties are decided by
-    the distance to 0.5, then for the lower one. The result is rounded to 6 decimals, as in the metrics files, so it has
-    the same effect when it is copied from there. Its accuracy on these images is biased upwards.
+    Candidates are 0.5 and the midpoints between neighbouring values of 0, the probabilities and 1. Of equally good
+    candidates, the nearest to 0.5 is returned, or the lower of two that are equally near. It is rounded to 6 decimals,
+    as in the metrics files, so that it has the same effect if you copy it from there. Its accuracy on these images is
+    biased upwards.
     """
     levels = np.concatenate(([0.0], np.unique(probability), [1.0]))
     thresholds = np.append(np.round((levels[:-1] + levels[1:]) / 2, 6), 0.5)
     # `score` compares in the dtype of the probabilities, so the candidates are rounded to it.
     rounded = thresholds.astype(probability.dtype)
     below_first, below_other = (np.searchsorted(np.sort(probability[of]), rounded) for of in (first, ~first))
-    # The balanced accuracy, times a factor and plus a constant; in integers, where equal values are equal.
+    # A linear function of the balanced accuracy, in integers, so that equally good thresholds have equal values.
     n_first, n_other = max(1, int(first.sum())), max(1, int((~first).sum()))
     balanced = below_other * n_first - below_first * n_other
     best = thresholds[balanced == balanced.max()].tolist()
@@ -151,9 +152,10 @@ def choose_threshold(first: Booleans, probability: Floats) -> float:
 def doubtful_labels(first: Booleans, probability: Floats) -> Booleans:
     """Return which labels are doubtful, bool (N,), from probabilities of networks that were not trained on the image.
 
-    An image is certainly of a class if its probability is at least the mean over the images with this label (the more
-    probable class if this is true of both). The share of each label that is certainly of the other class estimates how
-    many of these labels are wrong. So many are doubtful: the least probable ones, if the other class is more probable.
+    An image certainly belongs to a class if its probability of this class is at least the mean over the images with
+    this label (to the more probable class, if this is true for both). Of the images with a label that certainly belong
+    to a class, the share that belongs to the other class estimates how many of these labels are wrong. This many labels
+    are doubtful: the least probable ones, but only if the other class is more probable.
     Source: C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels",
     2021, "prune by noise rate".
     """

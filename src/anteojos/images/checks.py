@@ -29,7 +29,7 @@ _NOT_SUPPORTED = {".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jx
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ImageFile:
     """An image file: `file` is its path below the data folder, with slashes; `label` is "" if it is not known."""
 
     file: str
@@ -39,15 +39,15 @@ class Found:
 
 @dataclass
 class Findings:
-    """Messages of one line: `problems` stop the pipeline; `warnings`, by their kind, do not. And what to do first."""
+    """Messages of one line: `problems` stop the pipeline, `warnings`, by kind, do not. `advice` is what to do first."""
 
     problems: list[str] = field(default_factory=list)
     warnings: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in WARNINGS})
     advice: str = ""
 
 
-def find_images(folder: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
-    """List the images of `folder`, sorted by split and path; files in the wrong place go to `findings`.
+def find_images(folder: Path, labels: Sequence[str], findings: Findings) -> list[ImageFile]:
+    """List the images of `folder`, sorted by split and path; add files in the wrong place to `findings`.
 
     Images are expected below `train/<label>/`, `validate/<label>/`, `test/<label>/` and `unsplit/<label>/`, or directly
     in `test/`. Hidden files are skipped.
@@ -62,7 +62,7 @@ def find_images(folder: Path, labels: Sequence[str], findings: Findings) -> list
             if not decoding.is_image(file):
                 findings.warnings["not_images"].append(f"{file}: {_reason_to_skip(file)}")
             elif label or split == "test":
-                found.append(Found(file, split, label))
+                found.append(ImageFile(file, split, label))
                 classes[label][split] += 1
             else:
                 expected = " or ".join(f"{split}/{label}/" for label in labels)
@@ -81,11 +81,13 @@ def _reason_to_skip(file: str) -> str:
     return "not an image, skipped"
 
 
-def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], findings: Findings) -> list[Found]:
+def add_test_labels(
+    found: Sequence[ImageFile], table: Path, labels: Sequence[str], findings: Findings
+) -> list[ImageFile]:
     """Return `found` with the labels of test images from `table`, a CSV with the columns file and label.
 
-    `file` is the path of an image, with or without `test/`. Rows that do not match the images go to `findings`. Raises
-    InputError if `table` is not such a CSV.
+    `file` is the path of an image, with or without `test/`. Rows that do not match the images are added to `findings`.
+    Raises InputError if `table` is not such a CSV.
     """
     try:
         rows = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -113,19 +115,19 @@ def add_test_labels(found: Sequence[Found], table: Path, labels: Sequence[str], 
             findings.problems.append(f"{image.file}: in the folder of {image.label}, but {label} in {table.name}")
         elif image.split == "test" and not label:
             findings.problems.append(f"{image.file}: has no row in {table.name}")
-        labelled.append(Found(image.file, image.split, label))
+        labelled.append(ImageFile(image.file, image.split, label))
     return labelled
 
 
 def examine(
-    folder: Path, found: Sequence[Found], crop: Crop, findings: Findings, description: str = "verify"
+    folder: Path, found: Sequence[ImageFile], crop: Crop, findings: Findings, description: str = "verify"
 ) -> pd.DataFrame:
     """Decode each image, detect faces if `crop` is "face", and return the manifest.
 
-    Images that cannot be decoded go to `findings`. `description` is shown at the progress bar. Raises InputError if a
-    cluster is used and fails: see parallel.spread.
+    Images that cannot be decoded are added to `findings`. `description` is shown at the progress bar. Raises InputError
+    if a cluster is used and fails: see parallel.spread.
     """
-    # Tuples: for very large datasets, these rows are what fills the memory.
+    # Tuples, because with very large datasets these rows use most of the memory.
     rows: list[tuple[str | int | float, ...]] = []
     work = partial(_examine, crop)
     results = parallel.spread(partial(_read, folder), work, found, total=len(found), description=description)
@@ -137,7 +139,7 @@ def examine(
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 
 
-def _read(folder: Path, image: Found) -> bytes | str:
+def _read(folder: Path, image: ImageFile) -> bytes | str:
     """Return the bytes of an image, or why it cannot be read."""
     try:
         return (folder / image.file).read_bytes()
@@ -169,39 +171,39 @@ def _examine(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | s
 
 
 def split(
-    table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, findings: Findings
-) -> tuple[pd.DataFrame, list[Found]]:
+    table: pd.DataFrame, found: Sequence[ImageFile], dataset: Dataset, findings: Findings
+) -> tuple[pd.DataFrame, list[ImageFile]]:
     """Return `table` and `found` with a split for each image, in the order of the splits; see `splitting.assign`.
 
-    Images that cannot be decoded are left out. If the images cannot be split, the reason goes to `findings`.
+    Images that cannot be decoded are left out. If the images cannot be split, nothing changes, and the reason is added
+    to `findings`.
     """
     if not any(image.split == UNSPLIT for image in found):
         return table, list(found)
     unsplit = table["split"] == UNSPLIT
-    problem = f"{UNSPLIT}: {unsplit.sum():,} images have no split, and dataset.split is empty; expected shares there"
-    if dataset.split is not None:
-        has_test = any(image.split == "test" for image in found)
-        rows = table[unsplit].reset_index(drop=True)
-        try:
-            splits = splitting.assign(
-                rows, dataset.split, dataset.near_duplicate_bits, dataset.labels, has_test=has_test
-            )
-        except ValueError as error:
-            problem = str(error)
-        else:
-            table = table.copy()
-            table.loc[unsplit, "split"] = splits
-            table = pd.concat([table[table["split"] == name] for name in SPLITS], ignore_index=True)
-            columns = (table[name] for name in ("file", "split", "label"))
-            return table, [Found(*row) for row in zip(*columns, strict=True)]
-    findings.problems.append(problem)
-    return table, list(found)
+    if dataset.split is None:
+        findings.problems.append(
+            f"{UNSPLIT}: {unsplit.sum():,} images have no split, and dataset.split is empty; expected shares there"
+        )
+        return table, list(found)
+    has_test = any(image.split == "test" for image in found)
+    rows = table[unsplit].reset_index(drop=True)
+    try:
+        splits = splitting.assign(rows, dataset.split, dataset.near_duplicate_bits, dataset.labels, has_test=has_test)
+    except ValueError as error:
+        findings.problems.append(str(error))
+        return table, list(found)
+    table = table.copy()
+    table.loc[unsplit, "split"] = splits
+    table = pd.concat([table[table["split"] == name] for name in SPLITS], ignore_index=True)
+    columns = (table[name] for name in ("file", "split", "label"))
+    return table, [ImageFile(*row) for row in zip(*columns, strict=True)]
 
 
 def compare(
-    table: pd.DataFrame, found: Sequence[Found], dataset: Dataset, preprocess: Preprocess, findings: Findings
+    table: pd.DataFrame, found: Sequence[ImageFile], dataset: Dataset, preprocess: Preprocess, findings: Findings
 ) -> None:
-    """Compare the images with params.yaml and with each other; differences and duplicates go to `findings`."""
+    """Compare the images with params.yaml and with each other; add differences and duplicates to `findings`."""
     findings.problems += _wrong_counts(found, dataset)
     not_rgb = table[table["mode"] != "RGB"]
     findings.warnings["not_rgb"] += [f"{row.file}: {row.mode}, not RGB" for row in not_rgb.itertuples()]
@@ -216,7 +218,7 @@ def compare(
     find_duplicates(table, dataset.near_duplicate_bits, findings)
 
 
-def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
+def _wrong_counts(found: Sequence[ImageFile], dataset: Dataset) -> list[str]:
     problems: list[str] = []
     if any(image.split == UNSPLIT for image in found):
         return problems
@@ -225,6 +227,7 @@ def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
         return _empty_classes(found, dataset)
     for split, counted in counts(found, dataset).items():
         expected = all_expected[split]
+        # If labels are unknown, only the number of all images can be compared.
         if NOT_KNOWN in counted:
             counted, expected = {"": sum(counted.values())}, {"": sum(expected.values())}
         for label, count in counted.items():
@@ -234,7 +237,7 @@ def _wrong_counts(found: Sequence[Found], dataset: Dataset) -> list[str]:
     return problems
 
 
-def _empty_classes(found: Sequence[Found], dataset: Dataset) -> list[str]:
+def _empty_classes(found: Sequence[ImageFile], dataset: Dataset) -> list[str]:
     """Return a line for each class without images for training or validation."""
     counted = counts(found, dataset)
     return [
@@ -259,7 +262,7 @@ def _compare_faces(table: pd.DataFrame, preprocess: Preprocess, findings: Findin
 
 
 def find_duplicates(table: pd.DataFrame, bits: int, findings: Findings) -> None:
-    """Duplicates in two splits are problems, those in one split are warnings."""
+    """Add duplicates to `findings`: as problems if they are in two splits, as warnings if they are in one."""
     hashes = np.array([int(dhash, 16) for dhash in table["dhash"]], dtype=np.uint64)
     pairs = duplicates.near_pairs(hashes, bits)
     distances = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
@@ -271,8 +274,8 @@ def find_duplicates(table: pd.DataFrame, bits: int, findings: Findings) -> None:
         (within if one.split == other.split else findings.problems).append(line)
 
 
-def counts(found: Sequence[Found], dataset: Dataset) -> dict[Split, dict[str, int]]:
-    """Count the images by split and class; images without a label are counted as NOT_KNOWN, if there are any."""
+def counts(found: Sequence[ImageFile], dataset: Dataset) -> dict[Split, dict[str, int]]:
+    """Count the images by split and class; if there are images without a label, count them as NOT_KNOWN."""
     counted = {split: dict.fromkeys(dataset.labels, 0) for split in SPLITS}
     for image in found:
         if image.split == "unsplit":

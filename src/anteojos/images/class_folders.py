@@ -24,7 +24,7 @@ def find(folder: Path) -> tuple[list[Path], list[str]]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder", advice="Name the folder that contains a folder for each class.")
-    splits = [path for path in _folders(folder) if _is_used(path.name) and _folders(path)]
+    splits = [path for path in _folders(folder) if _is_for_training(path.name) and _folders(path)]
     classes = [path for place in splits or [folder] for path in _folders(place)]
     names = sorted({nfc(path.name) for path in classes})
     if len(names) != 2:
@@ -74,8 +74,8 @@ def _read(file: Path, size: int, crop: Crop) -> tuple[Pixels, int, int, int, str
         return f"{file}: {error}"
 
 
-def _is_used(name: str) -> bool:
-    """Return whether a folder is that of a split that the network is chosen with, or of images without a split."""
+def _is_for_training(name: str) -> bool:
+    """Return whether a folder is that of train or validate, or of images without a split; not that of test."""
     return layout.SPLIT_OF.get(comparable(name)) in ("train", "validate") or name == UNSPLIT
 
 

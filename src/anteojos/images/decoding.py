@@ -15,11 +15,11 @@ MAX_PIXELS = 100_000_000  # a larger image takes more than 300 MB of memory
 _DECODERS = tuple(sorted(set(FORMATS.values())))
 # Damaged input can raise all of these.
 _DAMAGE = (OSError, SyntaxError, TypeError, ValueError, EOFError, IndexError, OverflowError, MemoryError, RuntimeError)
-# A reduced JPEG has at least this many times the final size, so that the decoder's own scaling hardly matters.
+# A reduced JPEG is at least this many times as large as the final size, so that the decoder's scaling hardly matters.
 _REDUCED = 4
 # Brands of HEIC, after "ftyp" at the start of a file. Phones use it, and Pillow cannot read it.
 _HEIC = (b"heic", b"heix", b"heim", b"mif1", b"msf1")
-# What makes an image upright, by its EXIF orientation. From 5 on, this swaps width and height.
+# The transpositions that make an image upright, by EXIF orientation. From 5 on, they swap width and height.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,7 +30,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Import Pillow's decoders now and not with the first image, once for all forked processes.
+# Import Pillow's decoders now, once for all forked processes, instead of with the first image.
 Image.preinit()
 
 
@@ -101,7 +101,7 @@ def _load(image: Image.Image, width: int, height: int) -> DecodedImage:
     image.load()
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     upright = image
-    # Pillow's exif_transpose also writes the EXIF data again, and fails on the invalid data of some cameras.
+    # Not Pillow's exif_transpose: it also writes the EXIF data again, and fails on the invalid data of some cameras.
     if orientation in _TURNS:
         upright = image.transpose(_TURNS[orientation])
         width, height = (height, width) if orientation >= 5 else (width, height)
@@ -111,8 +111,8 @@ def _load(image: Image.Image, width: int, height: int) -> DecodedImage:
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert an image of any mode to RGB, transparent parts to white."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Scale 16-bit grey; Pillow's own conversion would clip nearly all of it to white.
-        with np.errstate(all="ignore"):  # NaN may become any grey
+        # Scale 16-bit grey, because Pillow's own conversion would clip most of it to white.
+        with np.errstate(all="ignore"):  # NaN becomes an arbitrary grey
             grey = np.asarray(image, dtype=np.float64)
             scale = 255 / max(65535.0 if image.mode != "F" else 1.0, float(grey.max()))
             return Image.fromarray((grey.clip(min=0) * scale).astype(np.uint8)).convert("RGB")

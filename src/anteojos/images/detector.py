@@ -30,17 +30,18 @@ _LEFT_EYE, _RIGHT_EYE, _NOSE = 2, 3, 4  # rows of a detection, after the corners
 _GREY = (128, 128, 128)  # outside of the image
 
 _CANDIDATE = 0.0  # logit, a score of 0.5: MediaPipe's threshold
-_SCORE = 0.7  # lowest score of a face in the last pass, in which it has the size that the model is best at
-_UNCLEAR = 0.5  # the same if the image is known to show a face
-_SURE = 0.75  # score in the whole image from which no wider margin is tried
+_SCORE = 0.7  # lowest score of a clear face in the last pass, in which it has the size that the model is best at
+_UNCLEAR = 0.5  # lowest score of a face in an image that is known to show one, if no face is clear
+_SURE = 0.75  # if a face in the whole image has at least this score, no wider margin is tried
 _MARGINS = (0.0, 0.5, 1.0)  # around the whole image, in units of its longer side
 _SAME = 0.3  # intersection over union from which two boxes are the same face, as in MediaPipe
 _ZOOM = 1.8  # side of the square of the last pass, in units of the box's longer side
-_SMALL = 256  # px; in images up to this size, faces are too large for tiles
+_SMALL = 256  # px; images up to this size are searched in tiles only if no face is found otherwise
 _TILES_ACROSS = 4  # tiles of the full-range model along the longer side, without overlap
 _OVERLAP = 0.25  # of neighbouring tiles, in units of their side
 _SAMPLE = 20  # images that are searched to decide whether a dataset shows faces
-# Positions are rounded to a power of 2, at most this fraction of the distance between the eyes or of the square's side.
+# Positions are rounded to multiples of a power of 2, in px: at most 1/64 of the distance between the eyes, and at most
+# 1/32 of the side of a square.
 _STEPS = 64
 _STEPS_OF_SQUARE = 32
 
@@ -63,18 +64,18 @@ class Detector:
     def __call__(self, image: Image.Image, shows_face: bool = False) -> list[Face]:
         """Return the faces of an RGB image, upright, from left to right.
 
-        With `shows_face`, as for a dataset of faces, unclear faces are returned if there is no clear one.
+        Set `shows_face` for a dataset of faces: if there is no clear face, unclear ones are returned.
 
         Positions are rounded to 1/64 of the distance between the eyes or less, so that the last bits of the network's
-        output, which differ between processors, change nothing.
+        output, which differ between CPUs, do not change them.
         """
         small, longest = image, _TILES_ACROSS * self._full.size
         if max(image.size) > longest:
             width, height = (max(1, round(side * longest / max(image.size))) for side in image.size)
             small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
         scale = np.array(image.size) / small.size
-        # Detect each candidate again at the size that the model is best at: the eyes become as precise in a large
-        # photograph as in a tight crop, and false candidates are dropped.
+        # Detect each candidate again at the size that the model is best at: this makes the positions of the eyes as
+        # precise in a large photograph as in a tight crop, and removes false candidates.
         candidates = [points for points, _ in _merged(self._candidates(small))]
         found = list(_merged(_in_threads(partial(self._closer, image, small, scale), candidates)))
         unclear = shows_face and max((score for _, score in found), default=0.0) < _SCORE
@@ -97,7 +98,7 @@ class Detector:
             yield from _in_threads(partial(self._full, image), list(_tiles(width, height, self._full.size)))
 
     def _closer(self, image: Image.Image, small: Image.Image, scale: Floats, points: Floats) -> Detections:
-        """Detect again around `points` of the `small` image; `image` is `scale`, (2,), times as large."""
+        """Detect again around `points` of the image `small`; `image` is `scale`, (2,), times as large."""
         square = _around(points)
         if square[2] < self._short.size:
             return self._short(image, _around(points * scale))
@@ -122,7 +123,7 @@ class _Network:
         """
         left, top, side = square
         outputs = self._run(np.asarray(_view(image, square, self.size), dtype=np.float32) / 127.5 - 1)
-        # The two models have their outputs in different order.
+        # The two models return their outputs in different order.
         boxes, logits = outputs if outputs[0].shape[1] > 1 else outputs[::-1]
         likely = logits[:, 0] >= _CANDIDATE
         scores = 1 / (1 + np.exp(-logits[likely, 0].astype(np.float64)))
@@ -136,18 +137,18 @@ class _Network:
 
 @cache
 def default() -> Detector:
-    """Return the detector of this process, with the installed models."""
+    """Return the detector with the installed models, the same one in the whole process."""
     return Detector(installed())
 
 
 def show_faces(images: Sequence[npt.NDArray[np.uint8]]) -> bool:
-    """Return whether most of `images`, uint8 (H, W, 3), show a face; a sample spread evenly over them is searched."""
+    """Return whether most of `images`, uint8 (H, W, 3), show a face, by searching a sample spread evenly over them."""
     rows = np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).round().astype(int)
     return 2 * sum(bool(default()(Image.fromarray(images[row]))) for row in rows) > len(rows)
 
 
 def _in_threads(function: Callable[[Item], Detections], items: Sequence[Item]) -> list[Detections]:
-    """Return `function(item)` for each item; several are computed in threads."""
+    """Return `function(item)` for each item, computed in threads if there are several items."""
     workers = min(threads.cores(), len(items))
     if workers <= 1:
         return list(map(function, items))
@@ -171,7 +172,7 @@ def _tiles(width: int, height: int, size: int) -> Iterator[Square]:
 
 
 def _starts(length: int, size: int) -> list[float]:
-    """Return where tiles of `size` px start along `length` px: evenly spaced, with at least the overlap."""
+    """Return where tiles of `size` px start along `length` px: evenly spaced, overlapping by at least _OVERLAP."""
     if length <= size:
         return [(length - size) / 2]
     count = math.ceil((length - size) / (size * (1 - _OVERLAP))) + 1
@@ -193,7 +194,7 @@ def _view(image: Image.Image, square: Square, size: int) -> Image.Image:
 
 
 def _around(points: Floats) -> Square:
-    """Return the square around a detection for the last pass, rounded to be the same on all processors."""
+    """Return the square around a detection for the last pass, rounded so that it is the same on all CPUs."""
     (left, top), (right, bottom) = points[:2].tolist()
     side = _ZOOM * max(right - left, bottom - top)
     step = _step(side / _STEPS_OF_SQUARE)

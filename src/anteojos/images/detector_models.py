@@ -19,7 +19,7 @@ _SHA256 = {
     SHORT_RANGE: "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
     FULL_RANGE: "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
 }
-# The licence requires to keep this notice with copies of the models.
+# The licence requires this notice with each copy of the models.
 NOTICE = (
     "Faces are found with the BlazeFace models of MediaPipe, Copyright The MediaPipe Authors, licensed under the "
     "Apache License, Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0); the models are attached unchanged."

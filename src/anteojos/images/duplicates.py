@@ -11,11 +11,11 @@ HASH_BITS = 64
 def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp]:
     """Return the pairs of hashes that differ in at most `bits` of their 64 bits.
 
-    `hashes` is uint64 (N,). The result is (P, 2), sorted indices i < j. Equal hashes are paired only with the first of
+    `hashes` is uint64 (N,). The result is (P, 2): sorted indices i < j. Equal hashes are paired only with the first of
     them, and only this one is paired with other hashes: N copies of an image give N - 1 pairs, not N² / 2.
 
-    If two hashes differ in `bits` bits and are cut into `bits` + 1 bands, at least one band is equal. So only hashes
-    with an equal band are compared.
+    Hashes are cut into `bits` + 1 bands. Two hashes that differ in at most `bits` bits have at least one equal band, so
+    only hashes with an equal band are compared.
     """
     unique, first, group = np.unique(hashes, return_index=True, return_inverse=True)
     later = np.setdiff1d(np.arange(len(hashes)), first)
@@ -33,3 +33,16 @@ def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp
             pairs.append(np.stack((first[order[close]], first[order[close + step]]), axis=1))
             step += 1
     return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+
+
+def groups(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.intp]:
+    """Return the number of the group of near-duplicates that each hash belongs to, (N,).
+
+    Hashes that differ in at most `bits` bits are in the same group, directly or through other hashes.
+    """
+    from scipy.sparse import coo_array  # slow import, not needed to find pairs
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = near_pairs(hashes, bits)
+    edges = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(hashes), len(hashes)))
+    return np.asarray(connected_components(edges, directed=False)[1], dtype=np.intp)

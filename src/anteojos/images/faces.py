@@ -15,11 +15,12 @@ ImageOrPixels = TypeVar("ImageOrPixels", Pixels, Image.Image)
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
-# Positions of both eyes in an aligned face, as fractions of its width and height. The eyebrows, the frame of large
-# glasses and the mouth are in the aligned face, most of the background is not.
+# Positions of both eyes in an aligned face, as fractions of its width and height. So an aligned face contains eyebrows,
+# mouth and the frame of large glasses, but little background.
 EYES: tuple[Point, Point] = ((0.33, 0.42), (0.67, 0.42))
 
-# A box from the hairline to the chin has 0.88 of the height of an aligned face, and is 0.064 of its height too low.
+# Compared with an aligned face, a box from the hairline to the chin has 0.88 of the height, and its middle is lower by
+# 0.064 of the box's height.
 # Source: T. Karras et al., "A Style-Based Generator Architecture for GANs", 2019: on average in FFHQ the eyes are 0.25
 # of the width apart at 0.475 of the height, the hairline is at 0.25 and the chin at 0.90.
 MARGIN = 0.065
@@ -31,8 +32,8 @@ class Face:
     """A face in an image, in px from the upper left corner of the image.
 
     `box` is (left, top, right, bottom), about from the eyebrows to the chin. `eyes` are the eye on the left and the
-    eye on the right of the image. `turn` is the distance of the tip of the nose from the middle between the eyes,
-    along the line through them and in units of their distance: about 0 for a frontal face, 0.5 and more in profile;
+    eye on the right of the image. `turn` is the distance of the tip of the nose from the middle between the eyes, along
+    the line through the eyes and in units of their distance: about 0 for a frontal face, 0.5 and more in profile, and
     positive if the nose points to the eye on the right. `score` is the detector's confidence, 0 to 1.
     """
 
@@ -53,18 +54,18 @@ class Face:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Face | None":
-        """Return the face with these `values`; None if the first is NaN, which means no face."""
+        """Return the face with these `values`, or None if they are NaN, which means no face."""
         left, top, right, bottom, x0, y0, x1, y1, turn, score = map(float, values)
         return None if math.isnan(left) else cls((left, top, right, bottom), ((x0, y0), (x1, y1)), turn, score)
 
 
 def largest(faces: Sequence[Face]) -> Face | None:
-    """Return the face with the widest box, the leftmost if there are several; None if there is none."""
+    """Return the face with the widest box, the leftmost of equally wide ones; None if there are no faces."""
     return max(faces, key=lambda face: (face.width, -face.box[0]), default=None)
 
 
 def prepare(image: Image.Image, size: int, face: Face | None) -> Pixels:
-    """Return the input of a network, uint8 (size, size, 3): the aligned face, or if it is None the whole RGB image."""
+    """Return the input of a network, uint8 (size, size, 3): the aligned face, or the whole image if `face` is None."""
     return resize(image, size) if face is None else np.asarray(align(image, face.eyes, size))
 
 
@@ -76,7 +77,7 @@ def align(
     `eyes` are the eye on the left and the eye on the right, in px of `image`. The original is resampled once: each
     pixel is the mean of n × n bilinear samples that are at most one pixel of the original apart, so that a reduced face
     has no aliasing. (If that needs n > 8, blocks of original pixels are averaged first, and the averages are sampled.)
-    Outside of the image its edge pixels are repeated. Raises ImageError if the eyes coincide.
+    Outside of the image, the edge pixels are repeated. Raises ImageError if the eyes coincide.
     """
     (left, right), (left_to, right_to) = ([complex(*point) for point in pair] for pair in (eyes, positions))
     if left == right:
@@ -105,7 +106,7 @@ def align(
 
 
 def _squared(step: complex) -> int:
-    """Return the squared length, rounded up: an integer, so that all processors give the same result."""
+    """Return the squared length, rounded up to an integer, which is the same on all CPUs."""
     return math.ceil(step.real**2 + step.imag**2)
 
 
@@ -114,8 +115,8 @@ def cut_face(image: ImageOrPixels, box: Sequence[float], margin: float = MARGIN)
 
     `image` is a Pillow image or uint8 (H, W, 3), and so is the result, which is square and RGB. `box` is (left, top,
     right, bottom) in px, right and bottom exclusive, about from the hairline to the chin. `margin` is the fraction of
-    the box's longer side that is added on each side. Outside of the image its edge pixels are repeated. The face is not
-    rotated: use `Classifier.faces` if you do not need your own detector.
+    the box's longer side that is added on each side. Outside of the image, the edge pixels are repeated. The face is
+    not rotated: use `Classifier.faces` if you do not need your own detector.
 
     Raises ImageError if `box` is not a box, has no area, or is outside of the image, or if `margin` is below 0.
     """
@@ -125,7 +126,7 @@ def cut_face(image: ImageOrPixels, box: Sequence[float], margin: float = MARGIN)
         raise ImageError(f"margin {margin}: expected 0 or more")
     longer = max(right - left, bottom - top)
     side = max(1, round(longer * (1 + 2 * margin)))
-    # A smaller margin has less room to move the crop up.
+    # With a smaller margin, there is less room to move the crop up.
     raised = _RAISED * longer * min(1.0, margin / MARGIN)
     x0, y0 = round((left + right - side) / 2), round((top + bottom - side) / 2 - raised)
     face = _crop(source, (x0, y0, x0 + side, y0 + side))
@@ -133,13 +134,13 @@ def cut_face(image: ImageOrPixels, box: Sequence[float], margin: float = MARGIN)
 
 
 def _crop(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
-    """Crop an RGB image to a box; where it is outside of the image, the edge pixels are repeated."""
+    """Crop an RGB image to a box; outside of the image, the edge pixels are repeated."""
     x0, y0, x1, y1 = box
     if x0 >= 0 and y0 >= 0 and x1 <= image.width and y1 <= image.height:
         return image.crop(box)
     columns, rows = np.arange(x0, x1).clip(0, image.width - 1), np.arange(y0, y1).clip(0, image.height - 1)
     left, top = int(columns[0]), int(rows[0])
-    # Copy only the part of the image that is needed: the whole can be large.
+    # Copy only the part of the image that is needed, because the image can be large.
     part = np.asarray(image.crop((left, top, int(columns[-1]) + 1, int(rows[-1]) + 1)))
     return Image.fromarray(np.ascontiguousarray(part[rows[:, np.newaxis] - top, columns - left]))
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# The largest face of an image, see faces.Face: positions are in px of the upright image. Empty without a face.
+# The largest face of an image, see faces.Face: positions are in px of the upright image. Empty if there is no face.
 FACE = ("left", "top", "right", "bottom", "left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "turn", "score")
 # `file` is the path below data/raw, with slashes; `label` is "" if it is not known; `width` and `height` are in px of
-# the upright image; `mode` is Pillow's colour mode; `dhash` is the difference hash of the aligned face, or without a
-# face of the whole image, in 16 hex digits; `faces` is the number of faces, 0 with preprocess.crop: none.
+# the upright image; `mode` is Pillow's colour mode; `dhash` is the difference hash, in 16 hex digits, of the aligned
+# face, or of the whole image if there is none; `faces` is the number of faces, 0 with preprocess.crop: none.
 COLUMNS = ("file", "split", "label", "width", "height", "mode", "bytes", "sha256", "dhash", "faces", *FACE)
 # The columns of index.csv.
 INDEX = ("file", "label", "width", "height", "faces", *FACE)
@@ -18,7 +18,7 @@ INDEX = ("file", "label", "width", "height", "faces", *FACE)
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a manifest or an index.csv; an unknown label is "". For large datasets, read only the `columns` you need."""
-    # Without these types, checksums of digits would become numbers, and empty columns objects.
+    # Without these types, checksums that consist of digits would become numbers, and empty columns would be objects.
     text = dict.fromkeys(("file", "split", "label", "mode", "sha256", "dhash"), str)
     return pd.read_csv(
         path,

@@ -1,4 +1,4 @@
-"""Divide images without a split into train, validate and test, in a way that stays the same when images are added."""
+"""Divide images without a split into train, validate and test, so that most stay in their split if images are added."""
 
 import hashlib
 from collections import defaultdict
@@ -15,9 +15,9 @@ from anteojos.vocabulary import Split
 
 @dataclass(frozen=True)
 class Group:
-    """Near-duplicates, which stay together: the rows of the images, and the label and position of the first of them.
+    """Near-duplicates, which stay together. `rows` are their rows in the manifest.
 
-    The position is from 0 (train) to 1 (test).
+    `label` and `position`, 0 (train) to 1 (test), are those of the image with the lowest position.
     """
 
     rows: tuple[int, ...]
@@ -28,20 +28,19 @@ class Group:
 def assign(table: pd.DataFrame, shares: Shares, bits: int, labels: Sequence[str], *, has_test: bool) -> list[Split]:
     """Return the split of each row of `table`, a manifest; it depends only on the content of the images.
 
-    Each image gets a position from 0 to 1: the hash of its checksum with `shares.seed`. Below 1 - validate - test it is
-    for training, from 1 - test on for testing, in between for validation. With `has_test`, the share for testing is 0.
-    Both classes have these shares, on average, and the order and names of the files do not matter.
-    A group of near-duplicates (hashes that differ in at most `bits` bits, also through others) has the position and the
-    label of the image with the lowest position.
+    The position of an image, 0 to 1, is a hash of its checksum and `shares.seed`. A group of near-duplicates (see
+    `duplicates.groups`) has the position and the label of its image with the lowest position. Below 1 - validate - test
+    a group is for training, from 1 - test on for testing, and in between for validation. With `has_test`, the share for
+    testing is 0. So each class is divided by these shares, on average, whatever the names and the order of the files.
 
-    Each of `labels` then has at least one group in train and one in validate, and one in test if the share for testing
-    is not 0 and it has at least 3 groups: groups with the highest positions move there. Raises ValueError if a class
-    has fewer than two groups.
+    Each of `labels` must have at least one group in train, one in validate, and if it has at least 3 groups and the
+    share for testing is not 0, one in test. If necessary, the groups with the highest positions are moved there. Raises
+    ValueError if a class has fewer than two groups.
 
-    New images move few others: a group whose position becomes lower, because the new image belongs to it, and a group
-    that had moved and is no longer needed there. Both move towards train. As soon as a class has 3 groups, one of them
-    in train by its own position, no image leaves train when others are added: no image that a model was trained on is
-    later used to evaluate it. If `shares` changes, more images move.
+    Adding images moves few others, and only towards train: a group that a new image with a lower position joins, and a
+    group that was moved as above and is no longer needed there. Once a class has 3 groups, one of them in train by its
+    own position, no image leaves train when images are added. So an image that was used for training is never used for
+    evaluation later. If `shares` changes, more images move.
     """
     groups = _groups(table, shares.seed, bits)
     test = 0.0 if has_test else shares.test
@@ -72,30 +71,20 @@ def _cut(label: str, groups: Sequence[Group], validate: float, test: float) -> I
 
 def _groups(table: pd.DataFrame, seed: int, bits: int) -> list[Group]:
     hashes = np.array([int(dhash, 16) for dhash in table["dhash"]], dtype=np.uint64)
-    parent = list(range(len(table)))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for one, other in duplicates.near_pairs(hashes, bits).tolist():
-        parent[root(other)] = root(one)
     positions = [_position(sha256, seed) for sha256 in table["sha256"]]
     labels = table["label"].tolist()
     members = defaultdict(list)
-    for row in range(len(table)):
-        members[root(row)].append(row)
+    for row, number in enumerate(duplicates.groups(hashes, bits).tolist()):
+        members[number].append(row)
     groups = []
     for rows in members.values():
-        # Equal files may have different labels: the label decides between them.
+        # Equal files have the same position, but may have different labels.
         first = min(rows, key=lambda row: (positions[row], labels[row]))
         groups.append(Group(tuple(rows), labels[first], positions[first]))
     return groups
 
 
 def _position(sha256: str, seed: int) -> float:
-    """Return a number from 0 to 1, uniformly distributed over checksums."""
+    """Return a pseudorandom number from 0 to 1 for a checksum."""
     digest = hashlib.sha256(f"{seed} {sha256}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,4 +1,4 @@
-"""Batches of images: read from memory-mapped arrays, augmented, and prepared by threads ahead of their use."""
+"""Batches of images: read from memory-mapped arrays, augmented, and prefetched by threads."""
 
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,11 +45,11 @@ def load(folder: Path, first_label: str) -> LabelledImages:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of `count` images on all machines together, and the shares of the replicas of this machine.
+    """The part of a batch for this machine; `count` is the number of images on all machines together.
 
     `images`, `targets` and `weights` have an item for each replica: uint8 (B, size, size, 3), float32 (B, outputs) and
-    float32 (B,). A weight is 1. But TensorFlow's kernels reject empty batches, so a replica without a share gets one
-    image with weight 0.
+    float32 (B,). Weights are 1, with one exception: TensorFlow rejects empty batches, so a replica without a share gets
+    one image with weight 0.
     """
 
     count: int
@@ -67,13 +67,13 @@ def tasks(
     order: Rows,
     varied: Augmentation | None,
 ) -> Iterator[Callable[[], Batch]]:
-    """Yield a function for each batch of the images of `order`, which reads and augments them.
+    """Yield a function for each batch of the images in `order`, which reads and augments the batch.
 
-    `shares` returns the slices of a batch of so many images for the replicas of this machine.
+    `shares(n)` returns the slices of a batch of n images for the replicas of this machine.
     """
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        # Drawn for all images on each machine, so that all machines draw the same numbers.
+        # Each machine draws the numbers for the images of all machines, so that all draw the same.
         transforms = augmentation.draw_transforms(len(rows), split.images.shape[1], varied, rng) if varied else None
         yield partial(read, split, rows, outputs, shares(len(rows)), transforms)
 
@@ -99,13 +99,13 @@ def read(
         unchanged = split.images[rows[part]]
         images.append(unchanged if transforms is None else augmentation.vary(unchanged, transforms[part]))
     if isinstance(split.images.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        # Otherwise the process keeps all pages that it has ever read.
+        # Otherwise all pages that were read stay in the memory of the process.
         split.images.base.madvise(mmap.MADV_DONTNEED)
     return Batch(len(rows), images, targets, weights)
 
 
 def prefetch(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
-    """Yield the batches in order, each prepared by a thread while earlier ones are used."""
+    """Yield the batches in order; threads prepare the next ones while a batch is used."""
     workers = min(threads.cores(), _MOST_THREADS)
     with ThreadPoolExecutor(workers) as executor:
-        yield from threads.in_turn(executor, lambda batch: batch(), batches, workers + 1)
+        yield from threads.map_bounded(executor, lambda batch: batch(), batches, workers + 1)

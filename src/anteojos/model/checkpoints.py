@@ -1,4 +1,4 @@
-"""Names for checkpoints, which tell one training from another."""
+"""Names of checkpoints, a different one for each training."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from anteojos.runtime import environment
 def key(folders: Iterable[Path], params: Train, recipe: Recipe) -> str:
     """Return a name, 64 hex digits, for the training with these images, parameters, code and versions.
 
-    A checkpoint of another training would lead to weights that cannot be reproduced.
+    Resuming from the checkpoint of another training would give weights that cannot be reproduced.
     """
     settings = {
         "network": params.network,
@@ -24,7 +24,7 @@ def key(folders: Iterable[Path], params: Train, recipe: Recipe) -> str:
         "environment": environment.describe(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    # The module of the stage is known as `__main__` if DVC runs it.
+    # If DVC runs the stage, the name of its module is `__main__`.
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in ("anteojos", "__main__")]
     code = sorted(Path(file) for module in modules if (file := getattr(module, "__file__", None)))
     for file in (*code, *(folder / name for folder in folders for name in ("images.npy", "index.csv"))):

@@ -19,8 +19,8 @@ from anteojos.runtime.errors import InputError
 from anteojos.vocabulary import Pixels
 
 # An image: the path or the bytes of a file, a Pillow image, or an array, uint8 (H, W, 3), RGB.
-Given = str | Path | bytes | Image.Image | Pixels
-One = TypeVar("One", bound=Given)
+ImageInput = str | Path | bytes | Image.Image | Pixels
+SomeImage = TypeVar("SomeImage", bound=ImageInput)
 Uncertain = tuple[float, float]
 
 
@@ -34,8 +34,8 @@ class Prediction:
 
     `label` is the folder name of the class, for programs, and `name` its display name. `probability` is that of the
     label, and `first_class_probability` that of the first class, which is compared with the threshold. `warning` says
-    why the label may be wrong, "" if there is no reason: see reliability.warnings. `face` is the position of the face,
-    None if the whole image was labelled.
+    why the label may be wrong, or is "" if there is no reason: see reliability.warnings. `face` is the position of the
+    face, or None if the whole image was labelled.
     """
 
     label: str
@@ -64,7 +64,7 @@ class Classifier:
     """
 
     def __init__(self, model: bytes, metadata: Metadata) -> None:
-        """Take the bytes of a .tflite file as LiteNetwork expects it."""
+        """`model` has the bytes of a .tflite file, see LiteNetwork."""
         self.metadata = metadata
         self._model = model
         self.network = LiteNetwork(model)
@@ -93,7 +93,7 @@ class Classifier:
 
     @cached_property
     def detector(self) -> Detector:
-        """The face detector of the model; only if `metadata.crop` is "face"."""
+        """The face detector of the model, if `metadata.crop` is "face"."""
         return Detector(self.metadata.detector)
 
     def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
@@ -102,12 +102,17 @@ class Classifier:
 
     @overload
     def __call__(
-        self, image: Given, *, threshold: float | None = None, uncertain: Uncertain | None = None, whole: bool = False
+        self,
+        image: ImageInput,
+        *,
+        threshold: float | None = None,
+        uncertain: Uncertain | None = None,
+        whole: bool = False,
     ) -> Prediction: ...
     @overload
     def __call__(
         self,
-        image: list[One] | tuple[One, ...],
+        image: list[SomeImage] | tuple[SomeImage, ...],
         *,
         threshold: float | None = None,
         uncertain: Uncertain | None = None,
@@ -116,7 +121,7 @@ class Classifier:
 
     def __call__(
         self,
-        image: Given | list[One] | tuple[One, ...],
+        image: ImageInput | list[SomeImage] | tuple[SomeImage, ...],
         *,
         threshold: float | None = None,
         uncertain: Uncertain | None = None,
@@ -126,12 +131,12 @@ class Classifier:
 
         `image` is the path or the bytes of a file, a Pillow image, or uint8 (H, W, 3), RGB; or a list or tuple of
         these, for which the result is a list in the same order. The label is the first class if its probability is at
-        least `threshold`; a probability between the two of `uncertain` gets a warning. Their defaults are those of the
-        model, `metadata.threshold` and `metadata.uncertain`. With `whole`, the whole image is labelled: use it for
+        least `threshold`; a probability between the two of `uncertain` gets a warning. By default, they are those of
+        the model, `metadata.threshold` and `metadata.uncertain`. With `whole`, the whole image is labelled: use it for
         faces that are already cropped, see `cut_face`.
 
         Raises NoFaceError if no face is found, ImageError if an image is damaged or not an image, and OSError if a file
-        cannot be read; in a list, for the first such image.
+        cannot be read. In a list, the first such image raises.
         """
         if isinstance(image, (list, tuple)):
             return [self(one, threshold=threshold, uncertain=uncertain, whole=whole) for one in image]
@@ -144,7 +149,7 @@ class Classifier:
         return self._label(decoded, face, threshold, uncertain)
 
     def faces(
-        self, image: Given, *, threshold: float | None = None, uncertain: Uncertain | None = None
+        self, image: ImageInput, *, threshold: float | None = None, uncertain: Uncertain | None = None
     ) -> list[Prediction]:
         """Label each face of an image, from left to right; the list is empty if there is none.
 
@@ -171,7 +176,7 @@ class Classifier:
         return Prediction(label, name, (first, 1 - first)[number], first, reliability.join(warnings), face)
 
 
-def _decode(image: Given, size: int | None = None) -> decoding.DecodedImage:
+def _decode(image: ImageInput, size: int | None = None) -> decoding.DecodedImage:
     match image:
         case bytes():
             return decoding.decode(image, size)

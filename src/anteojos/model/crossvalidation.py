@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from anteojos.images import duplicates
@@ -22,17 +20,13 @@ Booleans = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 
-def assign_folds(
-    first: npt.NDArray[np.bool_], hashes: npt.NDArray[np.uint64], bits: int, folds: int, seed: int
-) -> Rows:
+def assign_folds(first: Booleans, hashes: npt.NDArray[np.uint64], bits: int, folds: int, seed: int) -> Rows:
     """Return the fold of each image, (N,) from 0 to `folds` - 1, with about the same share of both classes in each.
 
-    `first` is bool (N,). Images are in the same fold if their difference hashes, uint64 (N,), differ in at most `bits`
-    bits, also by way of other images. Raises InputError if a class has fewer such groups than there are folds.
+    `first` is bool (N,). Images of a group of near-duplicates are in the same fold: see `duplicates.groups` for
+    `hashes`, uint64 (N,), and `bits`. Raises InputError if a class has fewer groups than there are folds.
     """
-    pairs = duplicates.near_pairs(hashes, bits)
-    edges = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(hashes), len(hashes)))
-    _, groups = connected_components(edges, directed=False)
+    groups = duplicates.groups(hashes, bits)
     smaller = min(len(np.unique(groups[first])), len(np.unique(groups[~first])))
     if smaller < folds:
         raise InputError(
@@ -55,9 +49,9 @@ def label(
 ) -> npt.NDArray[np.float32]:
     """Return the probability of the first class for each image of `split`, float32 (N,).
 
-    For each of `folds`, (N,), a network is trained on the images of all other folds as the stage `train` does it, with
-    the seed of `params`, and labels the images of the fold. `on_fold` is called with its number and these
-    probabilities. An interrupted training resumes from the file `checkpoint(fold)`, see `training.train`.
+    For each of `folds`, (N,), a network is trained as in the stage `train`, but on the images of all other folds, and
+    labels the images of the fold. `on_fold` is called with the number of the fold and these probabilities. An
+    interrupted training resumes from the file `checkpoint(number)`, see `training.train`.
     """
     result = np.empty(len(folds), np.float32)
     for number in range(int(folds.max()) + 1):

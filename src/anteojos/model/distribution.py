@@ -19,9 +19,9 @@ Send = Callable[[Any], None]
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Return the strategy for all machines of TF_CONFIG; else for all GPUs of this machine; else for its CPU.
+    """Return the strategy for all machines of TF_CONFIG, or else for all GPUs of this machine, or else for its CPUs.
 
-    Several logical CPUs are all used. Waits for the other machines.
+    With TF_CONFIG, wait for the other machines.
     """
     if tf_config.read():
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -38,10 +38,10 @@ def is_chief() -> bool:
 
 
 def shares(strategy: tf.distribute.Strategy, images: int) -> list[slice]:
-    """Return the slice of a batch of so many images for each replica of this machine.
+    """Return the slice of a batch of this many `images` for each replica of this machine.
 
-    The replicas of all machines have consecutive slices of almost equal size. With more replicas than images, some are
-    empty.
+    The replicas of all machines have consecutive slices of almost equal size. Some are empty if there are more replicas
+    than images.
     """
     replicas = strategy.num_replicas_in_sync
     task = tf_config.read()
@@ -61,8 +61,8 @@ def spread(strategy: tf.distribute.Strategy, parts: list[npt.NDArray[Any]]) -> A
 
 
 def total(value: tf.Tensor) -> tf.Tensor:
-    """Sum a value over all replicas. For use inside of `strategy.run`."""
-    # An argument of a tf.function has no device, but the sum needs the one of the replica.
+    """Sum a value over all replicas, inside `strategy.run`."""
+    # The sum needs a tensor on the device of the replica, but an argument of a tf.function has no device.
     return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(value))
 
 
@@ -81,7 +81,7 @@ def from_chief(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | 
 def _from_chief(
     strategy: tf.distribute.Strategy, values: npt.NDArray[np.int32], is_chief: bool
 ) -> npt.NDArray[np.int32]:
-    """Return the chief's `values`, int32 (N,), as the sum to which all other replicas add zeros."""
+    """Return the chief's `values`, int32 (N,): a sum over all replicas, in which all others have zeros."""
     zeros = np.zeros_like(values)
     parts = [values if is_chief else zeros, *[zeros] * (len(shares(strategy, 0)) - 1)]
     run = tf.function(lambda parts: strategy.run(total, args=(parts,)))
@@ -89,14 +89,14 @@ def _from_chief(
 
 
 def in_child(work: Callable[[Send], Result], on_message: Send, timeout: float) -> Result:
-    """Return `work(send)`, called in a child process. Its messages are passed to `on_message`, except None.
+    """Call `work(send)` in a child process and return its result; pass the messages that it sends to `on_message`.
 
     If another machine does not start or disappears, TensorFlow waits forever and cannot be interrupted. Therefore the
-    child is killed, and InputError raised, if it sends nothing for `timeout` seconds. Errors that TensorFlow raises if
-    a machine disappears are InputErrors too.
+    child is killed, and InputError raised, if it sends nothing for `timeout` seconds; the message None only shows that
+    it is still working. Errors that TensorFlow raises if a machine disappears are InputErrors too.
     """
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    # A forked process shares the images and all imports. TensorFlow is imported, but has not been used yet.
+    # A forked process shares the images and all imports. It is safe to fork, because TensorFlow has not been used yet.
     process = multiprocessing.get_context("fork").Process(target=_run_child, args=(work, receiver, sender))
     process.start()
     sender.close()

@@ -22,6 +22,6 @@ class LiteNetwork(LiteModel):
     def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the probability of the first class, float32 (N,), for prepared images, uint8 (N, size, size, 3).
 
-        Images are passed to the network one by one, so that a probability never depends on the other images.
+        Images are passed to the network one by one, so that a probability does not depend on the other images.
         """
         return np.fromiter(map(self.probability, images), np.float32, count=len(images))

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -22,9 +22,9 @@ class Metadata:
 
     `labels` are the class folders and `names` their display names, the first class first. An image gets the label of
     the first class if its probability is at least `threshold`, and a warning if it is between the two of `uncertain`.
-    `ranges` describe the training images, and `samples` has values of the same statistics and of others, for
-    evaluation.drift. `detector` has the face detection models by file name, and `notice` their
-    licence notice; both are empty if `crop` is "none".
+    `ranges` describes the training images, and `samples` has values of the same statistics and of others, for
+    evaluation.drift. `detector` has the face detection models by file name, and `notice` their licence notice; both are
+    empty if `crop` is "none".
 
     It is stored as TensorFlow Lite stores its metadata: as a zip at the end of the .tflite file, which interpreters
     ignore. Source: TensorFlow Lite metadata, "Associated files".
@@ -42,8 +42,7 @@ class Metadata:
 
     def attach(self, model: Path) -> None:
         """Add the metadata to a .tflite file that has none."""
-        values = asdict(replace(self, detector={}))
-        del values["detector"], values["notice"]
+        values = {name: value for name, value in asdict(self).items() if name not in ("detector", "notice")}
         files = {_ENTRY: json.dumps(values, ensure_ascii=False).encode()}
         files |= {_DETECTOR + name: data for name, data in self.detector.items()}
         if self.notice:

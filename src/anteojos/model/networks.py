@@ -16,7 +16,7 @@ _BAND = (0.26, 0.60, 0.08, 0.92)
 _BAND_SIZE = (34, 82)
 _LUMA = (0.299, 0.587, 0.114)  # grey of red, green and blue; source: ITU-R BT.601
 _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8  # gives 1 for a slope of 1 per pixel
-# px. A smaller image has no pixels left after four convolutions. The other networks accept all sizes of params.yaml.
+# px. Smaller images have no pixels left after four convolutions. The other networks accept all sizes of params.yaml.
 _MINIMUM_SIZE: dict[Network, int] = {"deep": 46, "dropout": 46}
 
 
@@ -43,12 +43,12 @@ def dropout(size: int, rescale: bool) -> keras.Model:
 def edge(size: int, rescale: bool, towers: int = 3) -> keras.Model:
     """Build our network for aligned faces: an output for each tower; 42,376 parameters at any size.
 
-    The networks of the report see light, skin and background as well as glasses, and 104 images are too few to learn
-    which of these matter. This network sees only the band around the eyes, in grey, as edges divided by the mean
-    strength of the edges nearby. So it depends little on light and contrast.
+    The networks of the report also see light, skin and background, and 104 images are too few to learn that these do
+    not matter. This network sees only the band around the eyes, in grey, as edges divided by the mean strength of the
+    edges nearby. So it depends little on light and contrast.
 
     The towers share this input and the first convolution. Each has its own loss. `averaged` returns the mean of their
-    probabilities, which varies less between seeds than a single tower.
+    probabilities, which varies less between seeds than that of a single tower.
     """
     images, *scaling = _input(size, rescale)
     top, bottom, left, right = (round(share * size) for share in _BAND)
@@ -56,7 +56,7 @@ def edge(size: int, rescale: bool, towers: int = 3) -> keras.Model:
     for layer in scaling:
         band = layer(band)
     band = _fixed(band, np.reshape(_LUMA, (1, 1, 3, 1)), "grey")
-    # With the layer Resizing instead, Keras treats a call without `training` as a training step.
+    # Not the layer Resizing: with it, Keras treats a call without `training` as a training step.
     band = ops.image.resize(band, _BAND_SIZE)
 
     slopes = _fixed(band, np.stack((_SOBEL, _SOBEL.T), axis=-1)[:, :, np.newaxis, :], "slopes")
@@ -125,7 +125,7 @@ def _input(size: int, rescale: bool) -> list[keras.Layer]:
     return [keras.Input((size, size, 3), name="images"), *scaling]
 
 
-# Keras names layers without a name by a counter of the process, so every layer gets a name.
+# Every layer gets a name, because Keras numbers unnamed layers throughout the process.
 def _convolution(number: int, filters: int) -> keras.Layer:
     return layers.Conv2D(filters, 3, activation="relu", name=f"convolution_{number}")
 
@@ -161,7 +161,7 @@ def _tower(features: keras.KerasTensor, tower: int) -> keras.KerasTensor:
 
 
 def _output(units: int, activation: str, name: str) -> keras.Layer:
-    # Always float32: 16 bits are too few for a probability near 0 or 1.
+    # Always float32, because 16 bits are too few for a probability near 0 or 1.
     return layers.Dense(units, activation=activation, dtype="float32", name=name)
 
 

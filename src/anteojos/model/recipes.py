@@ -12,9 +12,10 @@ from anteojos.vocabulary import Network, Precision
 class Augmentation:
     """How training images are varied each time they are used.
 
-    Each amount is drawn uniformly: a shift of up to `shift` of the image's side in all directions, a factor from the
-    range `zoom` (on a logarithmic scale), a rotation of up to `rotation` degrees in both directions. Half of the images
-    are mirrored. Half of them lose detail: they are resized to between `detail` and 1 of their side, and back.
+    Each amount is drawn uniformly: a shift of up to `shift` of the image's side in each direction, a factor from the
+    range `zoom` (on a logarithmic scale), and a rotation of up to `rotation` degrees in each direction. Half of the
+    images are mirrored. Half of the images lose detail: they are resized to between `detail` and 1 of their side, and
+    back.
     """
 
     shift: float
@@ -30,10 +31,10 @@ class Recipe:
     `epochs` is for a small dataset. With a large one, `recipe_for` lowers it so that training takes about `most_steps`
     optimizer steps.
 
-    The optimizer is Adam, or AdamW with `weight_decay`. During the fraction `warm_up` of all steps the learning rate
-    rises to `learning_rate`, then it falls to 0 along a cosine; without `warm_up` it is constant. `label_smoothing` is
-    the fraction of a label that is given to the other classes. If `mirrored`, the trained network returns the mean for
-    an image and its mirror image. `class_weights` are the factors of the training losses of the first and the second
+    The optimizer is Adam, or AdamW with `weight_decay`. During the fraction `warm_up` of all steps, the learning rate
+    rises to `learning_rate`; then it falls to 0 along a cosine. Without `warm_up`, it is constant. `label_smoothing` is
+    the fraction of a label that is given to the other class. If `mirrored`, the trained network returns the mean for an
+    image and its mirror image. `class_weights` are the factors of the training losses of the first and the second
     class. `precision` is Keras's dtype policy during training; the trained network is float32.
     """
 
@@ -54,9 +55,9 @@ class Recipe:
 # Aligned faces differ by the errors of the eye positions, the shape of the head and the resolution of the source.
 FACES = Augmentation(shift=0.04, zoom=(0.88, 1.15), rotation=5, detail=0.3)
 
-# The minimum, also with `most_steps`.
+# Train for at least this many epochs, even if they take more than `most_steps`.
 _LEAST_EPOCHS = 12
-# Class weights are the default if the larger class has more than this many times the images of the smaller one.
+# By default, use class weights if one class has more than this many times the images of the other.
 _UNEQUAL = 2
 
 RECIPES: dict[Network, Recipe] = {
@@ -99,7 +100,7 @@ def recipe_for(params: Train, counts: tuple[int, int]) -> Recipe:
 
 
 def balanced_weights(counts: tuple[int, int]) -> tuple[float, float]:
-    """Return class weights with which both classes count the same, and the mean weight of an image is 1.
+    """Return class weights that give both classes the same influence; the mean weight of all images is 1.
 
     Source: G. King and L. Zeng, "Logistic Regression in Rare Events Data", 2001; scikit-learn calls them "balanced".
     """
@@ -108,7 +109,7 @@ def balanced_weights(counts: tuple[int, int]) -> tuple[float, float]:
 
 
 def epochs_for(recipe: Recipe, images: int) -> int:
-    """Return the epochs of `recipe` for so many training images, limited by `most_steps`."""
+    """Return the number of epochs for this many training images, limited by the recipe's `most_steps`."""
     if recipe.most_steps is None:
         return recipe.epochs
     steps_per_epoch = math.ceil(images / recipe.batch_size)

@@ -11,16 +11,16 @@ Kind = Literal["small_face", "turned", "unlike", "size", "uncertain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Warnings = dict[Kind, str]
 
-_SMALL_FACE = 40  # px, width of a face's box: glasses are then only a few pixels large
-_TURNED = 0.5  # of Face.turn: one eye and one lens are partly hidden
+_SMALL_FACE = 40  # px, width of a face's box; glasses on smaller faces have only a few pixels
+_TURNED = 0.5  # Face.turn; if it is larger, one eye and one lens are partly hidden
 # An image is unlike the training images if one of its statistics is outside of their range by more than this fraction
-# of the range. Of similar images, a few per cent are outside of the range, and hardly any by that much.
+# of the range. A few per cent of similar images are outside of the range, but hardly any by that much.
 _TOLERANCE = 0.25
-# Factors, for whole images. By more than 2, resizing invents or loses most of the detail. Aspect ratios: networks are
-# commonly trained up to 4:3 (C. Szegedy et al., "Going Deeper with Convolutions", 2015).
+# Factors for whole images. Resizing by more than 2 loses most of the detail, or adds detail that is not real. Networks
+# are commonly trained on aspect ratios up to 4:3 (C. Szegedy et al., "Going Deeper with Convolutions", 2015).
 _SIZE_FACTOR, _ASPECT_FACTOR = 2.0, 4 / 3
 
-# The warnings if a statistic is too low and too high. A sharper image is no problem.
+# What the warning says if a statistic is too low, and if it is too high. A sharper image needs no warning.
 _COMPARATIVES = {
     "brightness": ("darker", "brighter"),
     "contrast": ("less contrast", "more contrast"),
@@ -36,10 +36,10 @@ def warnings(
     probability: float,
     uncertain: tuple[float, float],
 ) -> Warnings:
-    """Return short texts by kind that say why the label of an image may be wrong; empty if there is no reason.
+    """Return short texts, by kind, that say why the label of an image may be wrong.
 
     `image` is what the network sees, uint8 (size, size, 3). `size`, (width, height) of the file in px, matters only if
-    the model was trained on whole images. `face` is the position of the face in the file, None if the whole image is
+    the model was trained on whole images. `face` is the position of the face in the file, or None if the whole image is
     labelled. The label is uncertain if `probability`, that of the first class, is strictly between the two of
     `uncertain`.
     """
@@ -68,7 +68,7 @@ def warnings(
 
 
 def join(found: Warnings) -> str:
-    """Return warnings as one line, "" if there are none."""
+    """Return warnings as one line, or "" if there are none."""
     return "; ".join(found.values())
 
 

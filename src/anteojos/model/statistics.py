@@ -30,7 +30,7 @@ class ImageStatistics:
     @classmethod
     def of(cls, image: Pixels) -> Self:
         """Measure uint8 (size, size, 3)."""
-        # Integers, so that sums are the same on every processor. Weights: ITU-R BT.601, in 1/1000.
+        # Integers, so that sums are the same on all CPUs. The weights are those of ITU-R BT.601, times 1000.
         grey = image @ np.array((299, 587, 114), dtype=np.int64)
         contrast = float(grey.std())
         differences = float(np.abs(np.diff(grey, axis=1)).mean())
@@ -41,8 +41,8 @@ class ImageStatistics:
 class TrainingRanges:
     """Minimum and maximum over the training images.
 
-    `width` and `height`, in px, and `aspect`, width divided by height, are those of the files; the others are
-    ImageStatistics of what the network sees.
+    `width` and `height`, in px, and `aspect`, width divided by height, are those of the files. The others are the
+    ImageStatistics of the images as the network sees them.
     """
 
     width: tuple[int, int]
@@ -54,14 +54,14 @@ class TrainingRanges:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """Return the ranges of values that `measure_training` returned."""
+        """Return the ranges of the values that `measure_training` returns."""
         width, height, *others = (values[field.name] for field in fields(cls))
-        ends = [(float(min(of)), float(max(of))) for of in others]
+        ends = [(float(min(other)), float(max(other))) for other in others]
         return cls((int(min(width)), int(max(width))), (int(min(height)), int(max(height))), *ends)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the ranges that `dataclasses.asdict` and JSON turned into `values`."""
+        """Return the ranges from a JSON object made of `dataclasses.asdict`."""
         return cls(**{name: tuple(ends) for name, ends in values.items()})
 
 
@@ -76,7 +76,7 @@ def measure(image: Pixels) -> dict[str, float]:
 def measure_training(images: Pixels, width: Sequence[int], height: Sequence[int]) -> dict[str, Sequence[float]]:
     """Measure prepared images, uint8 (N, size, size, 3), of files with these sizes in px; return values by name.
 
-    Of more than 2,000 images, the pixels of 2,000 at equal distances are measured.
+    If there are more than 2,000 images, only the pixels of 2,000 of them, at equal distances, are measured.
     """
     measured = [measure(images[row]) for row in _evenly(len(images), _MOST_MEASURED)]
     return {
@@ -88,14 +88,15 @@ def measure_training(images: Pixels, width: Sequence[int], height: Sequence[int]
 
 
 def sample(values: Values) -> Values:
-    """Return the values of each statistic sorted, and of more than 200 only 200 at equal distances, with both ends."""
-    return {
-        name: [round(sorted_[row], 6) for row in _evenly(len(sorted_), _MOST_KEPT)]
-        for name, sorted_ in ((name, sorted(of)) for name, of in values.items())
-    }
+    """Return the sorted values of each statistic; of more than 200, keep 200 at equal distances, with both ends."""
+    kept = {}
+    for name, unsorted in values.items():
+        ordered = sorted(unsorted)
+        kept[name] = [round(ordered[row], 6) for row in _evenly(len(ordered), _MOST_KEPT)]
+    return kept
 
 
 def _evenly(n: int, most: int) -> list[int]:
-    """Return the indices of `most` of `n` values at equal distances, or of all."""
+    """Return the indices of at most `most` of `n` values, at equal distances and with both ends."""
     rows: list[int] = np.linspace(0, n - 1, min(n, most)).round().astype(int).tolist()
     return rows

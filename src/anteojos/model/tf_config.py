@@ -1,4 +1,4 @@
-"""TF_CONFIG, which names the machines that train together. TensorFlow's tools and Kubernetes operators set it."""
+"""TF_CONFIG, the environment variable that names the machines that train together, as TensorFlow defines it."""
 
 import json
 import os
@@ -13,9 +13,9 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class Task:
-    """The part of this machine in a training on several machines.
+    """The role of this machine in a training on several machines.
 
-    `machines` are the addresses of all, host:port, the chief first; `number` is the index of this one.
+    `machines` are the addresses of all machines, host:port, the chief first; `number` is the index of this machine.
     """
 
     machines: tuple[str, ...]
@@ -23,14 +23,14 @@ class Task:
 
     @property
     def is_chief(self) -> bool:
-        """Return whether this machine writes the outputs."""
+        """Whether this machine writes the outputs."""
         return self.number == 0
 
 
 def read() -> Task | None:
-    """Read the environment variable TF_CONFIG; return None if it is not set or names only one machine.
+    """Read TF_CONFIG; return None if it is not set or names only one machine.
 
-    Raises InputError if it can't be parsed, does not list this machine, or has other roles than chief and worker.
+    Raises InputError if it cannot be parsed, does not list this machine, or has other roles than chief and worker.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -46,8 +46,8 @@ def read() -> Task | None:
             f"TF_CONFIG: the cluster has {', '.join(others)}; expected only chief and worker",
             advice="Parameter servers and evaluators are not supported.",
         )
-    before = {"chief": 0, "worker": len(cluster.get("chief", []))}
+    first_of_role = {"chief": 0, "worker": len(cluster.get("chief", []))}
     machines = (*cluster.get("chief", []), *cluster.get("worker", []))
     if not 0 <= index < len(cluster.get(role, [])):
         raise InputError(f"TF_CONFIG: the task is {role} {index}, but the cluster has no such machine", advice=_ADVICE)
-    return Task(machines, before[role] + index) if len(machines) > 1 else None
+    return Task(machines, first_of_role[role] + index) if len(machines) > 1 else None

@@ -17,19 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from anteojos.model import batches, tf_config
-from anteojos.model.batches import Batch
-from anteojos.model.batches import LabelledImages as LabelledImages
+from anteojos.model.batches import Batch, LabelledImages
 from anteojos.model.recipes import Recipe
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.outputs import ZIP_EPOCH, replacing
 from anteojos.runtime.quiet import quiet_stderr
 from anteojos.vocabulary import Network
 
-# oneDNN's kernels take half the time of TensorFlow's own, which are the default on some kinds of CPU.
+# oneDNN's kernels take half the time of TensorFlow's own kernels, which are the default on some kinds of CPU.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Silence TensorFlow's start-up log, except for errors, such as those of a GPU that cannot be used.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Keras imports scikit-learn where it is installed, for wrappers that nobody uses here: 1.5 s.
+# Prevent Keras from importing scikit-learn, which takes 1.5 s, for wrappers that are not used here.
 without_sklearn = sys.modules.setdefault("sklearn", None) is None  # type: ignore[arg-type]
 with quiet_stderr():
     import keras
@@ -40,7 +39,7 @@ if without_sklearn:
     del sys.modules["sklearn"]
 
 # TensorFlow splits sums among its threads, so their last bits depend on the number of threads. A fixed number gives the
-# same bytes on any number of cores. On one core, 8 threads take a tenth longer than 1.
+# same bytes on any number of cores. On one core, training takes 10 % longer with 8 threads than with 1.
 tf.config.threading.set_intra_op_parallelism_threads(8)
 
 Floats = npt.NDArray[np.float32]
@@ -57,7 +56,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The scores of an epoch: `train` with the weights of each step, `validate` with those at its end."""
+    """The scores of an epoch: `train` with the weights at each step, `validate` with the weights at its end."""
 
     number: int
     train: Scores
@@ -76,9 +75,10 @@ def train(
 ) -> tuple[keras.Model, list[Epoch]]:
     """Train a network by a recipe; return it with the scores of its epochs.
 
-    The loss is binary cross-entropy on the network's outputs (one-hot labels for two, the first class as 1 for one), as
-    in the report; with several towers, the mean of their losses; in training, times the weight of the image's class.
-    The same images, recipe, seed and kind of processor give the same weights, to the last bit.
+    The loss is binary cross-entropy on the network's outputs, as in the report: with one output, the first class is 1;
+    with two, labels are one-hot. With several towers, it is the mean of their losses. In training, the loss of an image
+    is multiplied by the weight of its class. The same images, recipe, seed and kind of CPU give the same weights, to
+    the last bit.
 
     After each epoch, the state is written to the file `checkpoint`. If that file exists, training resumes from it, and
     gives the same weights and history as without the interruption. Its path must identify images, recipe and seed.
@@ -86,7 +86,7 @@ def train(
     If `distribution.strategy` finds several devices or machines, they share each batch. Each machine gets the network
     and the history; only the chief writes the checkpoint.
 
-    Raises InputError if a split is empty, if the loss is no longer finite, or if several machines finish no step within
+    Raises InputError if a split is empty, if the loss is not finite, or if several machines do not finish a step within
     `timeout` seconds.
     """
     for name, split in (("train", train), ("validate", validate)):
@@ -162,7 +162,7 @@ def _fit(
 
 def make_deterministic(seed: int) -> tf.distribute.Strategy:
     """Seed all random numbers, require deterministic operations, and return the strategy."""
-    # Reset the counter from which Keras names what has no name.
+    # Reset the counter that Keras uses to name unnamed objects.
     keras.backend.clear_session()
     strategy = distribution.strategy()
     keras.utils.set_random_seed(seed)
@@ -171,7 +171,7 @@ def make_deterministic(seed: int) -> tf.distribute.Strategy:
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
-    """Return the optimizer of `recipe` for a training of so many steps."""
+    """Return the optimizer of `recipe` for a training of this many steps."""
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
     if recipe.warm_up:
         warm_up = math.ceil(recipe.warm_up * steps)
@@ -188,7 +188,7 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
 
 
 class Steps:
-    """A training step and a validation step on a batch, which all replicas share. Each is compiled only once."""
+    """A training step and a validation step on a batch that all replicas share. Each is compiled only once."""
 
     def __init__(
         self,
@@ -200,11 +200,11 @@ class Steps:
     ) -> None:
         self.strategy, self.network, self.averaged, self.optimizer = strategy, network, averaged, optimizer
         self.class_weights = recipe.class_weights
-        # The sum, because each replica sees only a share of the images that the mean is over.
+        # The sum, because each replica sees only a share of the images; `_train_on_share` divides by their number.
         self.smoothed_loss = keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
         self.loss = keras.losses.BinaryCrossentropy(reduction="sum")
-        # With a signature, batches of other sizes are not compiled again, which takes seconds. Values that are spread
-        # over replicas cannot have one.
+        # With a signature, a batch of another size is not compiled again, which would take seconds. Values that are
+        # spread over replicas cannot have a signature.
         signature = [
             tf.TensorSpec(averaged.input_shape, tf.uint8),
             tf.TensorSpec(averaged.output_shape, tf.float32),
@@ -212,7 +212,7 @@ class Steps:
             tf.TensorSpec((), tf.float32),
         ]
         is_single = strategy.num_replicas_in_sync == 1
-        # Nothing here needs AutoGraph, which takes seconds to convert Keras's own code.
+        # Without AutoGraph, which is not needed here and takes seconds to convert Keras's own code.
         compiled = partial(
             tf.function,
             input_signature=signature if is_single else None,
@@ -265,7 +265,7 @@ def count_correct(targets: tf.Tensor, probabilities: tf.Tensor, weights: tf.Tens
 def run_epoch(
     step: Callable[[Batch], tuple[float, int]], tasks: Iterable[Callable[[], Batch]], on_step: Callable[[], None]
 ) -> Scores:
-    """Run `step` on each batch, of which there is at least one; return the scores over all images."""
+    """Run `step` on each batch, at least one; return the scores over all images."""
     loss_sum, correct, images = 0.0, 0, 0
     for batch in batches.prefetch(tasks):
         batch_loss, batch_correct = step(batch)
@@ -288,7 +288,7 @@ def check_finite(epoch: Epoch, recipe: Recipe) -> None:
 def save_checkpoint(
     path: Path, state: Sequence[keras.Variable], rng: np.random.Generator, history: Sequence[Epoch]
 ) -> None:
-    """Write what the next epoch depends on: variables, state of the random numbers, and the history."""
+    """Write what the next epoch depends on: the variables, the state of the random numbers, and the history."""
     other = json.dumps({"rng": rng.bit_generator.state, "history": [asdict(epoch) for epoch in history]})
     with replacing(path) as written, written.open("wb") as file:
         np.savez(file, *(variable.numpy() for variable in state), other=np.array(other), allow_pickle=False)
@@ -305,7 +305,7 @@ def restore_checkpoint(
     if data is None:
         return []
     try:
-        # Everything is read, and its checksums are verified, before anything is set.
+        # Read everything, which verifies its checksums, before anything is set.
         with np.load(io.BytesIO(data)) as file:
             other = json.loads(str(file["other"]))
             values = [file[f"arr_{number}"] for number in range(len(state))]
@@ -321,7 +321,7 @@ def restore_checkpoint(
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
-    """Write `network` as a .keras file without the current time, so that the same network gives the same bytes."""
+    """Write `network` as a .keras file with a fixed date, so that the same network gives the same bytes."""
     dated_path = path.with_suffix(".dated.keras")
     network.save(dated_path)
     with zipfile.ZipFile(dated_path) as dated, zipfile.ZipFile(path, "w") as undated:
@@ -336,7 +336,7 @@ def save_keras(network: keras.Model, path: Path) -> None:
 
 
 def _number_shared_objects(config: bytes) -> bytes:
-    """Number the objects that layers share 0, 1, …, instead of by their addresses in memory as Keras does."""
+    """Replace the memory addresses, which Keras uses as IDs of objects that layers share, by the numbers 0, 1, …."""
     numbers: dict[bytes, int] = {}
     return re.sub(
         rb'(?<="shared_object_id": )\d+', lambda address: b"%d" % numbers.setdefault(address[0], len(numbers)), config
@@ -350,7 +350,7 @@ def save_tflite(network: keras.Model, path: Path) -> None:
     """
     images = tf.TensorSpec(network.input_shape, tf.uint8, name="images")
     signature = tf.function(partial(_first_class_probability, network), input_signature=[images], autograph=False)
-    # The converter turns variables that it finds on the module into constants, and does not know Keras 3.
+    # The converter makes constants of the variables of the module. It does not find those of Keras 3 itself.
     module = tf.Module()
     module.weights = [variable.value for variable in network.variables]
     converter = tf.lite.TFLiteConverter.from_concrete_functions([signature.get_concrete_function()], module)

@@ -1,6 +1,6 @@
 """Run work on a Dask cluster: inputs are sent in batches, results come back in order.
 
-Where the work runs does not change the results, so no stage has this file among its deps (see tests/import_graph.py).
+Where the work runs does not change the results, so this file is not in the deps of any stage (tests/import_graph.py).
 """
 
 import asyncio
@@ -29,10 +29,10 @@ def in_order(address: str, work: Callable[[Item], Result], items: Iterable[Item]
 
     Only a few batches per thread are in flight, so memory does not grow with the number of items. If a worker is lost,
     another repeats its batches. An exception of `work` is raised here. Raises InputError if no scheduler answers, there
-    is no worker, a worker has other versions than this machine, or the cluster is lost, after at most Dask's
-    distributed.comm.timeouts.connect (distributed.scheduler.worker-ttl for a worker that hangs).
+    is no worker, a worker has other versions than this machine, or the cluster is lost. This takes at most as long as
+    Dask's distributed.comm.timeouts.connect, and distributed.scheduler.worker-ttl if a worker hangs.
     """
-    from distributed.protocol.pickle import dumps  # also pickles functions of `__main__`, which a running stage is
+    from distributed.protocol.pickle import dumps  # also pickles functions of `__main__`, as in a running stage
 
     with _connected(address) as cluster:
         packed = dumps(work)
@@ -68,7 +68,7 @@ def run_batch(work: bytes, batch: list[bytes], versions: dict[str, str]) -> list
 
 @lru_cache(maxsize=8)
 def _unpacked(work: bytes) -> Callable[[Any], Any]:
-    """Unpickle a function once for all batches: each thread of a worker then loads a model only once."""
+    """Unpickle a function only once for all batches, because it may contain a model."""
     function: Callable[[Any], Any] = pickle.loads(work)  # noqa: S301, as above
     return function
 
@@ -87,7 +87,7 @@ def _connected(address: str) -> Iterator["_Cluster"]:
         asyncio.run(_probe(address))  # a Client that cannot connect blocks in `__del__`
         client = distributed.Client(address, set_as_default=False)
     except Exception as error:  # wrong addresses and certificates raise many types
-        # Dask reads the answer of another program as the length of a message.
+        # Dask takes the answer of another program for the length of a message.
         reason = "another program does" if isinstance(error, MemoryError) else " ".join(str(error).split())
         raise InputError(
             f"ANTEOJOS_SCHEDULER={address}: no Dask scheduler answers there",
@@ -133,7 +133,7 @@ class _Cluster:
         while True:
             try:
                 known = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=self._timeout)
-            except (OSError, AttributeError) as error:  # `scheduler` is None after the client has given up
+            except (OSError, AttributeError) as error:  # `scheduler` is None after the client gave up
                 raise self._lost(_NO_SCHEDULER) from error
             self._scheduler = self._scheduler or known["id"]
             if known["id"] != self._scheduler:
@@ -155,14 +155,14 @@ class _Cluster:
                 return results
             except Exception as error:
                 if future.status == "error":
-                    self.check_versions()  # other code can raise anything
+                    self.check_versions()  # other versions of the code can raise any error
                     if isinstance(error, KilledWorker):
                         raise self._lost(" ".join(str(error).split())) from None
                     raise
                 if not isinstance(error, TimeoutError):
                     raise self._lost(_NO_SCHEDULER) from error
-            # Never wait without a timeout: if the worker is lost while it sends the results, and repeating the batch
-            # fails, Dask does not wake those who wait. A finished batch gets more time, for a slow connection.
+            # Never wait without a timeout: if a worker is lost while it sends results, and repeating the batch fails,
+            # Dask never ends the wait. A finished batch gets more time, because the connection may be slow.
             timeout = 2 * timeout if future.done() else _POLL
             self.threads()
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# Errors of the operating system that are not bugs: missing permissions, a full or damaged disk, too little memory, a
-# file in the place of a folder.
-OF_THE_MACHINE = {
+# System errors that are not bugs: missing permissions, a full or damaged disk, too little memory, a file in the place
+# of a folder.
+SYSTEM_ERRORS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
@@ -21,8 +21,8 @@ class InputError(Exception):
     """An input is not as expected: a file, a folder, a parameter, the answer of a server.
 
     The user sees its text without a traceback. `headline` says where; `problems`, one line each, say what was found and
-    what was expected; `advice` says what to do. The text has at most MAX_LINES problems of one kind, that is, with the
-    same words after the last colon; `problems` has all.
+    what was expected; `advice` says what to do. The text shows at most MAX_LINES problems of one kind, which have the
+    same words after the last colon; `problems` has all of them.
     """
 
     def __init__(self, headline: str, problems: Iterable[str] = (), advice: str = "") -> None:
@@ -40,7 +40,7 @@ def message(error: BaseException) -> str:
     """Return the message of an error that is not a bug; "" for one that needs its traceback."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+    if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
         return f"{error.filename or 'writing'}: {error.strerror}"
     return str(error) if isinstance(error, InputError) else ""
 
@@ -52,5 +52,5 @@ def capped(lines: Sequence[str], indent: str = "") -> list[str]:
 
 
 def printable(name: str | Path) -> str:
-    """Return a name on one line, with characters that a terminal would obey or cannot print as escapes."""
+    """Return a name in which control characters and other unprintable characters are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(name))

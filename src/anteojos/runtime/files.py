@@ -1,10 +1,10 @@
-"""Which files of a folder count: hidden files and folders are skipped everywhere, images have one of these suffixes."""
+"""Find the files of a folder that are not hidden, and recognise images by their suffix."""
 
 import os
 from pathlib import Path, PurePath
 
-# Formats by the suffix of a file. Pillow reads many more; these are common for photographs, and each decoder less is
-# one less that hostile files can attack.
+# Image formats by suffix. Pillow reads many more, but these are common for photographs, and fewer decoders give hostile
+# files fewer targets.
 FORMATS = {
     ".avif": "AVIF",
     ".bmp": "BMP",
@@ -39,5 +39,5 @@ def visible_files(folder: Path) -> list[str]:
         folders[:] = [name for name in folders if not is_hidden(name)]
         parts = Path(place).relative_to(folder).parts
         files += [(*parts, name) for name in names if not is_hidden(name)]
-    # Text and not `Path`, which would take a third of the time that `verify` needs for an image.
+    # Strings, because creating a `Path` would take a third of the time that `verify` needs for an image.
     return ["/".join(parts) for parts in sorted(files)]

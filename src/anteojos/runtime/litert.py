@@ -35,7 +35,7 @@ class LiteModel:
 
     @contextmanager
     def _interpreter(self) -> Iterator[Interpreter]:
-        """Yield an interpreter that no other thread uses meanwhile."""
+        """Yield an interpreter that no other thread is using."""
         try:
             interpreter = self._idle.pop()
         except IndexError:

@@ -1,22 +1,22 @@
-"""Names of files, folders and classes: one spelling for one name, and which characters are safe."""
+"""Normalize and compare the names of files, folders and classes, and find unsafe characters in them."""
 
 import unicodedata
 from functools import lru_cache
 
 
 def nfc(name: str) -> str:
-    """Return the one spelling of a name: macOS stores "é" as two characters, others store it as one."""
+    """Return a name in Unicode's form NFC: macOS stores "é" as two characters, other systems as one."""
     return unicodedata.normalize("NFC", name)
 
 
-@lru_cache(1024)  # mostly asked for the same few folders
+@lru_cache(1024)  # called mostly for the same few folders
 def comparable(name: str) -> str:
-    """Return a key that is equal for names that are one name on some file system (macOS, Windows)."""
+    """Return a key to compare names as the file systems of macOS and Windows do: ignoring case, in NFC."""
     return nfc(nfc(name).casefold())
 
 
 def fault_of_characters(name: str) -> str:
-    """Return which characters would break tables and messages, or an empty text."""
+    """Return which characters of a name would break tables and messages, or "" if there are none."""
     if "\0" in name:
         return "a NUL in its name"
     categories = {unicodedata.category(character) for character in name}

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# The first date that a zip file can store: a file must not depend on the time when it was written.
+# The date of all zip entries, so that files do not depend on the time when they are written. Zip has no earlier date.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-# Temporary folders of `replacing` and temporary files of DVC: a killed process leaves them beside the outputs.
+# Temporary folders of `replacing` and temporary files of DVC, which a killed process leaves next to the outputs.
 LEFT = ".*.tmp"
 
 
@@ -21,14 +21,14 @@ def replacing(path: Path) -> Iterator[Path]:
     folder that matches `LEFT`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In a folder of its own, which also removes other files that a library writes beside its target.
+    # In a temporary folder, because some libraries write other files next to their target.
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as beside:
         written = Path(beside, "new", path.name)
         written.parent.mkdir()
         try:
             yield written
         except OSError as error:
-            error.filename = error.filename or str(path)  # missing if a write fails, as on a full disk
+            error.filename = error.filename or str(path)  # a failed write has none, for example on a full disk
             raise
         if not path.is_dir():
             written.replace(path)
@@ -45,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` atomically as indented JSON. Keys keep their order; NaN and infinity raise ValueError.
 
-    Floats are rounded to 6 decimals: further decimals differ between CPUs.
+    Floats are rounded to 6 decimals, because further decimals differ between CPUs.
     """
     text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as written:

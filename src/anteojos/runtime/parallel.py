@@ -38,11 +38,11 @@ def spread(
 ) -> Iterator[Result]:
     """Yield `work(read(item))` for each item, in the order of `items`, on this machine or on the cluster at SCHEDULER.
 
-    Locally, one process per core calls both: the work on an image has too many short steps for threads, which would
-    wait for the GIL. Results must be picklable. With a cluster, `read` is called here and `work` on a worker: `work`,
-    its inputs and results must be picklable, and `work` should be a function of a module, a `functools.partial` or a
-    method of one. Raises InputError if the cluster fails (see `cluster.in_order`). Only a few items are in flight, so
-    memory does not grow with `total`. See `threads.bar` for `total` and `description`.
+    Locally, one process per core calls both: threads would wait for the GIL, because the work on an image has many
+    short steps. Results must be picklable. With a cluster, `read` is called here and `work` on a worker: `work`, its
+    inputs and results must be picklable, and `work` should be a function of a module, a method, or a
+    `functools.partial` of these. Raises InputError if the cluster fails (see `cluster.in_order`). Only a few items are
+    in flight, so memory does not grow with `total`. See `threads.bar` for `total` and `description`.
     """
     address = os.environ.get(SCHEDULER, "")
     results: Iterator[Result]
@@ -64,22 +64,21 @@ def _in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> 
     """Yield `function(item)` for each item, in their order, computed by one process per core."""
     workers = threads.cores()
     in_flight = 2 * workers
-    # Arrays return through shared memory: a pipe would take half as long as the work. One slot per batch in flight, and
-    # one for the batch that is being read; unused pages take no memory.
+    # Arrays are returned in shared memory: a pipe would take half as long as the work. Each batch in flight has a slot,
+    # and so has the batch that is being read. Unused pages take no memory.
     slots = [mmap.mmap(-1, _SLOT) for _ in range(in_flight + 1)]
     items = iter(items)
     batches = iter(lambda: list(islice(items, _BATCH)), [])
-    # Forked processes have the function and all imports: a new interpreter would cost as much as a thousand images. No
-    # thread is running yet that they would miss.
-    with forked(workers, partial(_become_worker, function, slots)) as executor:
+    # Forked processes have the function and all imports: starting new interpreters takes as long as a thousand images.
+    # It is safe to fork, because no thread is running yet.
+    with forked(workers, partial(_set_up_worker, function, slots)) as executor:
         numbered = zip(cycle(range(len(slots))), batches)
-        for slot, packed, ends in threads.in_turn(executor, _run_batch, numbered, in_flight):
+        for slot, packed, ends in threads.map_bounded(executor, _run_batch, numbered, in_flight):
             arrays = [bytearray(memoryview(slots[slot])[start:end]) for start, end in pairwise(ends)]
             yield from pickle.loads(packed, buffers=arrays)  # noqa: S301, from a child process
 
 
-def _become_worker(function: Callable[[Item], Result], slots: list[mmap.mmap]) -> None:
-    """Set up a child process."""
+def _set_up_worker(function: Callable[[Item], Result], slots: list[mmap.mmap]) -> None:
     global _function, _slots
     _function, _slots = function, slots
     gc.freeze()  # a garbage collection would copy all pages shared with the parent

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 def forked(workers: int, begin: Callable[[], object] = lambda: None) -> Iterator[ProcessPoolExecutor]:
     """Yield an executor of forked processes, which call `begin` first and share all imports of this process.
 
-    They end with this process. When the block is left, early or after an error, waiting work is cancelled.
+    They end when this process ends. At the end of the `with` block, work that has not started is cancelled.
     """
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, fork, initializer=_begin, initargs=(begin,)) as executor:
@@ -26,7 +26,7 @@ def forked(workers: int, begin: Callable[[], object] = lambda: None) -> Iterator
 
 
 def _begin(begin: Callable[[], object]) -> None:
-    # Ctrl-C reaches all processes; the parent reports it and stops the others.
+    # Ctrl-C reaches all processes. Only the parent handles it, and stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     begin()

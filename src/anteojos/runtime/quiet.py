@@ -1,4 +1,4 @@
-"""Silence what libraries log about normal conditions, or about errors that anteojos reports itself."""
+"""Silence log messages of libraries about normal conditions, and about errors that anteojos reports itself."""
 
 import logging
 import os
@@ -18,11 +18,11 @@ _stderr = threading.Lock()
 def quiet_libraries() -> None:
     """Silence warnings of Pillow and the loggers of Dask.
 
-    Only the stages and the command call this: warnings and loggers of a program that uses the library are its own.
+    Only the stages and the command call this: a program that uses the library decides itself what it logs.
     """
     warnings.filterwarnings("ignore", module=r"(PIL|distributed)\.")
     if os.environ.get("ANTEOJOS_SCHEDULER"):
-        # The import creates the loggers. They are disabled for good: Dask still logs after its client is closed.
+        # The import creates the loggers. They stay disabled, because Dask still logs after its client is closed.
         with suppress(ImportError):
             import distributed  # noqa: F401
         for name in [*logging.root.manager.loggerDict, "asyncio"]:
@@ -32,7 +32,7 @@ def quiet_libraries() -> None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hide info and warning lines that C++ code writes to stderr; other lines appear there at the end.
+    """Hide info and warning lines that C++ code writes to stderr; print its other lines at the end of the block.
 
     LiteRT and TensorFlow log before a log level can be set. Without stderr or a temporary folder, nothing is hidden.
     """

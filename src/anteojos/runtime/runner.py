@@ -22,16 +22,16 @@ LOCK = Path(".dvc/tmp/stage.lock")
 
 
 def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> None:
-    """Run the function `main` of a stage, and exit with 1 and a message on stderr after an error that is not a bug.
+    """Run the `main` of a stage. After an error that is not a bug, print its message to stderr and exit with status 1.
 
-    DVC removes the outputs of a stage before it runs the stage. After a failure they are restored in the state of
-    dvc.lock, from DVC's cache or from git. If `writes()` is False, as on all machines but the chief in a training on
-    several machines, the checkout is not locked and not cleaned.
+    DVC removes the outputs of a stage before it runs the stage. After a failure, the outputs in dvc.lock are restored,
+    from DVC's cache or from git. The checkout is locked and cleaned only if `writes()` returns True: in a training on
+    several machines, only the chief writes.
     """
     quiet_libraries()
     stage = os.environ.get("DVC_STAGE", "")
     if stage:
-        end_with_parent()  # a stage that outlives its DVC would write into the next run
+        end_with_parent()  # if DVC is killed, the stage must not write while the next one runs
     try:
         if writes():
             with alone(stage or Path(sys.argv[0]).stem):
@@ -90,7 +90,7 @@ def restore_from_git(path: str) -> bool:
 
 
 def _restore_outputs(stage: str) -> None:
-    # Imported only after a failure: DVC takes half a second.
+    # Imported only after a failure, because the import takes half a second.
     from dvc.exceptions import CacheLinkError, CheckoutError
     from dvc.repo import Repo
 
@@ -99,11 +99,11 @@ def _restore_outputs(stage: str) -> None:
             if not output.hash_info:
                 continue
             in_git = not output.use_cache
-            output.use_cache = True  # DVC's run cache also holds the outputs that are committed to git
+            output.use_cache = True  # DVC's run cache also has the outputs that are committed to git
             try:
                 output.checkout(force=True)  # replaces what the failed stage has written
             except (CheckoutError, FileNotFoundError):
-                # In a new clone, metrics are only in git, and other outputs nowhere.
+                # In a new clone, metrics are only in git, and there are no other outputs.
                 if not (in_git and restore_from_git(output.fs_path)):
                     print(f"{stage}: {output} is not in DVC's cache; run `dvc pull` to restore it", file=sys.stderr)
             except (CacheLinkError, OSError):

@@ -16,13 +16,13 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Return the number of cores that this process may use: its CPU affinity or its container's limit, if lower."""
-    bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, min(bound, allowed_by(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))))
+    """Return the number of cores that this process may use: its CPU affinity, or its container's limit if lower."""
+    affinity = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, min(affinity, cgroup_limit(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))))
 
 
-def allowed_by(group: Path, tree: Path) -> int:
-    """Return the CPU limit of a control group (version 2) and its parents, rounded up; sys.maxsize if there is none.
+def cgroup_limit(group: Path, tree: Path) -> int:
+    """Return the lowest CPU limit of a control group (version 2) and its parents, rounded up; sys.maxsize if none.
 
     `group` is the file with the name of the group, /proc/self/cgroup; `tree` is the folder of all groups.
     """
@@ -45,7 +45,7 @@ def in_order(
     """
     workers = cores()
     with ThreadPoolExecutor(workers) as executor, bar(total, description) as done:
-        for result in in_turn(executor, function, items, 4 * workers):
+        for result in map_bounded(executor, function, items, 4 * workers):
             yield result
             done.update()
 
@@ -56,10 +56,10 @@ def bar(total: int, description: str) -> "tqdm[Any]":
     return tqdm(total=total, desc=description, unit="", disable=None if description else True)
 
 
-def in_turn(
+def map_bounded(
     executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int
 ) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in their order, with at most `most` items running or waiting."""
+    """Yield `function(item)` for each item, in the order of `items`; at most `most` of them are in flight."""
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""Import a dataset from a folder, a zip or a tar, local or from a web server. None of them is trusted."""
+"""Import a dataset from a folder, a zip or a tar, local or from a web server. Their content is not trusted."""
 
 import hashlib
 import stat
@@ -14,7 +14,7 @@ from anteojos.sources.download import download, is_url, shown_url
 from anteojos.sources.entries import Entries, unreadable
 from anteojos.sources.layout import CHANGE_SOURCE
 
-HEAD = 512  # bytes, which tell the kind of an archive
+HEAD = 512  # bytes at the start of a file, enough to recognise its format
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,11 @@ def import_dataset(location: str, into: Path, classes: Classes, *, sha256: str |
     """Write the images of a dataset to the folder `into`: `train/`, `validate/`, `test/`, `unsplit/`.
 
     `location` is the path or http(s) URL of a zip or tar, or the path of a folder. `sha256` is the expected checksum of
-    the archive, in hex. `max_bytes` limits the download, and separately the extracted files. Raise InputError if the
-    location cannot be read, has another checksum, is damaged, unsafe or too large, or contains no dataset of these
-    classes; `into` may then be incomplete. Other errors of the file system, such as a full disk, are OSError.
+    the archive, in hex. `max_bytes` limits the download, and separately the extracted files.
+
+    Raises InputError if the location cannot be read, has another checksum, is damaged, unsafe or too large, or contains
+    no dataset of these classes; `into` may then be incomplete. Raises OSError for other errors of the file system, such
+    as a full disk.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     with opened(location, sha256=sha256, max_bytes=max_bytes, scratch=into.parent) as found:
@@ -54,7 +56,7 @@ def _import(found: Entries, into: Path, classes: Classes, max_bytes: int) -> Non
 def opened(location: str, *, sha256: str | None, max_bytes: int, scratch: Path) -> Iterator[Entries]:
     """List the files of a folder, a zip or a tar; they can be read until the end of the `with` block.
 
-    A download is stored in the folder `scratch` until then. Raises InputError as import_dataset.
+    A download is stored in the folder `scratch` until then. Raises InputError as import_dataset does.
     """
     if is_url(location):
         with tempfile.TemporaryDirectory(prefix=".download.", dir=scratch) as temporary:

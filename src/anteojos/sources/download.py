@@ -1,4 +1,4 @@
-"""Download an archive, without showing the secrets of its URL."""
+"""Download an archive, without printing the secrets in its URL."""
 
 import http.client
 import re
@@ -16,7 +16,7 @@ TIMEOUT = (10, 60)  # seconds: to connect, between two packets
 
 
 def is_url(location: str) -> bool:
-    """Return whether a location is a URL and no path; raise InputError if it is neither http nor https."""
+    """Return whether a location is a URL, not a path; raise InputError if it is a URL but not http or https."""
     if "://" not in location:
         return False
     if not re.match("https?://", location, re.IGNORECASE):
@@ -38,7 +38,7 @@ def shown_url(url: str) -> str:
 
 
 def download(url: str, target: Path, max_bytes: int) -> None:
-    """Download an http(s) URL to the file `target`; raise InputError without the secrets of the URL if it fails."""
+    """Download an http(s) URL to the file `target`. Raises InputError, without the secrets of the URL, if it fails."""
     shown, received = shown_url(url), 0
     try:
         # Without compression, Content-Length is the size of the file.

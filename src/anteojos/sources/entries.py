@@ -1,4 +1,4 @@
-"""The files of an archive or folder, whatever its kind, and how they are written to disk."""
+"""The files of an archive or folder of any kind, and how they are written to disk."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ CHUNK = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class Entries:
-    """The files of a source: `where` is its name in messages; `names` are relative paths, with a final `/` for folders.
+    """The files of a source: `where` is its name in messages; `names` are relative paths, folders with a final `/`.
 
-    `read` takes a collection of names and yields each of them with its content in chunks, in the order of the archive.
-    The content must be used before the next file is asked for. `sha256` is the checksum of an archive.
+    `read` takes a collection of names and yields each of them with its content in chunks, in the order of the source.
+    Use the chunks of a file before you request the next file. `sha256` is the checksum of an archive.
     """
 
     where: str
@@ -25,14 +25,14 @@ class Entries:
 
 
 def write(entries: Entries, targets: Mapping[str, str], into: Path, max_bytes: int) -> None:
-    """Write the files `targets`, with their new paths below the folder `into`; raise InputError above `max_bytes`."""
+    """Write the files in `targets` to their new paths below the folder `into`; raise InputError above `max_bytes`."""
     written = 0
     for name, content in entries.read(targets.keys()):
         target = into / targets[name]
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
             for chunk in content:
-                # Counted here, because the sizes in an archive can be wrong.
+                # Count the bytes, because the sizes given in an archive can be wrong.
                 written += len(chunk)
                 if written > max_bytes:
                     found = f"{printable(name)}: stopped after {written:,} bytes"
@@ -41,7 +41,7 @@ def write(entries: Entries, targets: Mapping[str, str], into: Path, max_bytes: i
 
 
 def too_large(where: str, found: str, max_bytes: int) -> InputError:
-    """Return the error for an archive, or its content, above `max_bytes`."""
+    """Return the error for an archive or content of more than `max_bytes`."""
     return InputError(
         f"{where}: too large",
         [f"{found}, expected at most {max_bytes:,} (dataset.max_bytes)"],

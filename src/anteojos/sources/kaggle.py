@@ -17,7 +17,7 @@ from anteojos.runtime.errors import InputError
 ATTEMPTS = 3  # if the connection is interrupted; the client continues where the last attempt ended
 CREDENTIALS = "KAGGLE_USERNAME and KAGGLE_KEY, KAGGLE_API_TOKEN, or a file in ~/.kaggle"
 WITHOUT_KAGGLE = "Or without Kaggle: set `dataset.source: sample` in params.yaml to draw images, or run `dvc pull`."
-# Where browsers and people store the token, but kagglehub does not find it.
+# Where browsers and users often store the token, but kagglehub does not find it.
 MISPLACED = (Path("~/Downloads/kaggle.json"), Path("~/kaggle.json"), Path("kaggle.json"))
 TRY_AGAIN = "Wait some minutes, then run `dvc repro` again."
 
@@ -74,13 +74,13 @@ def _unreadable_token() -> InputError | None:
 
 
 def _download(handle: str) -> Path | InputError:
-    """Return errors instead of raising them: the client's exceptions contain the token, and would be chained."""
+    """Download a dataset. Errors are returned, because raising them would chain exceptions that contain the token."""
     import kagglehub
     from kagglehub import exceptions
 
     for _ in range(ATTEMPTS):
         try:
-            # With KAGGLE_API_ENVIRONMENT=TEST the client prints requests with the token. Its log is not affected.
+            # With KAGGLE_API_ENVIRONMENT=TEST the client prints requests with the token to stdout.
             with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
                 return Path(kagglehub.dataset_download(handle))
         except requests.exceptions.ChunkedEncodingError:

@@ -1,7 +1,7 @@
 """Recognise splits and classes in the names of a dataset's files, and arrange the files as in data/raw.
 
-Names are relative paths with `/`, at the end for folders too. Splits and class folders are compared without regard to
-case and to how accents are stored.
+Names are relative paths with `/`; those of folders end with `/`. The names of splits and class folders are compared
+without regard to case and Unicode form.
 """
 
 import shlex
@@ -58,6 +58,7 @@ class Layout:
             if len(parts) == 1 or parts[0] not in self.splits:
                 return None
             split, parts = self.splits[parts[0]], parts[1:]
+            # Without a validate/, `verify` divides the images of train/.
             if split == "train" and "validate" not in self.splits.values():
                 split = UNSPLIT
         elif len(parts) == 1:
@@ -118,7 +119,7 @@ def arrange(
     left_out = {comparable(folder) for folder in ignored}
     counts = {name: of_name for name, of_name in count(layout, names).items() if comparable(name) not in left_out}
     if any(comparable(name) not in spelling for name in counts):
-        raise wrong_classes(where, counts, labels, where)
+        raise InputError(f"{where}: {classes_found(counts, labels)}", class_lines(counts), how_to_choose(counts, where))
     targets = {}
     for name in names:
         place = layout.place(name)
@@ -130,13 +131,8 @@ def arrange(
     return targets
 
 
-def wrong_classes(where: str, counts: Counts, labels: Sequence[str], source: str) -> InputError:
-    """Return the error for images of other or more classes than `labels`, or of not two classes without `labels`."""
-    return InputError(f"{where}: {classes_found(counts, labels)}", class_lines(counts), how_to_choose(counts, source))
-
-
 def classes_found(counts: Counts, labels: Sequence[str] = ()) -> str:
-    """Return how many classes were found and how many are possible, on one line."""
+    """Return a line that says how many classes were found and how many are possible."""
     found = f"images of {len(counts)} class{'' if len(counts) == 1 else 'es'}; exactly two are possible"
     return found + (f", and dataset.classes are {' and '.join(labels)}" if labels else "")
 
@@ -147,7 +143,7 @@ def class_lines(counts: Counts) -> list[str]:
 
 
 def how_to_choose(counts: Counts, source: str) -> str:
-    """Return how to use two of the classes in `source`, and what to do then."""
+    """Return advice on how to use two of the classes in `source`."""
     advice = example(counts, source)
     if len(counts) > 1:
         advice += (
@@ -157,7 +153,7 @@ def how_to_choose(counts: Counts, source: str) -> str:
 
 
 def example(counts: Counts, source: str) -> str:
-    """Return the command that uses two of the classes in `source`."""
+    """Return an example of a command that chooses two of the classes in `source`."""
     if len(counts) < 2:
         return "Add a folder with the images of another class."
     chosen = " ".join(shlex.quote(name) for name in sorted(_by_size(counts)[:2], key=comparable))
@@ -193,7 +189,7 @@ def _classes_in_train(inside: Mapping[str, Mapping[str, int]], folder: str, spli
 
 
 def _only_branch(inside: Mapping[str, Mapping[str, int]]) -> str:
-    """Return the first folder from the top that does not have exactly one folder with images in it."""
+    """Descend from the top as long as there is exactly one folder with images, and return the last of them."""
     folder = ""
     while len(branches := [name for name, images in inside.get(folder, {}).items() if images]) == 1:
         folder += f"{branches[0]}/"
@@ -213,7 +209,7 @@ def _shallowest(where: str, folders: Sequence[str], content: str) -> str:
 
 
 def _one_each(where: str, root: str, splits: Mapping[str, Split]) -> Mapping[str, Split]:
-    """Return `splits` without change; raise InputError if two differently named folders are the same split."""
+    """Return `splits` unchanged; raise InputError if two folders with different names are the same split."""
     for split in SPLITS:
         names = sorted(name for name, of_name in splits.items() if of_name == split)
         if len({comparable(name) for name in names}) > 1:
@@ -226,7 +222,7 @@ def _one_each(where: str, root: str, splits: Mapping[str, Split]) -> Mapping[str
 
 
 def _reject_splits_in_classes(where: str, root: str, inside: Mapping[str, Mapping[str, int]]) -> None:
-    """Raise InputError for `cats/train/`: the images would be split again, in another way."""
+    """Raise InputError for folders such as `cats/train/`, because their images would be split in another way."""
     for name in sorted(inside[root]):
         if "train" in _splits(inside.get(f"{root}{name}/", ())).values():
             raise InputError(

@@ -1,4 +1,4 @@
-"""Which names and kinds of files may be imported. Archives and folders come from strangers."""
+"""Which names and kinds of files may be imported. Archives and folders are not trusted."""
 
 import re
 import stat
@@ -9,13 +9,13 @@ from anteojos.runtime.errors import InputError, capped, printable
 from anteojos.runtime.files import is_hidden
 from anteojos.runtime.names import comparable, fault_of_characters
 
-MAX_ENTRIES = 1_000_000  # empty files count no bytes, but use an inode each
+MAX_ENTRIES = 1_000_000  # `max_bytes` does not limit the number of empty files, which use an inode each
 MAX_NAME = 255  # bytes of one part of a path, on all common file systems
 MAX_DEPTH = 32  # nested folders
 
 
 def parts_of(name: str) -> list[str]:
-    """Return the parts of a path with `/`, on all systems; those of `./a//b` are `a`, `b`."""
+    """Return the parts of a path with `/`; those of `./a//b` are `a` and `b`."""
     return [part for part in name.split("/") if part not in ("", ".")]
 
 
@@ -25,12 +25,12 @@ def is_junk(name: str) -> bool:
 
 
 def fault_of_kind(kind: int, *allowed: int) -> str:
-    """Return why a file of this kind (`stat.S_IFMT`) must not be imported, or an empty text if it may."""
+    """Return why a file of this kind (`stat.S_IFMT`) must not be imported, or "" if it may."""
     return "a symbolic link" if kind == stat.S_IFLNK else "" if kind in allowed else "not a regular file"
 
 
 def fault_of_name(name: str) -> str:
-    """Return why an entry with this name must not be extracted, or an empty text if it may."""
+    """Return why an entry with this name must not be extracted, or "" if it may."""
     parts = parts_of(name)
     faults = {
         fault_of_characters(name): True,
@@ -46,7 +46,7 @@ def fault_of_name(name: str) -> str:
 
 
 def check(where: str, names: Sequence[str], problems: Sequence[str]) -> None:
-    """Raise InputError with `problems`, and with names that are one file on some file system; folders end with `/`."""
+    """Raise InputError if there are `problems`, or if names collide on a file system that ignores case."""
     if problems := [*problems, *_clashes(names)]:
         raise InputError(
             f"{where}: contains files that are not safe to import",

@@ -1,6 +1,6 @@
 """Read tar files, plain or compressed with gzip, bzip2 or xz. They are not trusted.
 
-A tar has no directory, so it is read from its start to its end twice: to list its entries, and to extract some.
+A tar has no index, so it is read from start to end twice: to list its entries, and to extract some of them.
 """
 
 import bz2
@@ -25,7 +25,7 @@ Compression = Literal["", "gzip", "bzip2", "xz"]
 MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 MAX_HEADER = 1 << 16  # bytes of a long name or of other metadata of an entry, which `tarfile` reads into memory
 FREE_HEADER = 1 << 12  # bytes of metadata of an entry that do not count as content
-MAX_GLOBAL = 1000  # metadata for all entries, which `tarfile` collects
+MAX_GLOBAL = 1000  # metadata fields for all entries, which `tarfile` keeps in memory
 XZ_MEMORY = 256 << 20  # bytes; the largest preset, `xz -9`, needs 65 MiB
 
 # Damaged files can raise all of these; RuntimeError is a recursion that is too deep.
@@ -35,12 +35,12 @@ REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 
 
 def compression(head: bytes) -> Compression | None:
-    """Return how a tar with the first bytes `head` may be compressed, or None if it is no tar."""
+    """Return the compression of a tar that starts with `head`, "" if it has none, or None if it is not a tar."""
     for magic, name in MAGIC.items():
         if head.startswith(magic):
             return name
     if len(head) >= tarfile.BLOCKSIZE and not any(head[: tarfile.BLOCKSIZE]):
-        return ""  # without entries
+        return ""  # a tar without entries
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError):
@@ -50,7 +50,7 @@ def compression(head: bytes) -> Compression | None:
 
 @contextmanager
 def opened(path: Path, where: str, compressed: Compression, max_bytes: int) -> Iterator[Entries]:
-    """List the files of a tar. Raises InputError if it is damaged, has unsafe entries, or more than `max_bytes`."""
+    """List the files of a tar. Raises InputError if it is damaged, unsafe, or extracts to more than `max_bytes`."""
     names, problems = _listed(path, where, compressed, max_bytes)
     safety.check(where, names, problems)
 
@@ -68,11 +68,11 @@ def opened(path: Path, where: str, compressed: Compression, max_bytes: int) -> I
 
 
 def _listed(path: Path, where: str, compressed: Compression, max_bytes: int) -> tuple[list[str], list[str]]:
-    """Return the names of all entries that count, and a line for each unsafe one."""
+    """Return the names of all entries except hidden ones, and a line for each unsafe entry."""
     names, problems, number, size = [], [], 0, 0
     try:
         for number, (_, member) in enumerate(_members(path, compressed), start=1):
-            # Before the content is skipped, because a small file may contain a lot of zeros.
+            # Check this before the content is skipped: a small compressed file can contain a huge entry.
             size += member.size + max(0, member.offset_data - member.offset - FREE_HEADER)
             if size > max_bytes:
                 found = f"{printable(member.name)}: stopped at {size:,} bytes of all entries together"
@@ -98,7 +98,7 @@ def _name(member: tarfile.TarInfo) -> str:
 
 
 def _fault(member: tarfile.TarInfo) -> str:
-    """Return why the entry must not be extracted, or an empty text if it may."""
+    """Return why the entry must not be extracted, or "" if it may."""
     if member.issym():
         return "a symbolic link"
     if member.islnk():
@@ -119,7 +119,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> Itera
 
 
 def _members(path: Path, compressed: Compression) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Yield each entry, then read to the end of the file, where compressed files have their checksum."""
+    """Yield each entry, then read to the end of the file, to verify the checksum of compressed files."""
     with path.open("rb") as file, _decompressed(file, compressed) as stream:
         # `r|` never seeks back.
         with tarfile.open(
@@ -128,7 +128,7 @@ def _members(path: Path, compressed: Compression) -> Iterator[tuple[tarfile.TarF
             while member := tar.next():
                 if member.size < 0 or len(tar.pax_headers) > MAX_GLOBAL:
                     raise tarfile.ReadError("invalid metadata")
-                tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all of them
+                tar.members.clear()  # type: ignore[attr-defined]  # otherwise all of them stay in memory
                 yield tar, member
         end = stream.read(CHUNK)
         if stream.read(1):
@@ -148,22 +148,22 @@ def _decompressed(file: IO[bytes], compressed: Compression) -> Any:
 
 
 class _SparseFileError(Exception):
-    """A sparse file, of which `tarfile` would read a map of any size into memory."""
+    """A sparse file. It can have a map of any size, which `tarfile` would read into memory."""
 
 
 class _Member(tarfile.TarInfo):
-    """An entry; limits what `tarfile` reads into memory, and reports an incomplete archive, which it does not."""
+    """An entry that limits what `tarfile` reads into memory, and raises an error where `tarfile` ignores damage."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_Member":
         try:
             return super().fromtarfile(tarfile_)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise  # zeros mark the end
+            raise  # zeros mark the end of the archive
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(str(error)) from None
 
-    # What tarfile names for subclasses to override.
+    # tarfile's own comments allow subclasses to override this method.
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         metadata = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
                     tarfile.SOLARIS_XHDTYPE)  # fmt: skip
@@ -179,7 +179,7 @@ class _Member(tarfile.TarInfo):
 
 
 class _Xz(io.RawIOBase):
-    """Decompresses xz with limited memory; `lzma.open` has no limit."""
+    """Decompress xz with limited memory; `lzma.open` has no limit."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -50,7 +50,7 @@ def opened(path: Path, where: str) -> Iterator[Entries]:
 
 
 def _fault(info: zipfile.ZipInfo) -> str:
-    """Return why the entry must not be extracted, or an empty text if it may."""
+    """Return why the entry must not be extracted, or "" if it may."""
     # `filename` ends at the first NUL and may come from an extra field; `orig_filename` is in the directory of the zip.
     if fault := safety.fault_of_name(info.orig_filename) or safety.fault_of_name(info.filename):
         return fault
@@ -63,7 +63,7 @@ def _fault(info: zipfile.ZipInfo) -> str:
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> Iterator[bytes]:
-    """Yield the content of an entry in chunks; raise InputError if it is damaged, at the latest at its end."""
+    """Yield the content of an entry in chunks. Raises InputError, perhaps only after the last one, if it is damaged."""
     size = 0
     try:
         with archive.open(info) as file:

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def load() -> tuple[pd.DataFrame, list[Pixels]]:
-    """Return file and label of the images of train and validate, or of a sample of very many, and the images.
+    """Return the index rows and the images of train and validate, or of a sample if there are very many.
 
     Each image is a view of a memory map, so it is only read when it is used.
     """
@@ -56,7 +56,7 @@ def load() -> tuple[pd.DataFrame, list[Pixels]]:
 
 
 def file_facts(files: pd.Series) -> dict[str, pd.Series]:
-    """Return properties of the files by name, with a value for each of `files`."""
+    """Return properties of files by name, such as "width", with a value for each file."""
     table = manifest.read(Path("data/manifest.csv")).set_index("file").loc[files.to_list()]
     quantisation = [decoding.encoding((RAW / file).read_bytes()) for file in files]
     return {**{name: table[name] for name in ("width", "height", "bytes")}, "quantisation": pd.Series(quantisation)}

@@ -1,4 +1,4 @@
-"""Label the images of train and validate by networks that were trained without them, for `evaluate`."""
+"""Label the images of train and validate with networks that were trained without them, for `evaluate`."""
 
 import os
 from functools import partial
@@ -19,7 +19,7 @@ SPLITS: tuple[Split, ...] = ("train", "validate")
 
 
 def main() -> None:
-    """Run the stage. With evaluate.folds: 0 it writes a table without rows, and does not import TensorFlow."""
+    """Run the stage. If evaluate.folds is 0, write a table without rows, and do not import TensorFlow."""
     params = Params.load()
     index = pd.concat([read_index(split) for split in SPLITS], ignore_index=True)
     if params.evaluate.folds:
@@ -38,7 +38,7 @@ def read_index(split: Split) -> pd.DataFrame:
 
 def crossvalidate(files: pd.Series, params: Params) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """Return the fold and the probability of the first class, each (N,), for the images of train and validate."""
-    # A network for each fold is trained on this machine alone.
+    # Train the networks on this machine alone.
     os.environ.pop("TF_CONFIG", None)
     from anteojos.model import batches, checkpoints, crossvalidation
     from anteojos.model.recipes import recipe_for

@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def label_split(split: str, network: LiteNetwork, params: Params) -> pd.DataFrame:
-    """Label a split: a row per image with split, row, label, probability and predicted; none if labels are unknown."""
+    """Label a split; return the columns split, row, label, probability and predicted; no rows if labels are unknown."""
     index = manifest.read(PROCESSED / split / "index.csv")
     if (index["label"] == "").any():
         index = index[:0]
@@ -71,7 +71,7 @@ def add_predicted(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
 
 
 def read_crossvalidation(params: Params) -> pd.DataFrame:
-    """Return a row for each image of train and validate, as `label_split`, with `file`; none without folds."""
+    """Return rows as `label_split` does, with `file`, for the images of train and validate. No rows without folds."""
     rows = pd.read_csv(
         "data/crossvalidation.csv", dtype={"label": str, "probability": np.float32}, keep_default_na=False
     )
@@ -86,7 +86,7 @@ def first_and_probability(rows: pd.DataFrame, params: Params) -> tuple[scores.Bo
 def score_split(rows: pd.DataFrame, params: Params, chosen_threshold: float) -> dict[str, object]:
     """Return the metrics of a split, and its accuracy with the threshold that was chosen on validate.
 
-    That threshold is only reported. Its accuracy is biased on validate, where it was chosen, but not on test.
+    That threshold is only reported. Its accuracy is too high on validate, where it was chosen, but unbiased on test.
     """
     first, probability = first_and_probability(rows, params)
     curve = scores.calibration_curve(first, probability, params.evaluate.bins)
@@ -118,7 +118,7 @@ def write_curves(rows: pd.DataFrame, params: Params) -> None:
 
 
 def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
-    """Draw the images that are labelled incorrectly, those farthest from the threshold first."""
+    """Draw the images with an incorrect label, those with the probability farthest from the threshold first."""
     mistakes = most_certain_mistakes(results, params)
     totals = results["split"].value_counts(sort=False)
     counts = ", ".join(f"{(mistakes['split'] == split).sum()} of {n} in {split}" for split, n in totals.items())
@@ -135,7 +135,7 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
 def draw_attention(results: pd.DataFrame, network: LiteNetwork, params: Params) -> figures.Figure:
     """Draw attention maps: a row of correct labels for each class, then the mistakes farthest from the threshold.
 
-    The correct ones are the first of validate, so they are the same for every network that labels them correctly.
+    The images with correct labels are the first of validate, so they are the same for all networks that are right.
     """
     labels = params.dataset.labels
     correct = results[(results["split"] == "validate") & (results["label"] == results["predicted"])]
@@ -160,14 +160,14 @@ def draw_attention(results: pd.DataFrame, network: LiteNetwork, params: Params) 
 
 
 def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """Return the rows with an incorrect label, those with the probability farthest from the threshold first."""
+    """Return the rows with an incorrect label, the probability farthest from the threshold first."""
     certainty = (results["probability"] - params.evaluate.threshold).abs()
     wrong = results["label"] != results["predicted"]
     return results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
 
 
 def find_doubtful(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """Return the rows of the cross-validation with doubtful labels, those with the least probable labels first."""
+    """Return the rows of the cross-validation with doubtful labels, the least probable label first."""
     first, probability = first_and_probability(rows, params)
     doubtful = rows[scores.doubtful_labels(first, probability)]
     of_label = doubtful["probability"].where(doubtful["label"] == params.dataset.labels[0], 1 - doubtful["probability"])
@@ -175,7 +175,7 @@ def find_doubtful(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
 
 
 def draw_doubtful(doubtful: pd.DataFrame, params: Params) -> figures.Figure:
-    """Draw the images with doubtful labels, as far as there is room."""
+    """Draw the first images with doubtful labels."""
     cells = [
         figures.Cell(image_of(row), caption_of(row, params)) for row in doubtful.head(MOST_MISTAKES).to_dict("records")
     ]

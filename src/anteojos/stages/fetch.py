@@ -17,7 +17,7 @@ from anteojos.sources import archive, kaggle
 from anteojos.sources.drawing import draw_dataset
 from anteojos.vocabulary import GLASSES, SPLITS, TEST_LABELS
 
-# The labels in the images of the Kaggle dataset, if they are not the names of the classes.
+# The texts that the images of the Kaggle dataset show, where they differ from the name of the class folder.
 TITLES = {"noglasses": "no_glasses"}
 
 
@@ -52,10 +52,9 @@ def draw(folder: Path, dataset: Dataset) -> None:
     expected: dict[str, dict[str, int]] = {
         split: {label: counts[split][label] for label in dataset.labels} for split in SPLITS
     }
-    # Only Linux ends the processes with a stage that is killed. Threads are slow: drawing is mostly Python code.
+    # Only on Linux, forked processes end if the stage is killed. Threads are slow, because most work is Python code.
     processes = forked(threads.cores()) if sys.platform == "linux" else nullcontext()
-    drawn = {label: max(number, dataset.drawn or 0) for label, number in expected["train"].items()}
-    total = sum(sum(of_split.values()) for of_split in (expected | {"train": drawn}).values())
+    total = sum(sum(of_split.values()) for of_split in (dataset.counts or {}).values())
     print(f"Drawing {total:,} faces.", flush=True)
     with processes as pool, threads.bar(total, "Drawing") as progress:
 
@@ -68,7 +67,7 @@ def draw(folder: Path, dataset: Dataset) -> None:
 
 
 def copy_test_labels(source: Path, target: Path) -> None:
-    """Copy the labels of the test images to the images, so that both are versioned and shared together."""
+    """Copy the labels of the test images to data/raw, so that both are versioned and shared together."""
     try:
         shutil.copyfile(source, target)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Write the model for inference: the network, with its metadata attached."""
+"""Write the model for inference: the network with its metadata attached."""
 
 import json
 import shutil

@@ -31,8 +31,8 @@ def main() -> None:
     index = manifest.read(TEST / "index.csv")
     images = np.load(TEST / "images.npy", mmap_mode="r")
     network, total = classifier.network, len(images)
-    found = parallel.spread(np.asarray, network.probability, images, total=total, description="predict")
-    probability = np.fromiter(found, np.float32, count=total)
+    probabilities = parallel.spread(np.asarray, network.probability, images, total=total, description="predict")
+    probability = np.fromiter(probabilities, np.float32, count=total)
     is_first = probability >= metadata.threshold
     warnings = warn(index, images, probability.tolist(), metadata)
     predictions = pd.DataFrame(
@@ -74,7 +74,7 @@ def warn(index: pd.DataFrame, images: Pixels, probability: Sequence[float], meta
 def draw_test_set(
     images: Pixels, predictions: pd.DataFrame, warnings: Sequence[Warnings], actual: pd.Series, metadata: Metadata
 ) -> figures.Figure:
-    """Draw the test images, each with its predicted label, probability and warnings, and frame incorrect labels."""
+    """Draw the test images with their predicted label, probability and warnings; frame those with incorrect labels."""
     names = dict(zip(metadata.labels, metadata.names, strict=True))
     cells = [
         figures.Cell(

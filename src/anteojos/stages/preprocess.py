@@ -40,7 +40,7 @@ def write_split(rows: pd.DataFrame, folder: Path, size: int, description: str) -
     items = list(zip(rows["file"], rows[list(manifest.FACE)].itertuples(index=False, name=None), strict=True))
     images = parallel.spread(read, partial(prepare, size=size), items, total=len(items), description=description)
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(items), size, size, 3)}
-    # Image by image, to hold few of them in memory. With a memory map, a full disk would kill the process (SIGBUS).
+    # Write image by image, to keep few of them in memory. A memory map would crash the process on a full disk (SIGBUS).
     with (folder / "images.npy").open("wb") as array:
         np.lib.format.write_array_header_1_0(array, header)
         for image in images:
@@ -55,7 +55,7 @@ def read(item: tuple[str, Sequence[float]]) -> tuple[bytes, faces.Face | None]:
 
 
 def prepare(item: tuple[bytes, faces.Face | None], size: int) -> Pixels:
-    """Return the input of the network, uint8 (size, size, 3): the aligned face, or without a face the whole image."""
+    """Return the input of the network, uint8 (size, size, 3): the aligned face, or the whole image if there is none."""
     data, face = item
     return faces.prepare(decoding.decode(data, None if face else size).image, size, face)
 

@@ -21,12 +21,12 @@ from anteojos.runtime.runner import run
 from anteojos.vocabulary import GLASSES, Pixels
 
 TRAIN, VALIDATE = Path("data/processed/train"), Path("data/processed/validate")
-# Not among the outputs, because DVC removes those before it runs a stage.
+# Not an output of the stage, because DVC removes outputs before it runs a stage.
 CHECKPOINTS = Path("models/.checkpoints")
 
 
 def main() -> None:
-    """Run the stage. On several machines, run it on each; only the chief writes outputs."""
+    """Run the stage. To train on several machines, run it on each of them; only the chief writes outputs."""
     params = Params.load()
     train, validate = (batches.load(folder, params.dataset.labels[0]) for folder in (TRAIN, VALIDATE))
     recipe = recipe_for(params.train, train.counts)
@@ -48,7 +48,7 @@ def main() -> None:
         training.save_keras(trained, path)
     with replacing(Path("models/network.tflite")) as path:
         training.save_tflite(trained, path)
-        # Not of the training images, whose probabilities are too certain.
+        # For validate, because the probabilities of the training images are too certain.
         probability = LiteNetwork(path.read_bytes()).probabilities(validate.images)
     write_statistics(train.images, probability.tolist())
     best = max(history, key=lambda epoch: (epoch.validate.accuracy, -epoch.validate.loss))
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def write_statistics(images: Pixels, probability: list[float]) -> None:
-    """Write the statistics of the training images, and the probabilities of the first class of those of validate."""
+    """Write the statistics of the training images; `probability` are the probabilities of the validation images."""
     index = manifest.read(TRAIN / "index.csv")
     values = statistics.measure_training(images, index["width"].tolist(), index["height"].tolist())
     others = {"faces": index["faces"].tolist(), "probability": probability}
@@ -101,7 +101,7 @@ def warnings(params: Params) -> list[str]:
 def writes() -> bool:
     """Return whether this machine writes outputs: of several machines, only the chief does.
 
-    Raises InputError if DVC runs the stage on another machine: DVC would remove the outputs and expect new ones.
+    Raises InputError if DVC runs the stage on another machine, because DVC would expect outputs there.
     """
     task = tf_config.read()
     if task is None or task.is_chief:
@@ -135,7 +135,7 @@ def log_epoch(live: Live, epochs: int, epoch: training.Epoch) -> None:
 
 
 def print_epoch(epochs: int, epoch: training.Epoch) -> None:
-    """Print an epoch in a line; of many epochs, print about 20."""
+    """Print an epoch on one line. If there are many epochs, print only about 20 of them."""
     if epoch.number % math.ceil(epochs / 20) and epoch.number not in (1, epochs):
         return
     print(

@@ -55,7 +55,7 @@ def print_warnings(warnings: dict[str, list[str]]) -> None:
 
 
 def advice_on_faces(table: pd.DataFrame, preprocess: Preprocess) -> str:
-    """Return what to do about images without a face, if they stop the pipeline; it depends on how many there are."""
+    """Return what to do about images without a face, or "" if they do not stop the pipeline."""
     share = (table["faces"] == 0).mean() if preprocess.crop == "face" and preprocess.no_face == "fail" else 0
     if share > 0.5:
         return "Most images show no face: if they are not meant to, set preprocess.crop: none in params.yaml. "
@@ -66,13 +66,12 @@ def advice_on_faces(table: pd.DataFrame, preprocess: Preprocess) -> str:
 
 def advice_on_source(dataset: Dataset) -> str:
     """Return how to correct the images and run the pipeline again."""
-    expected = " or change dataset.expected," if dataset.expected else ""
-    # DVC does not see that an archive outside of the repository has changed.
+    again = "then run `dvc repro` again."
     if dataset.source == "archive":
-        fix = f"Fix the source and run `dvc repro --force fetch`,{expected}".rstrip(",") + (";" if expected else ",")
-    else:
-        fix = f"Fix the source{expected or ','}"
-    return f"{fix} then run `dvc repro` again."
+        # DVC does not notice if an archive outside of the repository has changed.
+        fix = "Fix the source and run `dvc repro --force fetch`"
+        return f"{fix}, or change dataset.expected; {again}" if dataset.expected else f"{fix}, {again}"
+    return f"Fix the source or change dataset.expected, {again}" if dataset.expected else f"Fix the source, {again}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Loaded by each worker of the tests (`dask worker --preload`): writes down the finished batches."""
+"""Each worker of the tests loads this file (`dask worker --preload`) to record the batches that it finishes."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Colours, and a canvas that shapes of the head are painted on, with smooth edges."""
+"""Colours, and a canvas on which shapes of the head are painted with smooth edges."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Canvas:
     ) -> tuple[Image.Image, tuple[int, int]] | None:
         """Return a mask of the inside of closed curves of the head, and its upper left corner on the canvas.
 
-        Return None if they are outside the canvas.
+        Returns None if the curves are outside the canvas.
         """
         points = self.pose.project(np.concatenate(curves), depth) * self.size
         margin = 3 * blur * self.size + 1
@@ -56,7 +56,7 @@ class Canvas:
         samples = SUPERSAMPLING if blur * self.size < 0.45 else 2 if blur * self.size < 1.4 else 1
         mask = Image.new("L", ((right - left) * samples, (bottom - top) * samples))
         pen = ImageDraw.Draw(mask)
-        # Rounded to 1/64 px, so that last bits that differ between CPUs do not change Pillow's float32 coordinates.
+        # Round to 1/64 px, so that last bits that differ between CPUs do not change Pillow's float32 coordinates.
         corners = (np.round((points - (left, top)) * (64 * samples)) / 64).ravel().tolist()
         start, fill = 0, round(255 * min(1.0, opacity))
         for line in curves:
@@ -84,10 +84,10 @@ class Canvas:
         depth: float | None = None,
         within: Image.Image | None = None,
     ) -> None:
-        """Paint the inside of closed curves of the head, at a depth or by default on its front.
+        """Paint the inside of closed curves of the head, at a depth, or on its front if no depth is given.
 
         `paint` is a colour, or a texture of the size of the canvas. `blur` is a fraction of the side of the image.
-        `within` is a mask of the size of the canvas that limits the paint.
+        `within` is a mask of the size of the canvas; outside of it, nothing is painted.
         """
         covered = self.mask(curves, opacity, blur, depth) if opacity > 0 else None
         if covered is None:

@@ -1,7 +1,7 @@
 """A dataset of drawn faces, with the layout and the flaws of the Kaggle dataset.
 
-There, each image is a cell cut out of a contact sheet, with its label printed above the face. The cells were cut at a
-slightly wrong distance, so the position of face and label changes from row to row.
+There, each image is a cell cut out of a contact sheet, with its label printed above the face. The distance between the
+cuts is slightly wrong, so the position of face and label changes from row to row.
 """
 
 import csv
@@ -19,7 +19,7 @@ from anteojos.sources.drawing.portrait import draw_face
 from anteojos.vocabulary import TEST_LABELS
 
 COLUMNS = 12  # of the contact sheet
-CLASS_ROWS = 7  # rows of one class on a contact sheet; after them, the positions start again
+CLASS_ROWS = 7  # rows of one class on a contact sheet; then the positions repeat
 JPEG_QUALITY = 86  # about 6 kB per image
 
 
@@ -29,8 +29,8 @@ def draw_cell(
     """Return the cell of a face, cut out of a contact sheet: RGB, about `width` px wide and 31/32 of that high.
 
     `faces` are the face and its neighbours: left, face, right; their side is 125/160 of `width`. `titles` are printed
-    above the face and above the next row. `row` counts from 0 within the class, `column` from 0. From row to row, the
-    faces of the first class move up, those of the second class (`second`) move up and to the right.
+    above the face and above the next row. `row` is the number within the class, and `column` that within the row, from
+    0. From row to row, the faces of the first class move up, those of the second class (`second`) up and to the right.
     """
     unit = width / 160
     # The distance between two cuts is not a whole number of pixels.
@@ -63,7 +63,7 @@ class Row:
 
 def draw_row(seed: int, row: Row, titles: tuple[str, str], width: int) -> list[bytes]:
     """Return the cells of a row as JPEG files."""
-    # One face more than cells, because the last cell shows the edge of the next face.
+    # Draw one more face than cells, because the last cell shows the edge of the next face.
     columns = range(min(COLUMNS, len(row.splits) + 1))
     keys = [(0, int(row.second), row.number * COLUMNS + column) for column in columns]
     rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)) for key in keys]

@@ -63,8 +63,10 @@ class Face:
         self.soft = self.child or rng.random() < 0.45  # finer features, possibly make-up, no beard
         self.age = 0.0 if self.child else rng.beta(1.1, 1.9)
         self.dark = rng.beta(0.9, 1.9)  # skin
-        few = self.dark >= 0.55
-        self.hair_colour: Colour = choice(rng, HAIR_COLOURS[:5]) if few else choice(rng, HAIR_COLOURS, HAIR_WEIGHTS)
+        dark_hair = self.dark >= 0.55
+        self.hair_colour: Colour = (
+            choice(rng, HAIR_COLOURS[:5]) if dark_hair else choice(rng, HAIR_COLOURS, HAIR_WEIGHTS)
+        )
         if self.age > 0.6:
             self.hair_colour = mixed(self.hair_colour, (188, 186, 184), uniform(0, 1))
         angle, self.smile = uniform(-2.6, -0.5), uniform(0.0, 1.1)

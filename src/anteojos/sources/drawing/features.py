@@ -94,7 +94,7 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
 def draw_sockets(paint: Callable[..., None], face: Face, almond: Array, dark: Colour, shade: Colour) -> None:
     """Draw shadows, eye shadow and bags around both eyes; `almond` is the outline of the open eye."""
     half, opened, brow = face.eye_size, face.eye_size * face.eye_open, -face.brow_height
-    # Dark under a brow that stands out, darkest between the nose and the inner corner.
+    # Dark below a prominent brow, darkest between the nose and the inner corner of the eye.
     socket = shape([(-half * 1.35, 0.06), (-half * 1.2, brow * 0.75), (0, brow * 0.8), (half * 0.9, brow * 0.5),
                     (half, 0), (0, 0.02)])  # fmt: skip
     paint(socket, shade, 0.4 * face.socket, 0.014)

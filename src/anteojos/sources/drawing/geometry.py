@@ -1,8 +1,8 @@
 """Pose of the head, and the curves that shapes are made of.
 
-Coordinates of the head: x to the right, y down, z towards the camera. The origin is between the eyes, in the middle of
-the head, and the head is 2 wide. `Pose.project` converts them to coordinates of the image, in fractions of its side.
-A curve is an array (N, 2) or (N, 3) of points in one of the two systems.
+In the coordinates of the head, x is to the right, y down, and z towards the camera. The origin is between the eyes, in
+the middle of the head, and the head is 2 units wide. `Pose.project` converts these coordinates to those of the image,
+in fractions of its side. A curve is an array (N, 2) or (N, 3) of points in one of the two systems.
 """
 
 import math
@@ -33,7 +33,7 @@ class Pose:
         """Draw a pose: mostly frontal, sometimes turned far to a side."""
         turn, nod, tilt = np.clip(rng.normal(0, (0.22, 0.1, 0.07)), -0.52, 0.52).tolist()
         scale = rng.uniform(0.265, 0.325)
-        # Keep the eyes in the same place, as in cropped portraits: turning the head moves them.
+        # Keep the eyes in the same place, as in cropped portraits, although turning the head moves them.
         x = 0.5 - 0.55 * scale * math.sin(turn) + rng.normal(0, 0.02)
         y = 0.475 + 0.5 * scale * math.sin(nod) + rng.normal(0, 0.018)
         return cls(turn, nod, tilt, scale, (x, y))

@@ -110,7 +110,7 @@ def draw_lenses(canvas: Canvas, face: Face, glasses: Glasses, ring: Array, rim: 
     canvas.paint(on_both(upper), glasses.tint, glasses.shade * 0.6, 0.03, within=inside)
     canvas.paint(on_both(sky), (225, 232, 240), glasses.veil, 0.02, within=inside)
     streak = np.array([(0.02, -0.5), (0.2, -0.5), (-0.04, 0.5), (-0.22, 0.5)]) * (0.6 + glasses.glare)
-    # Both lenses reflect the same window, so one streak is not the mirror image of the other.
+    # Both lenses reflect the same window, so the streaks are not mirrored.
     apart, shift = glasses.gap + glasses.width, glasses.glare_at * glasses.width * 0.6
     streaks = [streak + (side * apart + shift, glasses.down) for side in (-1, 1)]
     canvas.paint(streaks, glasses.coating, 0.6 * glasses.glare, 0.008, 1.0, inside)

@@ -29,7 +29,7 @@ def bicubic_weights(size: int, cells: int) -> tuple[Array, Array]:
 def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: tuple[int, int]) -> Array:
     """Return smooth noise, float64 (height, width) of about -1 to 1; `cells` is the number of cells down and across."""
     noise: Array = rng.normal(0, 0.5, (cells[0] + 1, cells[1] + 1))
-    # Elementwise, not a matrix product: the order of additions in BLAS depends on the CPU.
+    # Not a matrix product, because the order of additions in BLAS depends on the CPU.
     down, weights = bicubic_weights(size[0], cells[0])
     rows: Array = (weights[:, :, None] * noise[down]).sum(axis=0)
     across, weights = bicubic_weights(size[1], cells[1])
@@ -54,7 +54,7 @@ def draw_background(rng: np.random.Generator, kind: str, size: int) -> Image.Ima
     pixels = base + np.clip(share, -0.3, 1.3)[..., None] * (other - base)
     if kind == "wall":
         pixels += (7 * smooth_noise(rng, full, (30, 30)) + 10 * smooth_noise(rng, full, (9, 12)))[..., None]
-    image = as_image(np.minimum(pixels, 236))  # the paper around the image is brighter
+    image = as_image(np.minimum(pixels, 236))  # darker than the white paper around the image
     if kind == "lights":
         pen = ImageDraw.Draw(image)
         for _ in range(int(rng.integers(6, 16))):
@@ -65,7 +65,7 @@ def draw_background(rng: np.random.Generator, kind: str, size: int) -> Image.Ima
 
 
 class Hills:
-    """Smooth hills on the surface of the face, as arrays (size, size): the parts of a height map."""
+    """Smooth hills on the surface of the face, which add up to a height map. Each is an array (size, size)."""
 
     def __init__(self, pose: Pose, size: int) -> None:
         """Compute the position of each pixel on the head."""
@@ -119,7 +119,7 @@ def draw_skin(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
     height += 0.06 * socket * hill(0, brow + 0.02, 0.3, 0.1) - 0.05 * socket * hill(0, -0.08, 0.14, 0.06)
     facing = brightness(face, height)
     shade = 1.12 - face.contrast + face.contrast * facing
-    # On most people, lids and the skin below the eyes are darker, with glasses or without.
+    # Most people have darker lids and darker skin below the eyes, with glasses or without.
     shade = shade * (1 - (0.05 + 0.2 * face.eye_bags) * bags) * (1 - (0.05 + 0.3 * face.make_up) * lids)
     shade = shade * (1 - 0.3 * socket * corners)
     shade = shade + 0.03 * smooth_noise(rng, (size, size), (9, 9)) + face.rough * rng.standard_normal((size, size))
@@ -129,7 +129,7 @@ def draw_skin(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
         spots = np.clip(8 * smooth_noise(rng, (size, size), (size // 2, size // 2)) - 5, 0, 1)
         spots *= face.freckles * hill(0, 0.35, 0.7, 0.25)
     shine = 30 * facing**24 * (tip + 0.5 * hill(0, -0.6, 0.4, 0.25))
-    # Shadows on skin are redder than the light, so each channel has another exponent.
+    # Shadows on skin are redder than the light, so each channel has its own exponent.
     shade = np.log(np.maximum(shade, 0.05))
     tones = np.array(face.skin) * (1 - np.array((0.02, 0.14, 0.12)) * blush[..., None])
     shadows = np.exp(np.array((0.9, 1.03, 1.08)) * shade[..., None])
@@ -137,7 +137,7 @@ def draw_skin(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
 
 
 def draw_strands(rng: np.random.Generator, face: Face, size: int) -> Image.Image:
-    """Return hair for the whole image: strands from the crown along meridians, or curls, with highlights."""
+    """Return hair for the whole image: strands that run down from the crown, or curls, with highlights."""
     across, down = face.pose.grid(size)
     start = face.parting * 0.5 + face.pose.turn
     wave = {"wavy": 0.13, "curly": 0.1, "afro": 0.05}.get(face.hair, 0.02)
