@@ -116,6 +116,12 @@ def test_zip_splits_at_any_depth(top: str, tmp_path: Path) -> None:
     assert imported(source, tmp_path) == FILES
 
 
+def test_backslashes_separate_folders(tmp_path: Path) -> None:
+    names = {**dict.fromkeys(("top/", "top/train/", "top/__MACOSX/a.jpg"), b""), **below("top")}
+    source = make_zip(tmp_path / "x.zip", {name.replace("/", "\\"): content for name, content in names.items()})
+    assert imported(source, tmp_path) == FILES
+
+
 def test_zip_with_entry_for_current_folder(tmp_path: Path) -> None:
     assert imported(make_zip(tmp_path / "x.zip", [("./", b""), (".//", b""), *FILES.items()]), tmp_path) == FILES
 
@@ -245,7 +251,10 @@ def special(name: str, kind: int) -> zipfile.ZipInfo:
         ("train/..", "a path with `..`"),
         ("/etc/evil", "an absolute path"),
         ("C:/evil.jpg", "a drive letter in its name"),
-        ("train\\evil.jpg", "a backslash in its name"),
+        ("..\\evil.jpg", "a path with `..`"),
+        ("train\\..\\..\\evil.jpg", "a path with `..`"),
+        ("\\\\server\\evil.jpg", "an absolute path"),
+        ("C:\\evil.jpg", "a drive letter in its name"),
         ("train/\x1b[2Jevil.jpg", "control characters in its name"),
         ("train/glasses/" + "é" * 128, "a name of more than 255 bytes"),
         ("a/" * 32 + "evil.jpg", "more than 32 nested folders"),
@@ -256,6 +265,7 @@ def special(name: str, kind: int) -> zipfile.ZipInfo:
         (special("__MACOSX/evil", stat.S_IFLNK), "a symbolic link"),
         (special("train/glasses/evil.jpg", stat.S_IFIFO), "not a regular file"),
         (special("train/glasses/evil/", stat.S_IFREG), "not a regular file"),
+        (special("train\\glasses\\evil\\", stat.S_IFREG), "not a regular file"),
         (special("train/glasses/evil.jpg", stat.S_IFDIR), "not a regular file"),
     ],
 )
@@ -298,6 +308,7 @@ def test_unknown_compression_raises(tmp_path: Path) -> None:
     [
         ("train/glasses/b.jpg", "train/glasses/b.jpg"),
         ("train/glasses/b.jpg", "train/./glasses//b.jpg"),
+        ("train/glasses/b.jpg", "train\\glasses\\b.jpg"),
         ("train/glasses/b.jpg", "Train/Glasses/B.JPG"),
         ("train/glasses/caf\u00e9.jpg", "train/glasses/cafe\u0301.jpg"),
     ],
@@ -305,7 +316,7 @@ def test_unknown_compression_raises(tmp_path: Path) -> None:
 def test_names_equal_on_some_file_systems_raise(names: tuple[str, str], tmp_path: Path) -> None:
     source = make_zip(tmp_path / "x.zip", [*FILES.items(), *((name, b"") for name in names)])
 
-    same = f"{names[0]}, {names[1].replace('/./', '/').replace('//', '/')}"
+    same = f"{names[0]}, {names[1].replace('/./', '/').replace('//', '/').replace(chr(92), '/')}"
     assert f"  {same}: the same name on some file systems\n" in refused(source, tmp_path)
 
 

@@ -98,6 +98,11 @@ def test_hidden_files_and_modes(tmp_path: Path) -> None:
     assert (tmp_path / "data/raw/train/glasses/run.jpg").stat().st_mode & 0o7111 == 0
 
 
+def test_backslashes_separate_folders(tmp_path: Path) -> None:
+    files = {name.replace("/", "\\"): content for name, content in below("top").items()}
+    assert imported(make_tar(tmp_path / "x.tar", files), tmp_path) == FILES
+
+
 # Unsafe entries
 
 
@@ -108,7 +113,7 @@ def test_hidden_files_and_modes(tmp_path: Path) -> None:
         ("train/glasses/../../../evil.jpg", "a path with `..`"),
         ("/etc/evil", "an absolute path"),
         ("C:/evil.jpg", "a drive letter in its name"),
-        ("train\\evil.jpg", "a backslash in its name"),
+        ("train\\..\\..\\evil.jpg", "a path with `..`"),
         ("train/\x1b[2Jevil.jpg", "control characters in its name"),
         ("train/glasses/" + "é" * 128, "a name of more than 255 bytes"),
         ("a/" * 32 + "evil.jpg", "more than 32 nested folders"),

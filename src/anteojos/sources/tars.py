@@ -94,7 +94,7 @@ def _listed(path: Path, where: str, compressed: Compression, max_bytes: int) -> 
 
 
 def _name(member: tarfile.TarInfo) -> str:
-    return "/".join(safety.parts_of(member.name)) + "/" * member.isdir()
+    return safety.path_of(member.name + "/" * member.isdir())
 
 
 def _fault(member: tarfile.TarInfo) -> str:
