@@ -30,6 +30,8 @@ FILES = {
     "validate/noglasses/a.jpg": b"validate noglasses",
     "test/a.jpg": b"test",
 }
+# Archives of these are smaller than their content.
+COMPRESSIBLE = {**FILES, "train/glasses/zeros.jpg": bytes(50_000)}
 PLENTY = 1 << 20  # bytes
 GLASSES = Classes(("glasses", "noglasses"))
 
@@ -346,21 +348,32 @@ def test_too_many_entries_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_max_bytes_is_inclusive(tmp_path: Path) -> None:
-    size = sum(map(len, FILES.values()))
+    size = sum(map(len, COMPRESSIBLE.values()))
+    source = make_zip(tmp_path / "x.zip", {**COMPRESSIBLE, "else": b"x" * 99})
 
-    assert imported(make_zip(tmp_path / "x.zip", {**FILES, "else": b"x" * 99}), tmp_path, max_bytes=size) == FILES
+    assert imported(source, tmp_path, max_bytes=size) == COMPRESSIBLE
+
+
+def test_archive_above_max_bytes_is_not_read(tmp_path: Path) -> None:
+    source = tmp_path / "huge.zip"
+    source.write_bytes(b"PK\3\4")
+    os.truncate(source, 1 << 42)
+
+    message = refused(source, tmp_path)
+
+    assert f"{source}: too large\n  the archive has 4,398,046,511,104 bytes, expected at most 1,048,576 (" in message
 
 
 @pytest.mark.parametrize("make", [lambda path, files: make_zip(path.with_suffix(".zip"), files), make_folder])
 def test_one_byte_above_max_bytes_raises(make: Callable[[Path, dict[str, bytes]], Path], tmp_path: Path) -> None:
-    size = sum(map(len, FILES.values()))
-    source = make(tmp_path / "x", {**FILES, "validate/noglasses/z.jpg": b"1"})
+    size = sum(map(len, COMPRESSIBLE.values()))
+    source = make(tmp_path / "x", {**COMPRESSIBLE, "validate/noglasses/z.jpg": b"1"})
 
     message = refused(source, tmp_path, max_bytes=size)
 
     assert message.splitlines()[0] == f"{source}: too large"
     assert "validate/noglasses/" in message
-    assert f"stopped after {size + 1} bytes, expected at most {size} (dataset.max_bytes)" in message
+    assert f"stopped after {size + 1:,} bytes, expected at most {size:,} (dataset.max_bytes)" in message
 
 
 def test_extraction_stops_at_max_bytes(tmp_path: Path) -> None:

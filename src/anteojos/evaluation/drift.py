@@ -14,6 +14,7 @@ from anteojos.images.faces import largest, prepare
 from anteojos.model import statistics
 from anteojos.model.classifier import Classifier
 from anteojos.runtime import threads
+from anteojos.runtime.files import read
 
 P_VALUE, DISTANCE = 0.01, 0.3
 _FEW = 20  # images
@@ -54,7 +55,7 @@ def measure(classifier: Classifier, files: Sequence[Path]) -> tuple[list[dict[st
 
 def _measure(classifier: Classifier, file: Path) -> dict[str, float] | str:
     try:
-        return _statistics(classifier, file.read_bytes())
+        return _statistics(classifier, read(file))
     except OSError as error:
         return f"{file}: {error.strerror}"
     except decoding.ImageError as error:

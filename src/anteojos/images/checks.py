@@ -15,7 +15,7 @@ from anteojos.images import decoding, detector, duplicates, faces, manifest, spl
 from anteojos.params import Dataset, Preprocess
 from anteojos.runtime import parallel
 from anteojos.runtime.errors import InputError
-from anteojos.runtime.files import visible_files
+from anteojos.runtime.files import read, visible_files
 from anteojos.runtime.names import comparable, nfc
 from anteojos.sources import layout
 from anteojos.vocabulary import NOT_KNOWN, SPLITS, UNSPLIT, Crop, SourceSplit, Split
@@ -140,7 +140,7 @@ def examine(
 def _read(folder: Path, image: Found) -> bytes | str:
     """Return the bytes of an image, or why it cannot be read."""
     try:
-        return (folder / image.file).read_bytes()
+        return read(folder / image.file)
     except OSError as error:
         return error.strerror or str(error)
 

@@ -9,6 +9,7 @@ from anteojos.images import decoding, detector, faces
 from anteojos.runtime import threads
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.files import is_hidden, visible_files
+from anteojos.runtime.files import read as read_file
 from anteojos.runtime.names import comparable, nfc
 from anteojos.sources import layout
 from anteojos.vocabulary import UNSPLIT, Crop, Pixels
@@ -61,7 +62,7 @@ def read(files: Sequence[Path], size: int, crop: Crop) -> tuple[list[Pixels], Fa
 def _read(file: Path, size: int, crop: Crop) -> tuple[Pixels, int, int, int, str] | str:
     """Return the image and the properties of its file, or why it cannot be used."""
     try:
-        data = file.read_bytes()
+        data = read_file(file)
         image = decoding.decode(data)
         face = faces.largest(detector.default()(image.image, shows_face=True)) if crop == "face" else None
         if crop == "face" and face is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anteojos.images.decoding import FORMATS, is_image
 from anteojos.runtime.errors import InputError
-from anteojos.runtime.files import visible_files
+from anteojos.runtime.files import MAX_BYTES, visible_files
 
 
 def find_images(paths: Sequence[Path], ignored: Path | None = None) -> tuple[list[Path], int]:
@@ -39,7 +39,12 @@ def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
     """Replace - by the paths on standard input, separated by line ends or NUL."""
     for path in paths:
         if str(path) == "-":
-            data = sys.stdin.buffer.read()
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise InputError(
+                    f"standard input: more than {MAX_BYTES:,} bytes; expected a list of paths",
+                    advice="Write one path per line, as `find -name '*.jpg'` does.",
+                )
             names = data.split(b"\0") if b"\0" in data else data.splitlines()
             yield from (Path(os.fsdecode(name)) for name in names if name not in (b"", b"-"))
         else:
