@@ -9,13 +9,13 @@ from typing import Any, Literal
 from anteojos.configure import params_file
 from anteojos.configure.inspection import Inspection
 from anteojos.params import ELSEWHERE, Params
+from anteojos.runtime import checkout
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.names import comparable
 from anteojos.runtime.outputs import replacing
 from anteojos.sources.download import is_url
 from anteojos.vocabulary import Crop, Network
 
-PARAMS = Path("params.yaml")
 SPLIT = {"validate": 0.2, "test": 0.1, "seed": 2024}  # if params.yaml has none
 # The network for whole images, if that in params.yaml is ONLY_FACES, which sees only the band around the eyes.
 FOR_WHOLE_IMAGES: Network = "deep"
@@ -47,19 +47,18 @@ class Proposal:
 
 def find_checkout(here: Path) -> Path:
     """Return the folder that contains params.yaml and dvc.yaml: `here` or the nearest above it."""
-    for folder in (here, *here.parents):
-        if (folder / PARAMS).is_file() and (folder / "dvc.yaml").is_file():
-            return folder
-    raise InputError(f"{PARAMS}: No such file or directory", advice=ELSEWHERE)
+    if found := checkout.find(here):
+        return found
+    raise InputError(f"{checkout.PARAMS}: No such file or directory", advice=ELSEWHERE)
 
 
-def stored_location(location: str, checkout: Path) -> str:
-    """Return a location as stages find it, which run in `checkout`. Raises InputError for the checkout itself."""
+def stored_location(location: str, root: Path) -> str:
+    """Return a location as stages find it, which run in the checkout `root`. Raises InputError if it contains that."""
     if is_url(location):
         return location
     given = Path(location).expanduser()
     path = Path(os.path.abspath(given))  # noqa: PTH100, which keeps links
-    real, root = path.resolve(), checkout.resolve()
+    real, root = path.resolve(), root.resolve()
     if root.is_relative_to(real) or real.is_relative_to(root / "data"):
         raise InputError(
             f"{location}: contains the checkout, or is written by the pipeline",
@@ -80,15 +79,15 @@ def crop_for(shares: Mapping[str, float]) -> tuple[Crop, Literal["fail", "whole"
     return "none", None
 
 
-def propose(inspection: Inspection, location: str, checkout: Path) -> Proposal:
+def propose(inspection: Inspection, location: str, root: Path) -> Proposal:
     """Return the parameters for a dataset. Raises InputError if params.yaml is wrong, or a class folder is."""
-    path = checkout / PARAMS
+    path = root / checkout.PARAMS
     params = Params.load(path)
     known = {comparable(each.folder): each.name for each in params.dataset.classes}
     crop, no_face = crop_for(inspection.face_shares)
     changes: dict[str, Any] = {
         "dataset.source": "archive",
-        "dataset.archive": stored_location(location, checkout),
+        "dataset.archive": stored_location(location, root),
         "dataset.sha256": inspection.sha256,
         "dataset.test_labels": None,
         "dataset.classes": [

@@ -13,8 +13,7 @@ from anteojos.sources import entries, folder, layout, tars, zips
 from anteojos.sources.download import download, is_url, shown_url
 from anteojos.sources.entries import Entries, too_large, unreadable
 from anteojos.sources.layout import CHANGE_SOURCE
-
-HEAD = 512  # bytes, which tell the kind of an archive
+from anteojos.sources.tars import HEAD
 
 
 @dataclass(frozen=True)
