@@ -19,6 +19,7 @@ from PIL import Image
 
 from anteojos.cli import main
 from tests.conftest import ROOT
+from tests.pages import undocumented
 
 MIB = 1 << 20
 
@@ -121,6 +122,8 @@ def test_model_of_other_classes_is_reported(
         "run `make repro`\n"
     )
     assert rows(captured.out)[0]["label"] == "bright"
+    as_documented = captured.err.replace("../", "").replace("bright", "glasses").replace("dark", "noglasses")
+    assert undocumented("A model of other classes", as_documented.replace("no mask", "nomask")) == []
     # Another model, and a params.yaml that cannot be read.
     shutil.copy(shown, "other.tflite")
     assert main(["predict", "1.png", "--model", "other.tflite"]) == 0
@@ -284,5 +287,7 @@ def test_endless_list_is_an_error(model: Path) -> None:
 def test_huge_images_in_folders_are_not_read(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.truncate(pets / "cats/0.png", 1 << 40)
     assert main(["audit", str(pets)]) == 1
-    assert f"  {pets}/cats/0.png: too large: 1,099,511,627,776 bytes, expected" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert f"  {pets}/cats/0.png: too large: 1,099,511,627,776 bytes, expected" in message
+    assert undocumented("A file that is not read", message, 1) == []
     assert main(["show", str(pets), "--output", str(pets.parent / "sheet.png")]) == 3
