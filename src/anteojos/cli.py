@@ -2,18 +2,26 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 # Each subcommand imports what it needs, so that --help does not wait for NumPy, Pillow and LiteRT.
+from anteojos.runtime import checkout
 from anteojos.runtime.errors import InputError, capped, message, printable
 from anteojos.runtime.quiet import quiet_libraries
 
+if TYPE_CHECKING:
+    from anteojos.model.classifier import Classifier
+
 UNREADABLE, FOUND, INTERRUPTED = 3, 4, 130
+SHOWN = 40  # images of `show`
 _EXISTING = click.Path(path_type=Path, allow_dash=False)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _PROBABILITY = click.FloatRange(0, 1)
 
 
@@ -108,11 +116,33 @@ def init(source: str, classes: tuple[str, str] | None, dry_run: bool) -> None:
         click.echo(line)
 
 
+def _load(model: Path) -> "Classifier":
+    """Load a model; warn on stderr if it is that of the checkout, and params.yaml has other classes by now."""
+    from anteojos.model.classifier import Classifier
+
+    classifier = Classifier.load(model)
+    labels, configured = classifier.metadata.labels, checkout.classes_for(model)
+    if configured and configured != labels:
+        trained, now = (" and ".join(map(printable, names)) for names in (labels, configured))
+        text = f"warning: {model} was trained for {trained}, but the classes in params.yaml are {now}: run `make repro`"
+        click.echo(text, err=True)
+    return classifier
+
+
+def _of_checkout(path: str, *names: str, meaning: str) -> Callable[[_Function], _Function]:
+    """Return an option for a file that by default is in the checkout, also if the command runs in a folder of it."""
+    shown = f"{path} in the checkout"
+    return click.option(*names, type=_EXISTING, default=lambda: checkout.place(path), show_default=shown, help=meaning)
+
+
+_model = _of_checkout(checkout.MODEL, "--model", meaning="The trained model.")
+
+
 @command.command(
     epilog="""\b
 Examples:
   anteojos predict photo.jpg
-  anteojos predict holidays/ --output labels.csv
+  anteojos predict holidays.zip --output labels.csv
   anteojos predict photo.jpg holidays/ --annotate labelled/
   find . -name '*.jpg' -print0 | anteojos predict - --format jsonl
   anteojos predict holidays/ --threshold 0.9 --uncertain 0.1 0.9
@@ -120,7 +150,7 @@ Examples:
 An image that cannot be read is a row with its error; the exit code is then 3.""",
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="PATH...")
-@click.option("--model", type=_EXISTING, default="models/model.tflite", help="The trained model.")
+@_model
 @click.option("--whole", is_flag=True, help="Label each image as a whole, without detecting faces.")
 @click.option(
     "--annotate", type=_EXISTING, metavar="DIR", help="Write copies there, with a box and a label for each face."
@@ -161,8 +191,8 @@ def predict(
 ) -> int:
     """Label the faces in images.
 
-    PATH is an image, a folder of images, or - for a list of images on standard input, one per line, or separated by NUL
-    as `find -print0` writes it.
+    PATH is an image, a folder, zip or tar of images, or - for a list of images on standard input, one per line, or
+    separated by NUL as `find -print0` writes it.
 
     Each face is a row: its file, its number in the image from left to right, its box, its label, the probability of
     that label, and a warning if you should not rely on the label. CSV and JSON lines also have the eyes and the
@@ -173,26 +203,27 @@ def predict(
     if uncertain and uncertain[0] > uncertain[1]:
         raise click.BadParameter(f"{uncertain[0]} is above {uncertain[1]}", param_hint="--uncertain")
     from anteojos.labelling import inference, reading, writing
-    from anteojos.model.classifier import Classifier
 
-    classifier = Classifier.load(model)
-    # Annotated copies of an earlier run are not images to label.
-    images, skipped = reading.find_images(paths, ignored=annotate)
-    copies = writing.annotated_paths(images, annotate) if annotate else []
-    options = inference.Options(threshold, uncertain, whole, annotate=bool(annotate))
-    labelled = inference.label(images, classifier, options, progress=not quiet)
+    classifier = _load(model)
     on_terminal = output is None and sys.stdout.isatty()
-    totals = writing.write(
-        writing.save_copies(labelled, copies) if annotate else labelled,
-        form or ("table" if on_terminal else "csv"),
-        output,
-        width=max(len(printable(file)) for file in images),
-        color=on_terminal and _colored(sys.stdout),
-    )
+    # Annotated copies of an earlier run are not images to label.
+    with reading.opened(paths, ignored=annotate) as images:
+        shown = [images.shown(file) for file in images.files]
+        copies = writing.annotated_paths(shown, annotate) if annotate else []
+        options = inference.Options(threshold, uncertain, whole, annotate=bool(annotate))
+        labelled = inference.label(images.files, classifier, options, progress=not quiet)
+        labelled = (replace(each, file=file) for each, file in zip(labelled, shown, strict=True))
+        totals = writing.write(
+            writing.save_copies(labelled, copies) if annotate else labelled,
+            form or ("table" if on_terminal else "csv"),
+            output,
+            width=max(len(printable(file)) for file in shown),
+            color=on_terminal and _colored(sys.stdout),
+        )
     if on_terminal and not quiet:
         click.echo(totals.summary(by_face=not whole and classifier.metadata.crop == "face"), err=True)
-    if skipped and not quiet:
-        click.echo(f"Skipped {reading.counted(skipped, 'file')} of other formats.", err=True)
+    if images.skipped and not quiet:
+        click.echo(f"Skipped {reading.counted(images.skipped, 'file')} of other formats.", err=True)
     return UNREADABLE if totals.unreadable else 0
 
 
@@ -202,9 +233,10 @@ def predict(
 Examples:
   anteojos audit holidays/
   anteojos audit data/raw --crop face --image leak.png
+  anteojos audit holidays.zip --format json
   anteojos audit holidays/ --fail && dvc repro""",
 )
-@click.argument("folder", type=_EXISTING)
+@click.argument("place", type=_EXISTING, metavar="FOLDER")
 @click.option(
     "--crop",
     type=click.Choice(["face", "none"]),
@@ -221,28 +253,34 @@ Examples:
     help="Width and height, in px, to which images are resized first.",
 )
 @click.option("--image", type=_EXISTING, metavar="PNG", help="Draw where the border differs between the classes.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Format of the results.")
 @click.option("--fail", is_flag=True, help="Exit with code 4 if the border leaks the label.")
-def audit(folder: Path, crop: Literal["face", "none"], border: int, size: int, image: Path | None, fail: bool) -> int:
+def audit(
+    place: Path,
+    crop: Literal["face", "none"],
+    border: int,
+    size: int,
+    image: Path | None,
+    form: Literal["table", "json"],
+    fail: bool,
+) -> int:
     """Check whether the label of images can be predicted from their border, or from properties of the files.
 
-    FOLDER contains a folder of images for each of two classes, or train/, validate/ or unsplit/ with such folders.
+    FOLDER, or a zip or tar, contains a folder of images for each of two classes, or train/, validate/ or unsplit/ with
+    such folders.
     """
     from anteojos.evaluation import leak, leak_sheet
     from anteojos.images import class_folders, detector
     from anteojos.runtime.outputs import replacing
 
-    files, labels = class_folders.find(folder)
-    first, names = leak.two_classes(labels)
-    chosen = leak.sample(len(files))
-    images, facts = class_folders.read([files[row] for row in chosen], size, crop)
+    with class_folders.opened(place) as (files, labels, shown):
+        first, names = leak.two_classes(labels)
+        chosen = leak.sample(len(files))
+        images, facts = class_folders.read([files[row] for row in chosen], size, crop, shown)
     found = leak.probes(images, first[chosen], facts, border=border)
-    click.echo(f"{'':16}  accuracy  chance  p value  images  verdict")
-    for name, probe in found.items():
-        figures = f"{probe.accuracy:8.3f}  {probe.chance:6.3f}  {probe.p_value:7.3f}  {probe.n:8,}"
-        click.echo(f"{name:16}  {figures}  {probe.verdict}")
     shows_faces = found["border"].verdict == "leak" and crop == "none" and detector.show_faces(images)
-    for paragraph in leak.explain(found, names, border, crop, shows_faces, str(image or "")):
-        click.echo(f"\n{paragraph}")
+    paragraphs = leak.explain(found, names, border, crop, shows_faces, str(image or ""))
+    click.echo(leak.as_json(found, names, paragraphs) if form == "json" else leak.as_table(found, paragraphs))
     if image:
         with replacing(image) as path:
             leak_sheet.draw(images, first[chosen], names, found["border"], border).save(path, "PNG")
@@ -257,7 +295,7 @@ Examples:
   anteojos drift inbox/ --fail && anteojos predict inbox/ --output labels.csv""",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--model", type=_EXISTING, default="models/model.tflite", help="The trained model.")
+@_model
 @click.option("--fail", is_flag=True, help="Exit with code 4 if the images differ.")
 def drift(paths: tuple[Path, ...], model: Path, fail: bool) -> int:
     """Compare images, of which no label is known, with the training images of a model.
@@ -267,38 +305,42 @@ def drift(paths: tuple[Path, ...], model: Path, fail: bool) -> int:
     """
     from anteojos.evaluation import drift as comparison
     from anteojos.labelling import reading
-    from anteojos.model.classifier import Classifier
 
-    classifier = Classifier.load(model)
-    images, _ = reading.find_images(paths)
-    measured, unreadable = comparison.measure(classifier, images)
-    for line in capped(unreadable):
+    classifier = _load(model)
+    with reading.opened(paths) as images:
+        measured, unreadable = comparison.measure(classifier, images.files)
+    for line in capped([f"{images.shown(file)}: {reason}" for file, reason in unreadable]):
         _say(line)
+    if not measured:
+        return UNREADABLE
     found = comparison.compare(classifier.metadata.samples, measured, classifier.metadata.crop == "face")
-    click.echo(f"{'':16}  training      here  distance  p value  images  verdict")
-    for name, row in found.items():
-        figures = f"{row.training:8.3f}  {row.here:8.3f}  {row.distance:8.3f}  {row.p_value:7.3f}  {row.n:6,}"
-        click.echo(f"{name:16}  {figures}  {row.verdict}")
-    for paragraph in comparison.explain(found):
-        click.echo(f"\n{paragraph}")
+    click.echo(comparison.as_table(found))
     if fail and any(row.verdict == "differs" for row in found.values()):
         return FOUND
     return UNREADABLE if unreadable else 0
+
+
+def _number_and_place(_context: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> tuple[int, Path]:
+    """Return the arguments of `show`; a folder that is named like a number needs a slash."""
+    first, *rest = given or ("",)
+    number, places = (int(first), rest) if first.isdecimal() else (SHOWN, list(given))
+    if len(places) > 1:
+        raise click.UsageError(f"found {' '.join(given)}; expected a number and one place, such as 20 holidays/")
+    return click.IntRange(1, 1000).convert(number, _param, _context), Path(*places or ["train"])
 
 
 @command.command(
     short_help="Write a contact sheet of some images.",
     epilog="""\b
 Examples:
-  anteojos show 20
-  anteojos show 12 validate --output validate.png
-  anteojos show 40 holidays/""",
+  anteojos show
+  anteojos show holidays/
+  anteojos show 12 validate --output validate.png""",
 )
-@click.argument("n", type=click.IntRange(1, 1000), metavar="N")
-@click.argument("place", type=_EXISTING, default="train")
-@click.option("-o", "--output", type=_EXISTING, default="contact-sheet.png", help="File to write.")
-def show(n: int, place: Path, output: Path) -> int:
-    """Write a contact sheet with N images of a split or folder, to look at the data before training.
+@click.argument("arguments", nargs=-1, metavar="[N] [PLACE]", callback=_number_and_place)
+@_of_checkout("contact-sheet.png", "-o", "--output", meaning="File to write.")
+def show(arguments: tuple[int, Path], output: Path) -> int:
+    """Write a contact sheet with N images (40) of a split or folder, to look at the data before training.
 
     PLACE is a split of data/raw, train (the default), validate or test, or any folder. It takes the same number of
     images from each folder in it, evenly spread.
@@ -307,11 +349,11 @@ def show(n: int, place: Path, output: Path) -> int:
     from anteojos.runtime.outputs import replacing
     from anteojos.vocabulary import SPLITS, UNSPLIT
 
-    # `train` is the split, ./train is a folder.
-    raw = Path("data/raw")
+    n, place = arguments  # `train` is the split, ./train is a folder
+    raw = checkout.place("data/raw")
     is_split = str(place) in SPLITS
     if is_split and (raw / UNSPLIT).is_dir():
-        sheet, unreadable = contact_sheet.of_split(raw, Path("data/manifest.csv"), str(place), n)
+        sheet, unreadable = contact_sheet.of_split(raw, raw.parent / "manifest.csv", str(place), n)
     else:
         sheet, unreadable = contact_sheet.of_folder(raw / place if is_split and (raw / place).is_dir() else place, n)
     with replacing(output) as path:
@@ -327,14 +369,16 @@ Examples:
   anteojos report
   anteojos report --against main --output review.html""",
 )
-@click.option("-o", "--output", type=_EXISTING, default="report.html", help="File to write.")
+@_of_checkout("report.html", "-o", "--output", meaning="File to write.")
 @click.option("--against", metavar="REVISION", help="A branch, tag or commit to compare parameters and metrics with.")
 def report(output: Path, against: str | None) -> None:
-    """Write the results of the pipeline in this folder as one HTML page that you can send to others."""
+    """Write the results of the pipeline in this checkout as one HTML page that you can send to others."""
     # The only subcommand that needs a checkout, and so the only one that imports `team`.
     from anteojos.team import report as page
 
-    page.write(output, against)
+    target = output.absolute()
+    with chdir(checkout.find(Path.cwd()) or Path()):
+        page.write(target, against)
     click.echo(f"Wrote {output}.")
 
 

@@ -72,7 +72,7 @@ def test_whole_images_are_measured(model: Path, bright_and_dark: tuple[Path, Pat
     assert [image["brightness"] for image in found] == pytest.approx([220 / 255, 40 / 255], abs=0.01)
     assert [image["colour"] for image in found] == pytest.approx([0, 0], abs=0.01)
     assert found[0]["probability"] > 0.5 > found[1]["probability"]
-    assert [line.partition(": ")[0] for line in unreadable] == [str(damaged), str(tmp_path / "gone.jpg")]
+    assert unreadable == [(damaged, "not an image (8 bytes)"), (tmp_path / "gone.jpg", "No such file or directory")]
 
 
 def test_largest_face_is_measured(face_model: Path, photographs: Photographs) -> None:

@@ -1,7 +1,9 @@
 """Contact sheets show each image at its position with its caption, and are deterministic."""
 
 import io
+import json
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -146,3 +148,14 @@ def test_long_caption_does_not_reach_the_next() -> None:
     assert colours(sheet, (0, top, left - 6, bottom)) == {WHITE}
     assert colours(sheet, (right + 6, top, sheet.width, bottom)) == {WHITE}
     assert len(colours(sheet, (left, top, right, bottom))) > 1
+
+
+def test_png_file_has_boxes_and_captions(tmp_path: Path) -> None:
+    captions = [("con lentes", "p = 0.5"), ("größe", "p = 0.4")]
+    cells = [Cell(face(n), captions[n], wrong=n == 1) for n in range(2)]
+    contact_sheet("Title", cells, 2).save(tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        found = json.loads(sheet.text["cells"])  # type: ignore[attr-defined]
+        for number, each in enumerate(found):
+            np.testing.assert_array_equal(np.asarray(sheet.crop(each["box"])), face(number))
+    assert [(tuple(each["caption"]), each["wrong"]) for each in found] == [(captions[0], False), (captions[1], True)]

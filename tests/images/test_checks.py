@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from anteojos.images import checks, decoding, faces, manifest
+from anteojos.images import checks, decoding, faces, labels_table, manifest
 from anteojos.images.faces import Face
 from anteojos.runtime.errors import InputError
 from anteojos.stages import verify
@@ -527,7 +528,7 @@ def test_unsupported_format_is_a_warning_with_advice(
         assert undocumented("A format that is not supported", message) == []
 
 
-@pytest.mark.parametrize(("unlike", "last"), [(20, "19.txt: not an image, skipped"), (1021, "and 1,001 more")])
+@pytest.mark.parametrize(("unlike", "last"), [(20, "19.txt: not an image, skipped"), (1021, "… and 1,001 more")])
 def test_twenty_warnings_of_a_kind_are_printed(
     raw: Path, capsys: pytest.CaptureFixture[str], unlike: int, last: str
 ) -> None:
@@ -663,17 +664,17 @@ def test_no_face_is_a_warning_if_whole_images_are_used(
         assert row["dhash"] == f"{decoding.difference_hash(whole.convert('RGB')):016x}"
 
 
-@pytest.mark.parametrize(("more", "last"), [(20, "no face found"), (25, "and 5 more images without a face")])
+@pytest.mark.parametrize(("more", "last"), [(20, "no face found"), (25, "  … and 5 more")])
 def test_twenty_images_without_a_face_are_listed(drawn: Path, tmp_path: Path, more: int, last: str) -> None:
     expected = {split: {"glasses": 2, "noglasses": 2} for split in SPLITS}
     expected["train"] = {"glasses": 2 + more, "noglasses": 2}
     write_params(tmp_path, crop="face", expected=expected)
     for seed in range(more):
         put(drawn / f"train/glasses/{seed:02}.png", Image.new("RGB", (40, 40), (9 * seed, 90, 90)))
-    found, _ = face_problems()
-    assert sum(problem.endswith(": no face found") for problem in found) == 20
-    assert found[-1].endswith(last)
-    assert len(found) == 20 + (more > 20)
+    lines = str(refusal()).splitlines()[1:-1]
+    assert sum(line.endswith(": no face found") for line in lines) == 20
+    assert lines[-1].endswith(last)
+    assert len(lines) == 20 + (more > 20)
 
 
 @pytest.mark.parametrize("no_face", ["fail", "whole"])
@@ -697,6 +698,12 @@ def test_crop_none_does_not_detect_faces(drawn: Path, tmp_path: Path) -> None:
     put(drawn / "train/glasses/row-1-column-2.jpg", drawn_face(300, SIZE))
     assert warned() == {}
     assert {row["faces"] for row in manifest_rows().values()} == {"0"}
+
+
+def test_photographs_of_many_sizes_are_no_warning(raw: Path) -> None:
+    for number, path in enumerate(sorted(raw.rglob("*.jpg"))):
+        put(path, texture(number, 32 + 8 * number, 60 + 5 * (number % 3)))
+    assert warned() == {}
 
 
 @pytest.mark.parametrize(("crop", "odd"), [("face", 0), ("none", 1)])
@@ -791,12 +798,41 @@ GOOD_ROWS = ("glasses-1.jpg,glasses", "glasses-2.jpg,glasses", "noglasses-1.jpg,
         "\n".join(("file,label", *GOOD_ROWS, *GOOD_ROWS)),
         "\n".join(("label,note,file", *(f"{row.split(',')[1]},x,{row.split(',')[0]}" for row in GOOD_ROWS))),
         "\n".join(("file,label", *('"' + row.replace(",", '","') + '"' for row in GOOD_ROWS))),
+        "\r\n".join(("FILE;Label", *(row.replace(",", ";") for row in GOOD_ROWS), ";", "")),
+        "\r\n".join(("sep=;", "file;label", *(row.replace(",", ";") for row in GOOD_ROWS))),
+        "\r\n".join(("File\tLabel", *(row.replace(",", "\t") for row in GOOD_ROWS))),
+        "\n".join(("file,label", *(rf"test\{row.split(',')[0]},{row.split(',')[1].upper()}" for row in GOOD_ROWS))),
+        "\n".join(("", "file,label,", *(f"{row},," for row in GOOD_ROWS))),
     ],
-    ids=["no-last-newline", "windows", "bom", "test-prefix", "spaces", "repeated", "other-columns", "quotes"],
-)
-def test_csv_variants_are_read(raw: Path, text: str) -> None:
-    (raw / "test_labels.csv").write_bytes(text.encode("utf-8"))
+    ids=["no-last-newline", "windows", "bom", "test-prefix", "spaces", "repeated", "other-columns", "quotes",
+         "semicolons", "sep", "tabs", "backslashes-and-case", "empty-cells"],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_csv_variants_are_read(raw: Path, text: str, encoding: str) -> None:
+    # Excel in Spanish saves "CSV" with semicolons in Windows-1252, "CSV UTF-8" with a mark, and "Unicode" in UTF-16.
+    (raw / "test/glasses-1.jpg").rename(raw / "test/año-1.jpg")
+    text = re.sub(r"(?<!no)glasses-1\.jpg", "año-1.jpg", text.replace("\ufeff", ""))
+    (raw / "test_labels.csv").write_bytes(text.encode(encoding))
     assert verified()["test"] == {"glasses": 2, "noglasses": 2}
+
+
+def test_encoding_that_is_not_certain_must_match(raw: Path) -> None:
+    (raw / "test/glasses-1.jpg").rename(raw / "test/año-1.jpg")
+    (raw / "test_labels.csv").write_bytes("\n".join(("file,label", "año-1.jpg,glasses")).encode("mac_roman"))
+    message = str(refusal())
+    assert undocumented("Labels of test images that cannot be read", message, 1) == []
+    assert message.splitlines() == [
+        "test_labels.csv: not UTF-8, and wrong if it is Windows-1252",
+        "  test_labels.csv, line 2: test/a–o-1.jpg: not one of the test images",
+        "Save it as CSV in UTF-8 with the columns file,label: in Excel, choose “CSV UTF-8” in “Save as”.",
+    ]
+
+
+def test_rows_with_other_numbers_of_cells_are_rejected(raw: Path) -> None:
+    write_labels(raw, "a,b.jpg,glasses", *GOOD_ROWS, "c,d.jpg,glasses")
+    assert refusal().problems == (
+        "test_labels.csv, line 2: 3 cells, expected 2", "test_labels.csv, line 7: 3 cells, expected 2"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -808,11 +844,11 @@ def test_csv_variants_are_read(raw: Path, text: str) -> None:
         ),
         (
             (*GOOD_ROWS, "gone.jpg,glasses"),
-            ["test_labels.csv, line 6: test/gone.jpg is not one of the test images"],
+            ["test_labels.csv, line 6: test/gone.jpg: not one of the test images"],
         ),
         (
             (*GOOD_ROWS, "glasses-1.jpg,noglasses"),
-            ["test_labels.csv, line 6: test/glasses-1.jpg is noglasses here and glasses above"],
+            ["test_labels.csv, line 6: test/glasses-1.jpg: noglasses here and glasses above"],
         ),
         (
             GOOD_ROWS[:3],
@@ -832,7 +868,7 @@ def test_csv_variants_are_read(raw: Path, text: str) -> None:
         (
             (*GOOD_ROWS, "../train/glasses/row-1-column-1.jpg,glasses"),
             [
-                "test_labels.csv, line 6: test/../train/glasses/row-1-column-1.jpg is not one of the test images",
+                "test_labels.csv, line 6: test/../train/glasses/row-1-column-1.jpg: not one of the test images",
             ],
         ),
         (
@@ -852,26 +888,27 @@ def test_rows_that_do_not_match_the_images_are_problems(raw: Path, rows: tuple[s
     [
         (b"name,class\na.jpg,glasses\n", "test_labels.csv: has the columns name, class; expected file,label"),
         (b"file\na.jpg\n", "test_labels.csv: has the columns file; expected file,label"),
-        (b"file;label\na.jpg;glasses\n", "test_labels.csv: has the columns file;label; expected file,label"),
+        (b"file;FILE;label\na;b;glasses\n", "test_labels.csv: has the columns file, file, label; expected file,label"),
+        (b"\xff\xfef\0i\0l\0e\0", "test_labels.csv: has the columns file; expected file,label"),
         (b"a.jpg,glasses\nb.jpg,glasses\n", "test_labels.csv: has the columns a.jpg, glasses; expected file,label"),
     ],
 )
 def test_table_with_other_columns_is_rejected(raw: Path, content: bytes, message: str) -> None:
     (raw / "test_labels.csv").write_bytes(content)
-    assert str(refusal()) == message
+    assert str(refusal()) == f"{message}\n{labels_table.SAVE}"
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", bytes(range(256)), b"\xff\xfef\0i\0l\0e\0", b'file,label\n"a.jpg,glasses\n', b"a,b\n1,2\n1,2,3,4\n"],
-    ids=["empty", "blank", "garbage", "utf-16", "open-quote", "ragged"],
+    [b"", b"\n\n", bytes(range(256)), b"\xff\xfef", b'file,label\n"a.jpg,glasses\n', b"file,label\na\x81,glasses\n"],
+    ids=["empty", "blank", "garbage", "utf-16", "open-quote", "encoding"],
 )
 def test_file_that_is_not_csv_is_rejected(raw: Path, content: bytes) -> None:
     (raw / "test_labels.csv").write_bytes(content)
     error = refusal()
     assert error.headline == "test_labels.csv: not a CSV table"
     assert len(error.problems) == 1
-    assert error.advice == "Expected the columns file,label."
+    assert error.advice == labels_table.SAVE
 
 
 # --- everything at once

@@ -69,7 +69,7 @@ def test_accents_are_compared_however_they_are_stored(tmp_path: Path) -> None:
 
 
 def test_missing_folder_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere: not a folder"):
+    with pytest.raises(InputError, match="nowhere: neither a folder nor an archive"):
         class_folders.find(tmp_path / "nowhere")
 
 

@@ -399,3 +399,8 @@ def test_labelling_needs_no_tensorflow() -> None:
         "print([m for m in forbidden if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_endless_file_is_an_error(model: Path) -> None:
+    with pytest.raises(OSError, match="a device, pipe or socket; expected a regular file"):
+        Classifier.load(model)("/dev/zero")

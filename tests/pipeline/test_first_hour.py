@@ -247,6 +247,18 @@ def test_other_dataset_layout_is_named(project: Project, tmp_path: Path) -> None
     assert undocumented("A dataset with another layout", failed.stderr) == []
 
 
+def test_model_of_other_classes_after_a_failed_run(project: Project) -> None:
+    project.set("dataset.classes", [{"folder": "mask", "name": "mask"}, {"folder": "nomask", "name": "no mask"}])
+    counts = {split: {"mask": 2, "nomask": 2} for split in ("train", "validate", "test")}
+    project.set("dataset.expected", counts)
+    project.set("dataset.source", "archive")
+    project.set("dataset.archive", "nowhere.zip")
+    assert project.run("dvc", "repro").returncode != 0
+    done = project.run("anteojos", "predict", "data/raw/test")
+    assert (done.returncode, done.stdout.count("glasses")) == (0, 4)
+    assert undocumented("A model of other classes", done.stderr) == []
+
+
 def test_command_in_another_folder_misses_the_model(project: Project, tmp_path: Path) -> None:
     failed = Project(tmp_path).run("anteojos", "predict", "a", PYTHONPATH=str(project.path / "src"))
     assert undocumented("No model in this folder", failed.stderr) == []

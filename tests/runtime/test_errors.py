@@ -20,6 +20,22 @@ def test_text_has_at_most_20_problems_of_one_kind() -> None:
     assert lines == ["data/raw", *broken[:20], "… and 5 more", *missing]
 
 
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "b/{}.jpg: the same image as a/{}.jpg (0 of 64 hash bits differ)",
+        "b/{}.jpg: nearly the same image as a/x {}.jpg ({} of 64 hash bits differ)",
+        "labels.csv, line 3: test/{}.jpg: not one of the test images",
+        "labels.csv, line {}: label 'h{}', expected cats or dogs",
+        "cats: {} images, expected 3",
+        "metrics/{}.json",
+    ],
+)
+def test_problems_of_one_kind_may_end_with_names(problem: str) -> None:
+    lines = str(InputError("data/raw", [problem.replace("{}", str(number)) for number in range(86)])).splitlines()
+    assert (len(lines), lines[-1]) == (22, "  … and 66 more")
+
+
 @pytest.mark.parametrize(("count", "last"), [(20, "line 19"), (21, "… and 1 more"), (10_020, "… and 10,000 more")])
 def test_capped_keeps_20_lines_and_counts_the_others(count: int, last: str) -> None:
     lines = capped([f"line {number}" for number in range(count)])

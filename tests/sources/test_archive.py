@@ -30,6 +30,8 @@ FILES = {
     "validate/noglasses/a.jpg": b"validate noglasses",
     "test/a.jpg": b"test",
 }
+# Archives of these are smaller than their content.
+COMPRESSIBLE = {**FILES, "train/glasses/zeros.jpg": bytes(50_000)}
 PLENTY = 1 << 20  # bytes
 GLASSES = Classes(("glasses", "noglasses"))
 
@@ -113,6 +115,12 @@ def write_at(path: Path, position: int, value: bytes) -> None:
 def test_zip_splits_at_any_depth(top: str, tmp_path: Path) -> None:
     source = make_zip(tmp_path / "x.zip", {top + name: content for name, content in FILES.items()})
 
+    assert imported(source, tmp_path) == FILES
+
+
+def test_backslashes_separate_folders(tmp_path: Path) -> None:
+    names = {**dict.fromkeys(("top/", "top/train/", "top/__MACOSX/a.jpg"), b""), **below("top")}
+    source = make_zip(tmp_path / "x.zip", {name.replace("/", "\\"): content for name, content in names.items()})
     assert imported(source, tmp_path) == FILES
 
 
@@ -245,7 +253,10 @@ def special(name: str, kind: int) -> zipfile.ZipInfo:
         ("train/..", "a path with `..`"),
         ("/etc/evil", "an absolute path"),
         ("C:/evil.jpg", "a drive letter in its name"),
-        ("train\\evil.jpg", "a backslash in its name"),
+        ("..\\evil.jpg", "a path with `..`"),
+        ("train\\..\\..\\evil.jpg", "a path with `..`"),
+        ("\\\\server\\evil.jpg", "an absolute path"),
+        ("C:\\evil.jpg", "a drive letter in its name"),
         ("train/\x1b[2Jevil.jpg", "control characters in its name"),
         ("train/glasses/" + "é" * 128, "a name of more than 255 bytes"),
         ("a/" * 32 + "evil.jpg", "more than 32 nested folders"),
@@ -256,6 +267,7 @@ def special(name: str, kind: int) -> zipfile.ZipInfo:
         (special("__MACOSX/evil", stat.S_IFLNK), "a symbolic link"),
         (special("train/glasses/evil.jpg", stat.S_IFIFO), "not a regular file"),
         (special("train/glasses/evil/", stat.S_IFREG), "not a regular file"),
+        (special("train\\glasses\\evil\\", stat.S_IFREG), "not a regular file"),
         (special("train/glasses/evil.jpg", stat.S_IFDIR), "not a regular file"),
     ],
 )
@@ -298,6 +310,7 @@ def test_unknown_compression_raises(tmp_path: Path) -> None:
     [
         ("train/glasses/b.jpg", "train/glasses/b.jpg"),
         ("train/glasses/b.jpg", "train/./glasses//b.jpg"),
+        ("train/glasses/b.jpg", "train\\glasses\\b.jpg"),
         ("train/glasses/b.jpg", "Train/Glasses/B.JPG"),
         ("train/glasses/caf\u00e9.jpg", "train/glasses/cafe\u0301.jpg"),
     ],
@@ -305,7 +318,7 @@ def test_unknown_compression_raises(tmp_path: Path) -> None:
 def test_names_equal_on_some_file_systems_raise(names: tuple[str, str], tmp_path: Path) -> None:
     source = make_zip(tmp_path / "x.zip", [*FILES.items(), *((name, b"") for name in names)])
 
-    same = f"{names[0]}, {names[1].replace('/./', '/').replace('//', '/')}"
+    same = f"{names[0]}, {names[1].replace('/./', '/').replace('//', '/').replace(chr(92), '/')}"
     assert f"  {same}: the same name on some file systems\n" in refused(source, tmp_path)
 
 
@@ -335,21 +348,32 @@ def test_too_many_entries_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_max_bytes_is_inclusive(tmp_path: Path) -> None:
-    size = sum(map(len, FILES.values()))
+    size = sum(map(len, COMPRESSIBLE.values()))
+    source = make_zip(tmp_path / "x.zip", {**COMPRESSIBLE, "else": b"x" * 99})
 
-    assert imported(make_zip(tmp_path / "x.zip", {**FILES, "else": b"x" * 99}), tmp_path, max_bytes=size) == FILES
+    assert imported(source, tmp_path, max_bytes=size) == COMPRESSIBLE
+
+
+def test_archive_above_max_bytes_is_not_read(tmp_path: Path) -> None:
+    source = tmp_path / "huge.zip"
+    source.write_bytes(b"PK\3\4")
+    os.truncate(source, 1 << 42)
+
+    message = refused(source, tmp_path)
+
+    assert f"{source}: too large\n  the archive has 4,398,046,511,104 bytes, expected at most 1,048,576 (" in message
 
 
 @pytest.mark.parametrize("make", [lambda path, files: make_zip(path.with_suffix(".zip"), files), make_folder])
 def test_one_byte_above_max_bytes_raises(make: Callable[[Path, dict[str, bytes]], Path], tmp_path: Path) -> None:
-    size = sum(map(len, FILES.values()))
-    source = make(tmp_path / "x", {**FILES, "validate/noglasses/z.jpg": b"1"})
+    size = sum(map(len, COMPRESSIBLE.values()))
+    source = make(tmp_path / "x", {**COMPRESSIBLE, "validate/noglasses/z.jpg": b"1"})
 
     message = refused(source, tmp_path, max_bytes=size)
 
     assert message.splitlines()[0] == f"{source}: too large"
     assert "validate/noglasses/" in message
-    assert f"stopped after {size + 1} bytes, expected at most {size} (dataset.max_bytes)" in message
+    assert f"stopped after {size + 1:,} bytes, expected at most {size:,} (dataset.max_bytes)" in message
 
 
 def test_extraction_stops_at_max_bytes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from anteojos.sources import safety, tars
-from tests.sources.test_archive import FILES, below, imported, refused
+from tests.sources.test_archive import COMPRESSIBLE, FILES, below, imported, refused
 
 MODES = {"": "w", "gzip": "w:gz", "bzip2": "w:bz2", "xz": "w:xz"}
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
@@ -98,6 +98,11 @@ def test_hidden_files_and_modes(tmp_path: Path) -> None:
     assert (tmp_path / "data/raw/train/glasses/run.jpg").stat().st_mode & 0o7111 == 0
 
 
+def test_backslashes_separate_folders(tmp_path: Path) -> None:
+    files = {name.replace("/", "\\"): content for name, content in below("top").items()}
+    assert imported(make_tar(tmp_path / "x.tar", files), tmp_path) == FILES
+
+
 # Unsafe entries
 
 
@@ -108,7 +113,7 @@ def test_hidden_files_and_modes(tmp_path: Path) -> None:
         ("train/glasses/../../../evil.jpg", "a path with `..`"),
         ("/etc/evil", "an absolute path"),
         ("C:/evil.jpg", "a drive letter in its name"),
-        ("train\\evil.jpg", "a backslash in its name"),
+        ("train\\..\\..\\evil.jpg", "a path with `..`"),
         ("train/\x1b[2Jevil.jpg", "control characters in its name"),
         ("train/glasses/" + "é" * 128, "a name of more than 255 bytes"),
         ("a/" * 32 + "evil.jpg", "more than 32 nested folders"),
@@ -166,11 +171,12 @@ def test_name_that_is_not_utf8_raises(tmp_path: Path) -> None:
 
 
 def test_max_bytes_is_inclusive_and_counts_all_entries(tmp_path: Path) -> None:
-    size = sum(map(len, FILES.values()))
-    assert imported(make_tar(tmp_path / "x.tar"), tmp_path / "exact", max_bytes=size) == FILES
-    padded = make_tar(tmp_path / "y.tar", {**FILES, "else": b"x"})
+    size = sum(map(len, COMPRESSIBLE.values()))
+    source = make_tar(tmp_path / "x.tar", COMPRESSIBLE, "gzip")
+    assert imported(source, tmp_path / "exact", max_bytes=size) == COMPRESSIBLE
+    padded = make_tar(tmp_path / "y.tar", {**COMPRESSIBLE, "else": b"x"}, "gzip")
     message = refused(padded, tmp_path, max_bytes=size)
-    assert f"  else: stopped at {size + 1} bytes of all entries together, expected at most {size} (" in message
+    assert f"  else: stopped at {size + 1:,} bytes of all entries together, expected at most {size:,} (" in message
 
 
 @pytest.mark.parametrize("compression", MODES)
@@ -219,7 +225,7 @@ def test_deeply_chained_metadata_raises(tmp_path: Path) -> None:
     header.size = 2
     block = header.tobuf(tarfile.GNU_FORMAT) + b"a\0" + bytes(510)
     (tmp_path / "x.tar").write_bytes(block * 3000)
-    assert "not a tar that can be read" in refused(tmp_path / "x.tar", tmp_path)
+    assert "not a tar that can be read" in refused(tmp_path / "x.tar", tmp_path, max_bytes=10**7)
 
 
 def test_negative_size_in_metadata_raises(tmp_path: Path) -> None:
@@ -293,7 +299,7 @@ def test_compressed_file_that_is_no_tar_raises(tmp_path: Path) -> None:
 def test_content_after_the_end_raises(tmp_path: Path) -> None:
     source = make_tar(tmp_path / "x.tar")
     source.write_bytes(source.read_bytes() + bytes(4 << 20))
-    assert "after the end of the archive" in refused(source, tmp_path)
+    assert "after the end of the archive" in refused(source, tmp_path, max_bytes=10**7)
 
 
 def test_memory_does_not_grow_with_the_content(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_fetch_downloads_from_kaggle_and_keeps_it_after_error(tmp_path: Path) ->
     [
         ({"archive": "nowhere.zip"}, "nowhere.zip"),
         ({"archive": "source", "test_labels": "none.csv"}, "dataset.test_labels: none.csv: No such file or directory"),
+        ({"archive": "source", "test_labels": "/dev/zero"}, "/dev/zero: a device, pipe or socket; expected a regular"),
         ({"archive": "source", "sha256": "0" * 64}, "a folder has no sha256"),
         ({"archive": "source", "max_bytes": 100}, "dataset.max_bytes"),
     ],

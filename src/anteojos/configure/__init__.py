@@ -5,6 +5,7 @@ from pathlib import Path
 
 from anteojos.configure import inspection, proposal, summary
 from anteojos.params import Params
+from anteojos.runtime.checkout import PARAMS
 from anteojos.runtime.errors import InputError
 from anteojos.sources.download import is_url, shown_url
 from anteojos.sources.layout import CHANGE_SOURCE
@@ -16,7 +17,7 @@ def init(source: str, classes: Sequence[str] = (), *, dry_run: bool = False) -> 
     Raises InputError, and writes nothing, if `source` is not a usable dataset of two classes.
     """
     checkout = proposal.find_checkout(Path.cwd())
-    dataset = Params.load(checkout / proposal.PARAMS).dataset
+    dataset = Params.load(checkout / PARAMS).dataset
     try:
         proposal.stored_location(source, checkout)
         found = inspection.inspect(source, classes, max_bytes=dataset.max_bytes, bits=dataset.near_duplicate_bits)

@@ -149,8 +149,10 @@ def _sample(
     """Return at most SAMPLE images of each class, evenly spread, and the folder that contains them."""
     by_class: dict[str, list[tuple[str, SourceSplit]]] = {label: [] for label in labels}
     for name, target in targets.items():
+        if not is_image(name):
+            continue
         split, label, *below = target.split("/")
-        if below and is_image(name) and label in by_class:
+        if below and label in by_class:
             by_class[label].append((name, next(known for known in (*SPLITS, UNSPLIT) if known == split)))
     chosen: list[tuple[str, SourceSplit, str]] = []
     for label, images in by_class.items():

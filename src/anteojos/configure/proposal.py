@@ -9,13 +9,13 @@ from typing import Any, Literal
 from anteojos.configure import params_file
 from anteojos.configure.inspection import Inspection
 from anteojos.params import ELSEWHERE, Params
+from anteojos.runtime import checkout
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.names import comparable
 from anteojos.runtime.outputs import replacing
 from anteojos.sources.download import is_url
 from anteojos.vocabulary import Crop, Network
 
-PARAMS = Path("params.yaml")
 SPLIT = {"validate": 0.2, "test": 0.1, "seed": 2024}  # if params.yaml has none
 # For whole images, FOR_WHOLE_IMAGES replaces ONLY_FACES, which sees only the band around the eyes.
 FOR_WHOLE_IMAGES: Network = "deep"
@@ -48,14 +48,13 @@ class Proposal:
 
 def find_checkout(here: Path) -> Path:
     """Return the folder that contains params.yaml and dvc.yaml: `here` or the nearest folder above it."""
-    for folder in (here, *here.parents):
-        if (folder / PARAMS).is_file() and (folder / "dvc.yaml").is_file():
-            return folder
-    raise InputError(f"{PARAMS}: No such file or directory", advice=ELSEWHERE)
+    if found := checkout.find(here):
+        return found
+    raise InputError(f"{checkout.PARAMS}: No such file or directory", advice=ELSEWHERE)
 
 
-def stored_location(location: str, checkout: Path) -> str:
-    """Return a location for stages, which run in `checkout`: a URL, an absolute path, or a path relative to `checkout`.
+def stored_location(location: str, root: Path) -> str:
+    """Return a location for stages, which run in the checkout `root`: a URL, an absolute path, or one relative to it.
 
     Raises InputError if it contains the checkout or is in its folder data/.
     """
@@ -63,7 +62,7 @@ def stored_location(location: str, checkout: Path) -> str:
         return location
     given = Path(location).expanduser()
     path = Path(os.path.abspath(given))  # noqa: PTH100, does not resolve links
-    real, root = path.resolve(), checkout.resolve()
+    real, root = path.resolve(), root.resolve()
     if root.is_relative_to(real) or real.is_relative_to(root / "data"):
         raise InputError(
             f"{location}: contains the checkout, or is written by the pipeline",
@@ -84,15 +83,15 @@ def crop_for(shares: Mapping[str, float]) -> tuple[Crop, Literal["fail", "whole"
     return "none", None
 
 
-def propose(inspection: Inspection, location: str, checkout: Path) -> Proposal:
+def propose(inspection: Inspection, location: str, root: Path) -> Proposal:
     """Return the parameters for a dataset. Raises InputError for a wrong params.yaml or a forbidden class name."""
-    path = checkout / PARAMS
+    path = root / checkout.PARAMS
     params = Params.load(path)
     known = {comparable(each.folder): each.name for each in params.dataset.classes}
     crop, no_face = crop_for(inspection.face_shares)
     changes: dict[str, Any] = {
         "dataset.source": "archive",
-        "dataset.archive": stored_location(location, checkout),
+        "dataset.archive": stored_location(location, root),
         "dataset.sha256": inspection.sha256,
         "dataset.test_labels": None,
         "dataset.classes": [

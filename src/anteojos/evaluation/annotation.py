@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from anteojos.evaluation.captions import Text
 from anteojos.images import decoding
+from anteojos.model.probability import as_text
 
 if TYPE_CHECKING:
     from anteojos.model.classifier import Prediction
@@ -35,7 +36,7 @@ def annotate(image: Image.Image, predictions: Sequence["Prediction"], first_labe
         colour = _COLOURS[0 if prediction.label == first_label else 1]
         left, top, right, bottom = prediction.face.box if prediction.face else (0, 0, *image.size)
         size = min(max(12, (right - left) / 8, min(image.size) / 50), max(12, image.width / 12))
-        text, line = Text(f"{prediction.name} {prediction.probability:.2f}", size), max(2, round(size / 8))
+        text, line = Text(f"{prediction.name} {as_text(prediction.probability, 2)}", size), max(2, round(size / 8))
         draw.rectangle((left, top, right, bottom), outline=colour, width=line)
         # The label is above the box if there is room, or else in its upper part, and never beyond the right edge.
         x0, y0, x1, y1 = text.box

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from anteojos.evaluation import figures
 from anteojos.images import decoding, manifest
 from anteojos.runtime.errors import InputError
-from anteojos.runtime.files import visible_files
+from anteojos.runtime.files import read, visible_files
 
 _COLUMNS = 8
 _SIDE = 160  # px
@@ -73,7 +73,7 @@ def shares(groups: dict[str, list[Path]], n: int) -> dict[str, int]:
 
 def _cell(group: str, file: Path) -> figures.Cell:
     try:
-        image = decoding.decode(file.read_bytes(), _SIDE).image
+        image = decoding.decode(read(file), _SIDE).image
     except (OSError, decoding.ImageError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         empty = np.asarray(Image.new("RGB", (_SIDE, _SIDE), _PAPER))

@@ -14,6 +14,7 @@ from anteojos.images.faces import largest, prepare
 from anteojos.model import statistics
 from anteojos.model.classifier import Classifier
 from anteojos.runtime import threads
+from anteojos.runtime.files import read
 
 P_VALUE, DISTANCE = 0.01, 0.3
 _FEW = 20  # images
@@ -41,24 +42,25 @@ class Comparison:
     verdict: Verdict
 
 
-def measure(classifier: Classifier, files: Sequence[Path]) -> tuple[list[dict[str, float]], list[str]]:
-    """Return the statistics of each image file by name, and a line for each that cannot be read.
+def measure(classifier: Classifier, files: Sequence[Path]) -> tuple[list[dict[str, float]], list[tuple[Path, str]]]:
+    """Return the statistics of each image file by name, and each file that cannot be read, with the reason.
 
     The statistics are those of the largest face, or of the whole image if the model was trained on whole images. If the
     model needs a face and there is none, the only statistic is `faces`, which is 0.
     """
     work = partial(_measure, classifier)
     results = list(threads.in_order(work, files, total=len(files), description="reading"))
-    return [each for each in results if isinstance(each, dict)], [each for each in results if isinstance(each, str)]
+    unreadable = [(file, of) for file, of in zip(files, results, strict=True) if isinstance(of, str)]
+    return [of for of in results if isinstance(of, dict)], unreadable
 
 
 def _measure(classifier: Classifier, file: Path) -> dict[str, float] | str:
     try:
-        return _statistics(classifier, file.read_bytes())
+        return _statistics(classifier, read(file))
     except OSError as error:
-        return f"{file}: {error.strerror}"
+        return error.strerror or str(error)
     except decoding.ImageError as error:
-        return f"{file}: {error}"
+        return str(error)
 
 
 def _statistics(classifier: Classifier, data: bytes) -> dict[str, float]:
@@ -108,6 +110,15 @@ def compare(training: statistics.Values, here: Sequence[Mapping[str, float]], by
 def _comparison(training: float, here: float, distance: float, p_value: float, n: int) -> Comparison:
     verdict: Verdict = "differs" if distance > DISTANCE and p_value < P_VALUE else "similar"
     return Comparison(training, here, distance, min(1.0, p_value), n, verdict)
+
+
+def as_table(found: Mapping[str, Comparison]) -> str:
+    """Return the comparison and the paragraphs of `explain` as text for a terminal."""
+    lines = [f"{'':16}  training      here  distance  p value  images  verdict"]
+    for name, row in found.items():
+        figures = f"{row.training:8.3f}  {row.here:8.3f}  {row.distance:8.3f}  {row.p_value:7.3f}  {row.n:6,}"
+        lines.append(f"{name:16}  {figures}  {row.verdict}")
+    return "\n".join([*lines, *(f"\n{paragraph}" for paragraph in explain(found))])
 
 
 def explain(found: Mapping[str, Comparison]) -> list[str]:

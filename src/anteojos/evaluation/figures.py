@@ -1,9 +1,10 @@
 """Contact sheets: images in rows, each with a caption."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from anteojos.evaluation.captions import Text
 from anteojos.vocabulary import Pixels
@@ -32,7 +33,8 @@ def contact_sheet(
 ) -> Figure:
     """Draw `cells` in rows of `columns` under `title`, each image `side` px wide and high.
 
-    `note` is written below the cells. `legend`, which explains colours, is a line above the note.
+    `note` is written below the cells. `legend`, which explains colours, is a line above the note. A PNG file of the
+    sheet also has the text "cells": box and caption of each image as JSON, for the report.
     """
     notes = [text for text in (legend, note) if text]
     lines = max((len(cell.caption) for cell in cells), default=0)
@@ -43,9 +45,11 @@ def contact_sheet(
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
     Text(title, 20).shortened(width - 2 * _GAP).draw(draw, (_GAP, _TITLE // 2), _TEXT, "lm")
+    boxes = []
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         left, top = _GAP + column * (side + _GAP), _TITLE + row * pitch
+        boxes.append({"box": (left, top, left + side, top + side), "caption": cell.caption, "wrong": cell.wrong})
         sheet.paste(Image.fromarray(cell.image).resize((side, side), Image.Resampling.BICUBIC), (left, top))
         if cell.wrong:
             draw.rectangle((left - 4, top - 4, left + side + 3, top + side + 3), outline=_WRONG, width=4)
@@ -55,4 +59,7 @@ def contact_sheet(
     for line, text in enumerate(notes):
         top = height - _GAP // 2 - (len(notes) - line) * _LINE
         Text(text, 14).shortened(width - 2 * _GAP).draw(draw, (_GAP, top), _TEXT)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("cells", json.dumps(boxes))
+    sheet.encoderinfo = {"pnginfo": info}  # for `save`
     return sheet

@@ -4,9 +4,10 @@ Each probe predicts the class of every image from one feature alone, with a ridg
 Randomly permuted labels show how often the same accuracy is reached by chance.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,7 @@ _SEED = 0
 _PENALTIES = np.logspace(-3, 3, 7)  # in units of the features' mean squared length
 _TIE = 1e-9  # smaller differences are rounding errors
 _BINS = 8  # of a number with more values than this
+_FEW = 40  # images
 _MOST_VALUES = 64  # of a text; all rarer values count as one
 
 
@@ -184,6 +186,29 @@ def explain(
             "the images were made in different ways. Check whether this is visible in the images too."
         )
     return paragraphs
+
+
+def nothing_found(found: Mapping[str, Probe]) -> str:
+    """Return the conclusion if `explain` has nothing to say."""
+    n = found["border"].n
+    few = f" {n:,} images are too few to find any but large differences." if n < _FEW else ""
+    return f"No leak was found in {n:,} images: neither their border nor the files predict the label.{few}"
+
+
+def as_table(found: Mapping[str, Probe], paragraphs: Sequence[str]) -> str:
+    """Return the results and the paragraphs of `explain` as text for a terminal."""
+    lines = [f"{'':16}  accuracy  chance  p value  images  verdict"]
+    for name, probe in found.items():
+        figures = f"{probe.accuracy:8.3f}  {probe.chance:6.3f}  {probe.p_value:7.3f}  {probe.n:8,}"
+        lines.append(f"{name:16}  {figures}  {probe.verdict}")
+    return "\n".join([*lines, *(f"\n{paragraph}" for paragraph in paragraphs or [nothing_found(found)])])
+
+
+def as_json(found: Mapping[str, Probe], names: Sequence[str], paragraphs: Sequence[str]) -> str:
+    """Return the results and the paragraphs of `explain` as JSON."""
+    results = {name: asdict(probe) for name, probe in found.items()}
+    findings = list(paragraphs) or [nothing_found(found)]
+    return json.dumps({"classes": names, "probes": results, "findings": findings}, indent=2, ensure_ascii=False)
 
 
 _TEXTURES = (

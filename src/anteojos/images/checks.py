@@ -11,18 +11,19 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
-from anteojos.images import decoding, detector, duplicates, faces, manifest, splitting
+from anteojos.images import decoding, detector, duplicates, faces, labels_table, manifest, splitting
 from anteojos.params import Dataset, Preprocess
 from anteojos.runtime import parallel
 from anteojos.runtime.errors import InputError
-from anteojos.runtime.files import visible_files
+from anteojos.runtime.files import read, visible_files
 from anteojos.runtime.names import comparable, nfc
 from anteojos.sources import layout
 from anteojos.vocabulary import NOT_KNOWN, SPLITS, UNSPLIT, Crop, SourceSplit, Split
 
 WARNINGS = ("not_images", "not_rgb", "odd_sizes", "no_face", "several_faces", "duplicates_within_split")
-MOST_SHOWN = 20  # findings of one kind
-_ODD_SIZE = 0.1  # share by which the width or height of an image may differ from the median
+# The share by which the width or height of an image may differ from the median, and the share of the images that may
+# differ by more and still be odd: photographs usually have many sizes.
+_ODD_SIZE, _MOST_ODD = 0.1, 0.25
 _HASHED = 72  # px, of the image or face that is hashed
 # Images of phones, cameras and scanners that cannot be decoded here.
 _NOT_SUPPORTED = {".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".pdf", ".svg"}
@@ -84,30 +85,29 @@ def _reason_to_skip(file: str) -> str:
 def add_test_labels(
     found: Sequence[ImageFile], table: Path, labels: Sequence[str], findings: Findings
 ) -> list[ImageFile]:
-    """Return `found` with the labels of test images from `table`, a CSV with the columns file and label.
+    """Return `found` with the labels of test images from `table`; see labels_table.
 
     `file` is the path of an image, with or without `test/`. Rows that do not match the images are added to `findings`.
-    Raises InputError if `table` is not such a CSV.
+    Raises InputError if `table` cannot be read.
     """
-    try:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{table.name}: not a CSV table", [str(error)], "Expected the columns file,label.") from error
-    if not {"file", "label"} <= set(rows.columns):
-        raise InputError(f"{table.name}: has the columns {', '.join(rows.columns)}; expected file,label")
-    files = "test/" + rows["file"].str.strip().str.normalize("NFC").str.removeprefix("test/")
-
+    read_table = labels_table.read(table)
     known: dict[str, str] = {}
     test_files = {nfc(image.file) for image in found if image.split == "test"}
-    names = rows["label"].str.strip().str.normalize("NFC")
-    for line, (file, label) in enumerate(zip(files, names, strict=True), start=2):
-        where = f"{table.name}, line {line}"
-        if label not in labels:
-            findings.problems.append(f"{where}: label {label!r}, expected {' or '.join(labels)}")
+    spelling = {comparable(label): label for label in labels}
+    problems = []
+    for row in read_table.rows:
+        where = f"{table.name}, line {row.line}"
+        file = "test/" + row.file.replace("\\", "/").removeprefix("test/")
+        label = spelling.get(comparable(row.label))
+        if label is None:
+            problems.append(f"{where}: label {row.label!r}, expected {' or '.join(labels)}")
         elif file not in test_files:
-            findings.problems.append(f"{where}: {file} is not one of the test images")
+            problems.append(f"{where}: {file}: not one of the test images")
         elif known.setdefault(file, label) != label:
-            findings.problems.append(f"{where}: {file} is {label} here and {known[file]} above")
+            problems.append(f"{where}: {file}: {label} here and {known[file]} above")
+    if problems and not read_table.is_utf:
+        raise InputError(f"{table.name}: not UTF-8, and wrong if it is Windows-1252", problems, labels_table.SAVE)
+    findings.problems += problems
     labelled = []
     for image in found:
         label = known.get(nfc(image.file), image.label)
@@ -142,7 +142,7 @@ def examine(
 def _read(folder: Path, image: ImageFile) -> bytes | str:
     """Return the bytes of an image, or why it cannot be read."""
     try:
-        return (folder / image.file).read_bytes()
+        return read(folder / image.file)
     except OSError as error:
         return error.strerror or str(error)
 
@@ -212,9 +212,10 @@ def compare(
     else:
         sizes = table[["width", "height"]]
         odd = table[((sizes - sizes.median()).abs() > _ODD_SIZE * sizes.median()).any(axis=1)]
-        findings.warnings["odd_sizes"] += [
-            f"{row.file}: {row.width} × {row.height} px, unlike the rest" for row in odd.itertuples()
-        ]
+        if len(odd) <= _MOST_ODD * len(table):
+            findings.warnings["odd_sizes"] += [
+                f"{row.file}: {row.width} × {row.height} px, unlike the rest" for row in odd.itertuples()
+            ]
     find_duplicates(table, dataset.near_duplicate_bits, findings)
 
 
@@ -253,8 +254,7 @@ def _compare_faces(table: pd.DataFrame, preprocess: Preprocess, findings: Findin
     if preprocess.no_face == "whole":
         findings.warnings["no_face"] += no_face
     else:
-        more = len(no_face) - MOST_SHOWN
-        findings.problems += no_face[:MOST_SHOWN] + [f"and {more:,} more images without a face"] * (more > 0)
+        findings.problems += no_face
     several = table[table["faces"] > 1]
     findings.warnings["several_faces"] += [
         f"{row.file}: {row.faces} faces, the largest is used" for row in several.itertuples()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anteojos.images import decoding
 from anteojos.images.decoding import ImageError
 from anteojos.runtime import parallel
+from anteojos.runtime.files import read
 
 if TYPE_CHECKING:
     from anteojos.model.classifier import Classifier, Prediction
@@ -52,7 +53,7 @@ def label(files: Sequence[Path], classifier: "Classifier", options: Options, pro
 
 def _read(path: Path) -> tuple[Path, bytes | OSError]:
     try:
-        return path, path.read_bytes()
+        return path, read(path)
     except OSError as error:
         return path, error
 

@@ -16,6 +16,7 @@ import click
 
 from anteojos.labelling.inference import Labelled
 from anteojos.labelling.reading import counted
+from anteojos.model.probability import as_text
 from anteojos.runtime.errors import InputError, printable
 from anteojos.runtime.outputs import replacing
 
@@ -152,7 +153,7 @@ def _as_csv(labelled: Labelled) -> Iterator[str]:
             place = (*row["box"], *row["eyes"][0], *row["eyes"][1])
             values |= {name: f"{value:g}" for name, value in zip(_COORDINATES, place, strict=True)}
         if row["label"]:
-            values |= {name: f"{row[name]:.4f}" for name in ("probability", "first_class_probability")}
+            values |= {name: as_text(row[name], 4) for name in ("probability", "first_class_probability")}
         yield _csv_line([values[name] for name in _COLUMNS])
 
 
@@ -172,7 +173,7 @@ def _as_text(labelled: Labelled, width: int, color: bool) -> Iterator[str]:
         box = ", ".join(f"{edge:.0f}" for edge in found.face.box) if found.face else "whole image"
         warning = f"  {_styled(found.warning, 'yellow', color)}" if found.warning else ""
         face = number if found.face else ""
-        yield f"{file}  {face:4}  {box:20}  {printable(found.name):11}  {found.probability:.4f}{warning}\n"
+        yield f"{file}  {face:4}  {box:20}  {printable(found.name):11}  {as_text(found.probability, 4)}{warning}\n"
 
 
 def _styled(text: str, fg: str, color: bool) -> str:

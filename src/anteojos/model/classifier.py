@@ -16,6 +16,7 @@ from anteojos.model import reliability
 from anteojos.model.inference import LiteNetwork
 from anteojos.model.metadata import Metadata
 from anteojos.runtime.errors import InputError
+from anteojos.runtime.files import read
 from anteojos.vocabulary import Pixels
 
 # An image: the path or the bytes of a file, a Pillow image, or an array, uint8 (H, W, 3), RGB.
@@ -79,7 +80,7 @@ class Classifier:
         """Read a model.tflite. Raises InputError if there is no such file, or if anteojos did not write it."""
         path = Path(path)
         try:
-            return cls(path.read_bytes(), Metadata.read(path))
+            return cls(read(path), Metadata.read(path))
         except OSError as error:
             raise InputError(
                 f"{path}: {error.strerror}",
@@ -182,7 +183,7 @@ def _decode(image: ImageInput, size: int | None = None) -> decoding.DecodedImage
             return decoding.decode(image, size)
         case str() | Path():
             try:
-                return decoding.decode(Path(image).read_bytes(), size)
+                return decoding.decode(read(Path(image)), size)
             except decoding.ImageError as error:
                 raise decoding.ImageError(f"{image}: {error}") from None
         case Image.Image():

@@ -21,8 +21,8 @@ class InputError(Exception):
     """An input is not as expected: a file, a folder, a parameter, the answer of a server.
 
     The user sees its text without a traceback. `headline` says where; `problems`, one line each, say what was found and
-    what was expected; `advice` says what to do. The text shows at most MAX_LINES problems of one kind, which have the
-    same words after the last colon; `problems` has all of them.
+    what was expected; `advice` says what to do. The text shows at most MAX_LINES problems of one kind, see `_kind`;
+    `problems` has all of them.
     """
 
     def __init__(self, headline: str, problems: Iterable[str] = (), advice: str = "") -> None:
@@ -31,9 +31,15 @@ class InputError(Exception):
         self.advice = advice
         kinds = defaultdict(list)
         for problem in self.problems:
-            kinds[re.sub(r"\d", "", problem.rpartition(": ")[2])].append(f"  {problem}")
+            kinds[_kind(problem)].append(f"  {problem}")
         lines = [line for kind in kinds.values() for line in capped(kind, "  ")]
         super().__init__("\n".join([headline, *lines, *([advice] if advice else [])]))
+
+
+def _kind(problem: str) -> str:
+    """Return the first words after the last colon, without numbers and what may be a name."""
+    words = problem.rpartition(": ")[2].split()
+    return " ".join([word for word in words if not re.search(r"""[\d./\\'"]""", word)][:3])
 
 
 def message(error: BaseException) -> str:

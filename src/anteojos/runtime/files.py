@@ -1,7 +1,15 @@
-"""Find the files of a folder that are not hidden, and recognise images by their suffix."""
+"""Find the files of a folder that are not hidden, recognise images by their suffix, and read files of the user.
 
+Hidden files and folders are skipped everywhere, images have one of the suffixes below.
+"""
+
+import errno
 import os
+import stat
 from pathlib import Path, PurePath
+
+# Bytes of the largest file that is read into memory: an uncompressed image of 100 million pixels has 300 MB.
+MAX_BYTES = 400_000_000
 
 # Image formats by suffix. Pillow reads many more, but these are common for photographs, and fewer decoders give hostile
 # files fewer targets.
@@ -16,6 +24,23 @@ FORMATS = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
 }
+
+
+def read(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Return the content of a regular file of at most `most` bytes.
+
+    Raises OSError, also for a device, a pipe or a socket, which may have no end.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EINVAL, "a device, pipe or socket; expected a regular file", str(path))
+    with path.open("rb") as file:
+        # The size is that of a file on a disk; the files of /proc have any size.
+        data = file.read(most + 1) if status.st_size <= most else b""
+    if max(status.st_size, len(data)) > most:
+        size = f"{max(status.st_size, len(data)):,}"
+        raise OSError(errno.EFBIG, f"too large: {size} bytes, expected at most {most:,}", str(path))
+    return data
 
 
 def is_image(name: str | PurePath) -> bool:

@@ -11,10 +11,9 @@ from pathlib import Path
 from anteojos.runtime.errors import InputError, printable
 from anteojos.sources import entries, folder, layout, tars, zips
 from anteojos.sources.download import download, is_url, shown_url
-from anteojos.sources.entries import Entries, unreadable
+from anteojos.sources.entries import Entries, too_large, unreadable
 from anteojos.sources.layout import CHANGE_SOURCE
-
-HEAD = 512  # bytes at the start of a file, enough to recognise its format
+from anteojos.sources.tars import HEAD
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ def import_dataset(location: str, into: Path, classes: Classes, *, sha256: str |
     """Write the images of a dataset to the folder `into`: `train/`, `validate/`, `test/`, `unsplit/`.
 
     `location` is the path or http(s) URL of a zip or tar, or the path of a folder. `sha256` is the expected checksum of
-    the archive, in hex. `max_bytes` limits the download, and separately the extracted files.
+    the archive, in hex. `max_bytes` limits the archive, and separately the extracted files.
 
     Raises InputError if the location cannot be read, has another checksum, is damaged, unsafe or too large, or contains
     no dataset of these classes; `into` may then be incomplete. Raises OSError for other errors of the file system, such
@@ -88,6 +87,8 @@ def opened(location: str, *, sha256: str | None, max_bytes: int, scratch: Path) 
 @contextmanager
 def _opened_file(path: Path, where: str, sha256: str | None, max_bytes: int) -> Iterator[Entries]:
     try:
+        if (size := path.stat().st_size) > max_bytes:
+            raise too_large(where, f"the archive has {size:,} bytes", max_bytes)
         with path.open("rb") as file:
             head = file.read(HEAD)
         found = checksum(path)

@@ -19,6 +19,15 @@ def parts_of(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in ("", ".")]
 
 
+def path_of(name: str) -> str:
+    """Return the path of an archive's entry, with a final `/` for a folder.
+
+    `\\` separates folders like `/`: some programs for Windows write it.
+    """
+    name = name.replace("\\", "/")
+    return "/".join(parts_of(name)) + "/" * name.endswith("/")
+
+
 def is_junk(name: str) -> bool:
     """Return whether a file or its folder is hidden or was added by the operating system."""
     return any(is_hidden(part) or part.casefold() in ("__macosx", "thumbs.db") for part in parts_of(name))
@@ -31,10 +40,10 @@ def fault_of_kind(kind: int, *allowed: int) -> str:
 
 def fault_of_name(name: str) -> str:
     """Return why an entry with this name must not be extracted, or "" if it may."""
+    name = name.replace("\\", "/")
     parts = parts_of(name)
     faults = {
         fault_of_characters(name): True,
-        "a backslash in its name": "\\" in name,
         "an absolute path": name.startswith("/"),
         "a drive letter in its name": bool(re.match("[A-Za-z]:", name)),
         "a path with `..`": ".." in parts,

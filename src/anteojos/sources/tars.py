@@ -20,6 +20,7 @@ from anteojos.sources import safety
 from anteojos.sources.entries import CHUNK, Entries, damaged, too_large, too_many
 from anteojos.sources.layout import CHANGE_SOURCE
 
+HEAD = tarfile.BLOCKSIZE  # bytes, which tell the kind of an archive
 Compression = Literal["", "gzip", "bzip2", "xz"]
 # The first bytes of compressed files.
 MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
@@ -39,10 +40,10 @@ def compression(head: bytes) -> Compression | None:
     for magic, name in MAGIC.items():
         if head.startswith(magic):
             return name
-    if len(head) >= tarfile.BLOCKSIZE and not any(head[: tarfile.BLOCKSIZE]):
+    if len(head) >= HEAD and not any(head[:HEAD]):
         return ""  # a tar without entries
     try:
-        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+        tarfile.TarInfo.frombuf(head[:HEAD], "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError):
         return None
     return ""
@@ -94,7 +95,7 @@ def _listed(path: Path, where: str, compressed: Compression, max_bytes: int) -> 
 
 
 def _name(member: tarfile.TarInfo) -> str:
-    return "/".join(safety.parts_of(member.name)) + "/" * member.isdir()
+    return safety.path_of(member.name + "/" * member.isdir())
 
 
 def _fault(member: tarfile.TarInfo) -> str:

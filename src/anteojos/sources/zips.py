@@ -35,7 +35,7 @@ def opened(path: Path, where: str) -> Iterator[Entries]:
             raise too_many(where, f"{len(infos):,} entries", safety.MAX_ENTRIES)
         names, problems, by_name = [], [], {}
         for info in infos:
-            name = "/".join(safety.parts_of(info.filename)) + "/" * info.is_dir()
+            name = safety.path_of(info.filename)
             if fault := _fault(info):
                 problems.append(f"{printable(info.orig_filename)}: {fault}")
             elif name != "/" and not safety.is_junk(name):
@@ -54,8 +54,8 @@ def _fault(info: zipfile.ZipInfo) -> str:
     # `filename` ends at the first NUL and may come from an extra field; `orig_filename` is in the directory of the zip.
     if fault := safety.fault_of_name(info.orig_filename) or safety.fault_of_name(info.filename):
         return fault
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind and (fault := safety.fault_of_kind(kind, stat.S_IFDIR if info.is_dir() else stat.S_IFREG)):
+    kind, is_folder = stat.S_IFMT(info.external_attr >> 16), safety.path_of(info.filename).endswith("/")
+    if kind and (fault := safety.fault_of_kind(kind, stat.S_IFDIR if is_folder else stat.S_IFREG)):
         return fault
     if info.flag_bits & 0x1:
         return "encrypted"

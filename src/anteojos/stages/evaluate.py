@@ -11,6 +11,7 @@ import pandas as pd
 from anteojos.evaluation import attention, figures, scores
 from anteojos.images import manifest
 from anteojos.model.inference import LiteNetwork
+from anteojos.model.probability import as_text
 from anteojos.params import Params
 from anteojos.runtime import threads
 from anteojos.runtime.outputs import replacing, write_json
@@ -194,10 +195,11 @@ def image_of(row: dict[Hashable, Any]) -> Pixels:
 
 def caption_of(row: dict[Hashable, Any], params: Params) -> tuple[str, str, str]:
     """Return the lines below an image: its split and class, the predicted label, and its probability."""
+    probability = row["probability"] if row["predicted"] == params.dataset.labels[0] else 1 - row["probability"]
     return (
         f"{row['split']}: {params.dataset.name(row['label'])}",
         f"predicted: {params.dataset.name(row['predicted'])}",
-        f"p = {row['probability'] if row['predicted'] == params.dataset.labels[0] else 1 - row['probability']:.3f}",
+        f"p = {as_text(probability, 3)}",
     )
 
 

@@ -1,6 +1,5 @@
 """Write the images to data/raw: draw them, download them from Kaggle, or import an archive."""
 
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -10,6 +9,7 @@ from typing import Any
 from anteojos.params import Dataset, Params
 from anteojos.runtime import threads
 from anteojos.runtime.errors import InputError
+from anteojos.runtime.files import read
 from anteojos.runtime.outputs import replacing
 from anteojos.runtime.processes import forked
 from anteojos.runtime.runner import run
@@ -69,12 +69,13 @@ def draw(folder: Path, dataset: Dataset) -> None:
 def copy_test_labels(source: Path, target: Path) -> None:
     """Copy the labels of the test images to data/raw, so that both are versioned and shared together."""
     try:
-        shutil.copyfile(source, target)
+        table = read(source)
     except OSError as error:
         raise InputError(
             f"params.yaml: dataset.test_labels: {source}: {error.strerror}",
             advice="Name a CSV file with the columns file,label, or null.",
         ) from error
+    target.write_bytes(table)
 
 
 if __name__ == "__main__":

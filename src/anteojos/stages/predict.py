@@ -12,6 +12,7 @@ from anteojos.images.faces import Face
 from anteojos.model import reliability
 from anteojos.model.classifier import Classifier
 from anteojos.model.metadata import Metadata
+from anteojos.model.probability import as_text
 from anteojos.model.reliability import Warnings
 from anteojos.params import Params
 from anteojos.runtime import parallel
@@ -81,7 +82,7 @@ def draw_test_set(
             images[row],
             (
                 names[prediction["label"]],
-                f"p = {prediction['probability']:.3f}",
+                f"p = {as_text(prediction['probability'], 3)}",
                 *([f"({', '.join(warnings[row]).replace('_', ' ')})"] if warnings[row] else []),
             ),
             wrong=actual[row] not in ("", prediction["label"]),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from anteojos.images import checks, manifest
 from anteojos.params import Dataset, Params, Preprocess
-from anteojos.runtime.errors import InputError
+from anteojos.runtime.errors import InputError, capped
 from anteojos.runtime.outputs import replacing, write_json
 from anteojos.runtime.runner import run
 from anteojos.vocabulary import NOT_KNOWN, SPLITS, TEST_LABELS
@@ -49,8 +49,7 @@ def main() -> None:
 def print_warnings(warnings: dict[str, list[str]]) -> None:
     """Print the first warnings of each kind, and how many more there are."""
     for kind, lines in warnings.items():
-        more = len(lines) - checks.MOST_SHOWN
-        for line in lines[: checks.MOST_SHOWN] + [f"and {more:,} more"] * (more > 0):
+        for line in capped(lines):
             print(f"warning ({kind}): {line}", file=sys.stderr)
 
 

@@ -1,0 +1,87 @@
+"""The recommendation of the report follows from the results; what the audit found is explained."""
+
+import json
+from typing import Any
+
+import pytest
+
+from anteojos.params import Params
+from anteojos.team.report import advice, breakable, images
+from tests.conftest import ROOT
+
+PARAMS = Params.load(ROOT / "params.yaml")
+
+
+def results(low: float = 0.95, high: float = 1.0, verdict: str = "none", **test: Any) -> dict[str, Any]:
+    score = {"n": 400, "accuracy": 0.97, "accuracy_low": low, "accuracy_high": high, "majority_accuracy": 0.5}
+    return {
+        "evaluate": {"validate": score, "test": score | test},
+        "audit": {"border": {"accuracy": 0.8, "verdict": verdict}},
+        "train": {"last": {"accuracy": 0.99, "val_accuracy": 0.97}},
+        "predict": {"warnings": {"uncertain": 0, "turned": 0}},
+    }
+
+
+def test_good_results_are_recommended() -> None:
+    found = advice.recommend(PARAMS, results())
+    assert (found.verdict, found.headline) == (
+        "good",
+        "You can use this model for images like these: expect 95% to 100% of its labels to be correct.",
+    )
+    assert found.notes == [
+        "On test, it is better than always predicting the larger class (0.500).",
+        "It was trained and measured on drawn faces. Before you use it for photographs, label some of them by hand and "
+        "compare.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "headline"),
+    [
+        (results(verdict="leak"), "Do not rely on this model: the label can be predicted from the border alone."),
+        (
+            results(accuracy_low=0.4, accuracy_high=0.6),
+            "Do not use this model yet: on test, it is not shown to be better than always predicting the larger class "
+            "(0.500): the 95 % interval contains this value.",
+        ),
+    ],
+)
+def test_bad_results_are_not_recommended(values: dict[str, Any], headline: str) -> None:
+    found = advice.recommend(PARAMS, values)
+    assert (found.verdict, found.headline) == ("bad", headline)
+
+
+def test_limits_of_the_results_are_named() -> None:
+    values = results(low=0.8)
+    del values["evaluate"]["test"]
+    values["train"]["last"]["val_accuracy"] = 0.8
+    values["predict"]["warnings"]["uncertain"] = 3
+    found = advice.recommend(PARAMS, values)
+    assert found.headline.endswith("expect 80% to 100% of its labels to be correct.")
+    assert [note.split(",")[0].split(".")[0] for note in found.notes] == [
+        "On validate",
+        "The labels of the test images are not known",
+        "400 images show no more than this interval",
+        "It was trained and measured on drawn faces",
+        "It has an accuracy of 0",
+        "3 warnings on test images: do not rely on these labels",
+    ]
+
+
+def test_probes_at_chance_are_listed_apart() -> None:
+    audit = json.loads((ROOT / "metrics/audit.json").read_text(encoding="utf-8"))
+    probes, useless = advice.audit_rows(audit)
+    assert set(advice.PROBES) == set(audit)
+    assert len(probes) + len(useless) == len(audit)
+    accuracies = [probe["accuracy"] for _, probe in probes]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert 0.5 not in accuracies
+
+
+def test_classes_take_turns() -> None:
+    found = [images.Shown(str(number), (label,)) for number, label in enumerate("aaabbb")]
+    assert [each.image for each in images.mixed(found)] == ["0", "3", "1", "4", "2", "5"]
+
+
+def test_long_names_can_be_broken_and_are_escaped() -> None:
+    assert breakable("a.b_<c>") == "a.<wbr>b_<wbr>&lt;c&gt;"
