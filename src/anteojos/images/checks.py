@@ -22,7 +22,7 @@ from anteojos.vocabulary import NOT_KNOWN, SPLITS, UNSPLIT, Crop, SourceSplit, S
 
 WARNINGS = ("not_images", "not_rgb", "odd_sizes", "no_face", "several_faces", "duplicates_within_split")
 MOST_SHOWN = 20  # findings of one kind
-_ODD_SIZE = 0.1  # share by which the width or height of an image may differ from the median
+_ODD_SIZE = 0.1  # an image is odd if its width or height differs from the median by more than this share
 _HASHED = 72  # px, of the image or face that is hashed
 # Images of phones, cameras and scanners that cannot be decoded here.
 _NOT_SUPPORTED = {".arw", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".pdf", ".svg"}
