@@ -127,6 +127,7 @@ def test_splits_unlabelled_images_and_other_files(checkout: Path) -> None:
         put(pets / "wrapper" / split, "a", "b")
     put(pets / "wrapper", "test", count=3)
     put(pets, "docs", count=2)
+    (pets / "wrapper/test_labels.csv").write_text("file,label\n0.png,a\n")
     lines = init("../pets")
     assert lines[:3] == ["class      train   validate", "a              5          5", "b              5          5"]
     assert "3 test images in no class folder; test_labels.csv may have their labels." in lines

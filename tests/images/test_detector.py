@@ -68,7 +68,7 @@ def test_tightly_cropped_face_is_detected(find: Detector, seed: int) -> None:
 PLACES = [(100 + 300 * (number % 5), 90 + 560 * (number // 5)) for number in range(10)]
 
 
-# Size of the drawing in px, of which the face is about 0.6, and how many of ten faces are detected.
+# Size of the drawing in px (the face has about 0.6 of it), and how many of ten faces are detected.
 @pytest.mark.parametrize(("size", "at_least"), [(40, 5), (48, 8), (64, 9)])
 def test_small_faces_in_a_large_photograph_are_detected(find: Detector, size: int, at_least: int) -> None:
     photograph = Image.new("RGB", (1600, 1100), GREY)

@@ -23,7 +23,7 @@ def compared_one_by_one(hashes: Hashes, bits: int) -> list[list[int]]:
 
 
 def some_alike(seed: int, n: int = 120) -> Hashes:
-    """Return hashes of which many are equal, and many differ in one to twelve bits."""
+    """Return hashes; many are equal, and many differ in one to twelve bits."""
     chance = np.random.default_rng(seed)
     hashes = chance.choice(chance.integers(0, 2**64, 8, dtype=np.uint64), n)
     for index, flips in enumerate(chance.integers(0, 13, n) * chance.integers(0, 2, n)):

@@ -144,7 +144,7 @@ def test_attention_maps_do_not_depend_on_the_number_of_cores(monkeypatch: pytest
 def test_orange_parts_support_the_predicted_label(label: str, cell: int) -> None:
     folder = Path("data/processed/validate")
     images = np.load(folder / "images.npy")
-    # Predicted as bright because of its middle; labelled dark, it is the second mistake, else the fourth image.
+    # It is predicted as bright because of its middle. If its label is dark, it is the second mistake.
     images[3] = 150
     images[3, 18:30, 18:30] = 255
     np.save(folder / "images.npy", images)

@@ -24,7 +24,7 @@ Verdict = Literal["leak", "none"]
 
 SIDE = 160  # widths of borders are in 160ths of the image's width, the same part of a face at every size
 BORDER, ACCURACY, P_VALUE, PERMUTATIONS = 22, 0.65, 0.01, 1000
-MOST_IMAGES = 2000  # more images take minutes and hardly change the result
+MOST_IMAGES = 2000  # more images take minutes, and change the result little
 
 _PARTS = ("position_rows", "position_columns", "corners")  # features of the border, which a network can see
 _CELL = 4  # approximate size of a grey cell, in 160ths

@@ -5,7 +5,7 @@ import numpy as np
 from anteojos.evaluation import figures, leak
 from anteojos.vocabulary import Pixels
 
-_EXAMPLES = 3  # images of each class, beside its mean
+_EXAMPLES = 3  # images of each class, next to its mean
 _SIDE = 240  # px, large enough to read a printed word
 _FULL = 50.0  # grey levels of 255: differences of at least this much have the full colour
 _FIRST, _SECOND = (0xCF, 0x22, 0x2E), (0x09, 0x69, 0xDA)  # red and blue

@@ -1,6 +1,6 @@
 """The model card in Markdown: what the model was made from, how good it is and where not to rely on it.
 
-Its headings follow M. Mitchell et al., "Model Cards for Model Reporting", 2019, as far as the pipeline knows.
+Its headings follow M. Mitchell et al., "Model Cards for Model Reporting", 2019, where the pipeline has the data.
 """
 
 from collections.abc import Mapping

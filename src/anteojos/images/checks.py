@@ -21,8 +21,8 @@ from anteojos.sources import layout
 from anteojos.vocabulary import NOT_KNOWN, SPLITS, UNSPLIT, Crop, SourceSplit, Split
 
 WARNINGS = ("not_images", "not_rgb", "odd_sizes", "no_face", "several_faces", "duplicates_within_split")
-# The share by which the width or height of an image may differ from the median, and the share of the images that may
-# differ by more and still be odd: photographs usually have many sizes.
+# An image is odd if its width or height differs from the median by more than this share, unless more than the second
+# share of the images do: photographs usually have many sizes.
 _ODD_SIZE, _MOST_ODD = 0.1, 0.25
 _HASHED = 72  # px, of the image or face that is hashed
 # Images of phones, cameras and scanners that cannot be decoded here.

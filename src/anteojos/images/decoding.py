@@ -61,7 +61,7 @@ def decode(data: bytes, size: int | None = None) -> DecodedImage:
     """Decode an image file to RGB: upright, transparent parts white; of an animation, the first frame.
 
     Set `size` if the image will be resized to `size` × `size` px. A JPEG of at least eight times this width and height
-    is then decoded to a half, a quarter or an eighth, never below four times `size`, in a fraction of time and memory.
+    is then decoded to a half, a quarter or an eighth, but at least four times `size`, which saves time and memory.
 
     Raises ImageError if `data` is empty, not an image, truncated, damaged, or has more than MAX_PIXELS.
     """

@@ -204,7 +204,7 @@ def _around(points: Floats) -> Square:
 
 
 def _step(length: float) -> float:
-    """Return the largest power of 2 up to `length`; a tiny change of `length` hardly ever changes it."""
+    """Return the largest power of 2 up to `length`; a tiny change of `length` rarely changes it."""
     return 2.0 ** math.floor(math.log2(length))
 
 

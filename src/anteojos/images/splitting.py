@@ -31,7 +31,7 @@ def assign(table: pd.DataFrame, shares: Shares, bits: int, labels: Sequence[str]
     The position of an image, 0 to 1, is a hash of its checksum and `shares.seed`. A group of near-duplicates (see
     `duplicates.groups`) has the position and the label of its image with the lowest position. Below 1 - validate - test
     a group is for training, from 1 - test on for testing, and in between for validation. With `has_test`, the share for
-    testing is 0. So each class is divided by these shares, on average, whatever the names and the order of the files.
+    testing is 0. On average, each class is divided by these shares. Names and order of the files do not matter.
 
     Each of `labels` must have at least one group in train, one in validate, and if it has at least 3 groups and the
     share for testing is not 0, one in test. If necessary, the groups with the highest positions are moved there. Raises

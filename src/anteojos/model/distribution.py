@@ -51,7 +51,7 @@ def shares(strategy: tf.distribute.Strategy, images: int) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(edges)]
 
 
-def spread(strategy: tf.distribute.Strategy, parts: list[npt.NDArray[Any]]) -> Any:
+def per_replica(strategy: tf.distribute.Strategy, parts: list[npt.NDArray[Any]]) -> Any:
     """Return `parts` as an argument of `strategy.run`, one part for each replica of this machine."""
     if strategy.num_replicas_in_sync == 1:
         return parts[0]
@@ -85,7 +85,7 @@ def _from_chief(
     zeros = np.zeros_like(values)
     parts = [values if is_chief else zeros, *[zeros] * (len(shares(strategy, 0)) - 1)]
     run = tf.function(lambda parts: strategy.run(total, args=(parts,)))
-    return np.asarray(strategy.experimental_local_results(run(spread(strategy, parts)))[0].numpy())
+    return np.asarray(strategy.experimental_local_results(run(per_replica(strategy, parts)))[0].numpy())
 
 
 def in_child(work: Callable[[Send], Result], on_message: Send, timeout: float) -> Result:

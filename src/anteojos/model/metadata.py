@@ -1,4 +1,4 @@
-"""What inference needs besides the network, stored inside the model's file."""
+"""The metadata of a model, stored inside its file."""
 
 import json
 import zipfile
@@ -55,7 +55,7 @@ class Metadata:
     def read(cls, model: Path) -> Self:
         """Read the metadata of a .tflite file.
 
-        Raises ValueError if there is none or it is of another version of anteojos, OSError if there is no file.
+        Raises ValueError if it has none, or that of another version of anteojos; OSError if there is no file.
         """
         try:
             with zipfile.ZipFile(model) as attached:

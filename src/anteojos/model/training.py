@@ -224,7 +224,7 @@ class Steps:
 
     def _run(self, compiled: Callable[..., LossAndCorrect], batch: Batch) -> tuple[float, int]:
         """Return the mean loss and the number of correct labels of a batch."""
-        parts = (distribution.spread(self.strategy, part) for part in (batch.images, batch.targets, batch.weights))
+        parts = (distribution.per_replica(self.strategy, part) for part in (batch.images, batch.targets, batch.weights))
         results = compiled(*parts, tf.constant(batch.count, tf.float32))
         loss, correct = (self.strategy.experimental_local_results(result)[0] for result in results)
         return float(loss), round(float(correct))

@@ -18,7 +18,7 @@ from anteojos.runtime.errors import InputError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MAX_IMAGES, MAX_BYTES = 32, 4 * 2**20  # of a batch; an image of more bytes is a batch of its own
+MAX_IMAGES, MAX_BYTES = 32, 4 * 2**20  # of a batch; a larger image is sent alone
 _BATCHES_PER_THREAD = 2  # sent ahead: one is running, one waits
 _POLL = 1.0  # seconds between two checks of the cluster
 _NO_SCHEDULER = "the scheduler does not answer any more, or was restarted"

@@ -22,8 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # In a temporary folder, because some libraries write other files next to their target.
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as beside:
-        written = Path(beside, "new", path.name)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as temporary:
+        written = Path(temporary, "new", path.name)
         written.parent.mkdir()
         try:
             yield written
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
             written.replace(path)
             return
         # A folder cannot be renamed to an existing one: move the old one away until the new one is in place.
-        aside = path.rename(Path(beside, "old"))
+        aside = path.rename(Path(temporary, "old"))
         try:
             written.rename(path)
         except OSError:
