@@ -15,7 +15,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BASE ?= main
 export BASE
 # PYTHONPATH: the code of this checkout, also if .venv was set up for another one.
-TEAM = PYTHONPATH=src python -m anteojos.team
+# exec: a signal to make ends the command, and not only a shell around it.
+TEAM = exec env PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare gate note resolve release
@@ -69,7 +70,7 @@ compare: setup  ## write the differences from BASE (main) in metrics, parameters
 	@$(TEAM) compare -- "$$BASE"
 
 report: setup  ## write the results as one page, report.html; AGAINST=main compares with that branch
-	@PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
+	@exec env PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
 
 gate: setup  ## fail if the accuracy is below the 95 % interval of that in BASE (main), or if the label leaks
 	@$(TEAM) gate -- "$$BASE"

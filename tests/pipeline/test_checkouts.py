@@ -67,7 +67,7 @@ def test_hooks_work_in_a_subfolder_and_in_a_worktree(larger: Project, linked: Pr
         for command in (("merge", "--quiet", "other"), ("checkout", "--quiet", "HEAD^")):
             # Also if git is called in another folder of the checkout.
             done = Project(project.path.parent).run("git", *command)
-            assert "Checked out the data of this commit: data/predictions.csv, models/model.tflite" in done.stderr
+            assert re.search(r"^Checked out the data of this commit: .*models/model.tflite", done.stderr, re.MULTILINE)
             assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
         assert outputs(project) == before
 
