@@ -104,19 +104,19 @@ def test_release_in_a_subfolder_is_found_by_its_path(larger: Project, tmp_path: 
 
 
 def test_resolve_in_a_subfolder_names_conflicts_elsewhere(larger: Project) -> None:
-    (larger.path.parents[1] / "other.txt").write_text("mine")
+    other = larger.path.parents[1] / "other.txt"
+    other.write_text("mine")
     larger.set("predict.uncertain", [0.0, 1.0])
     larger.repro()
     larger.must("git", "commit", "--quiet", "--all", "--message", "Mine")
-    Project(larger.path.parents[1]).must("git", "commit", "--quiet", "--all", "--message", "Mine")
     larger.must("git", "checkout", "--quiet", "other")
-    (larger.path.parents[1] / "other.txt").write_text("theirs")
-    Project(larger.path.parents[1]).must("git", "commit", "--quiet", "--all", "--message", "Theirs")
+    other.write_text("theirs")
+    larger.must("git", "commit", "--quiet", "--all", "--message", "Theirs")
     assert larger.run("git", "merge", "main").returncode == 1
     failed = larger.run(*MAKE, "resolve")
     assert "are in conflict\n  ../../other.txt\nResolve these first" in failed.stderr
-    larger.must("git", "checkout", "--ours", "../../other.txt")
-    larger.must("git", "add", "../../other.txt")
+    other.write_text("both")
+    larger.must("git", "add", str(other))
     assert "finish the merge with `git commit`" in larger.must(*MAKE, "resolve")
     lock = yaml.safe_load((larger.path / "dvc.lock").read_text())["stages"]["package"]["params"]["params.yaml"]
     assert (lock["predict.threshold"], lock["predict.uncertain"]) == (0.9, [0.0, 1.0])
