@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from anteojos.runtime.errors import InputError
+from anteojos.runtime.runner import alone
 from anteojos.team.commands import git, run
 
 
@@ -16,7 +18,8 @@ def repro(arguments: Sequence[str]) -> None:
     try:
         run("dvc", "--wait-for-lock", "repro", *arguments, show=True)
     except BaseException as error:
-        restore_metrics()
+        with suppress(InputError), alone("repro"):  # not if a stage of another `dvc repro` is running: it writes them
+            restore_metrics()
         if isinstance(error, InputError) and "--allow-missing" in arguments:
             advice = "If data are missing: without --allow-missing, `make repro` runs the stages that write them."
             raise InputError(error.headline, advice=advice) from None
