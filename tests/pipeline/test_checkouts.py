@@ -68,6 +68,7 @@ def test_hooks_work_in_a_subfolder_and_in_a_worktree(larger: Project, linked: Pr
             # Also if git is called in another folder of the checkout.
             done = Project(project.path.parent).run("git", *command)
             assert re.search(r"^Checked out the data of this commit: .*models/model.tflite", done.stderr, re.MULTILINE)
+            assert "pulled" not in done.stderr  # nothing has been pushed, and all is in the cache
             assert project.must("dvc", "status").strip() == "Data and pipelines are up to date."
         assert outputs(project) == before
 

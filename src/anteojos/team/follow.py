@@ -52,10 +52,11 @@ def restore(pull: bool) -> tuple[list[str], list[str]]:
     from dvc.repo import Repo
 
     with Repo() as repo:
-        here = {str(out): out.fs_path for out in repo.index.outs if out.use_cache and out.exists}
-        if pull and here and repo.config["core"].get("remote"):
+        here = {str(out): out for out in repo.index.outs if out.use_cache and out.exists}
+        absent = [out.fs_path for out in here.values() if out.changed_cache()]
+        if pull and absent and repo.config["core"].get("remote"):
             try:
-                repo.fetch(targets=list(here.values()))
+                repo.fetch(targets=absent)
             except Exception as error:  # each kind of storage raises its own exception types
                 print(f"Not all data of this commit could be pulled: {error}", file=sys.stderr)
         result: dict[str, Any]
