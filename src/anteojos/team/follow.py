@@ -1,5 +1,6 @@
 """Check out the data and the model of the commit that git has checked out: what the git hooks do."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -51,6 +52,7 @@ def restore(pull: bool) -> tuple[list[str], list[str]]:
     from dvc.exceptions import CheckoutError
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # its warning shows checksums; we return the names
     with Repo() as repo:
         here = {str(out): out for out in repo.index.outs if out.use_cache and out.exists}
         absent = [out.fs_path for out in here.values() if out.changed_cache()]
