@@ -15,7 +15,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BASE ?= main
 export BASE
 # PYTHONPATH: use the code of this checkout, even if .venv was set up for another one.
-TEAM = PYTHONPATH=src python -m anteojos.team
+# exec: a signal to make ends the command, and not only a shell around it.
+TEAM = exec env PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare results gate note resolve release
@@ -66,7 +67,7 @@ compare: setup  ## write the differences from BASE (main) in metrics, parameters
 	@$(TEAM) compare -- "$$BASE"
 
 report: setup  ## write the results as one page, report.html; AGAINST=main compares with that branch
-	@PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
+	@exec env PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
 
 results: setup  ## list experiments, branches and tags, best first: what changed, accuracy, size, duration
 	@$(TEAM) results

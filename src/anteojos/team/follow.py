@@ -1,5 +1,6 @@
 """Check out the data and the model of the commit that git has checked out: what the git hooks do."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -51,11 +52,13 @@ def restore(pull: bool) -> tuple[list[str], list[str]]:
     from dvc.exceptions import CheckoutError
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # its warning shows checksums; we return the names
     with Repo() as repo:
-        here = {str(out): out.fs_path for out in repo.index.outs if out.use_cache and out.exists}
-        if pull and here and repo.config["core"].get("remote"):
+        here = {str(out): out for out in repo.index.outs if out.use_cache and out.exists}
+        absent = [out.fs_path for out in here.values() if out.changed_cache()]
+        if pull and absent and repo.config["core"].get("remote"):
             try:
-                repo.fetch(targets=list(here.values()))
+                repo.fetch(targets=absent)
             except Exception as error:  # each kind of storage raises its own exception types
                 print(f"Not all data of this commit could be pulled: {error}", file=sys.stderr)
         result: dict[str, Any]

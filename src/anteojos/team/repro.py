@@ -4,10 +4,13 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from dvc.cli import main, parse_args
 from dvc.commands.repro import CmdRepro
 
+from anteojos.runtime.errors import InputError
+from anteojos.runtime.runner import alone
 from anteojos.team import fsck, ready, record, summary
 from anteojos.team.commands import git
 
@@ -22,7 +25,8 @@ def repro(arguments: Sequence[str]) -> None:
     logging.getLogger("dvc.repo.scm_context").setLevel(logging.WARNING)
     command = ["--wait-for-lock", "repro", *arguments]
     if code := main(command):
-        restore_metrics()
+        with suppress(InputError), alone("repro"):  # not if a stage of another `dvc repro` is running: it writes them
+            restore_metrics()
         if "--allow-missing" in arguments:
             print("If data are missing: without --allow-missing, the stages that write them run.", file=sys.stderr)
         sys.exit(code)
