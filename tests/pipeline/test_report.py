@@ -23,7 +23,7 @@ __all__ = ["chromium"]
 
 # Cells with a number that the page shows on more than one line.
 BROKEN_NUMBERS = """
-[...document.querySelectorAll('td')].filter(cell => {
+[...document.querySelectorAll('td:not(:has(code))')].filter(cell => {
     const range = document.createRange();
     range.selectNodeContents(cell);
     return /^[-+0-9.]{1,6}$/.test(cell.innerText) && range.getClientRects().length > 1;

@@ -157,7 +157,7 @@ def test_images(params: Params) -> list[Shown]:
 
 
 def changes(kind: str, base: str | None, values: Mapping[str, Any]) -> list[Change]:
-    """Return all `values` of a kind, "params" or "metrics"; with those in `base`, first those that differ, if given."""
+    """Return all `values` of a kind, "params" or "metrics"; with those in `base`, if given, and changed ones first."""
     if not base:
         return [Change(name, as_text(value)) for name, value in leaves(values)]
     rows = []
@@ -168,7 +168,7 @@ def changes(kind: str, base: str | None, values: Mapping[str, Any]) -> list[Chan
             difference = f"{here - there:+.3f}".rstrip("0").rstrip(".") if numbers else "other"
             full_name = name if kind == "params" else f"{Path(file).stem}.{name}"
             rows.append(Change(full_name, as_text(here), as_text(there), "" if here == there else difference))
-    return sorted(rows, key=lambda row: row.difference == "")
+    return sorted(rows, key=lambda row: (row.difference == "", row.name))
 
 
 def breakable(name: str) -> markupsafe.Markup:
