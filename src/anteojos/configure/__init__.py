@@ -7,7 +7,7 @@ from anteojos.configure import inspection, proposal, summary
 from anteojos.params import Params
 from anteojos.runtime.checkout import PARAMS
 from anteojos.runtime.errors import InputError
-from anteojos.sources.download import is_url, shown_url
+from anteojos.sources.http import is_url, shown_url
 from anteojos.sources.layout import CHANGE_SOURCE
 
 

@@ -13,8 +13,8 @@ from anteojos.runtime.errors import InputError, printable
 from anteojos.runtime.files import is_image
 from anteojos.runtime.names import comparable
 from anteojos.sources import archive, entries, layout
-from anteojos.sources.download import is_url
 from anteojos.sources.entries import Entries
+from anteojos.sources.http import is_url
 from anteojos.sources.layout import Counts
 from anteojos.vocabulary import SPLITS, UNSPLIT, SourceSplit
 

@@ -13,7 +13,7 @@ from anteojos.runtime import checkout
 from anteojos.runtime.errors import InputError
 from anteojos.runtime.names import comparable
 from anteojos.runtime.outputs import replacing
-from anteojos.sources.download import is_url
+from anteojos.sources.http import is_url
 from anteojos.vocabulary import Crop, Network
 
 SPLIT = {"validate": 0.2, "test": 0.1, "seed": 2024}  # if params.yaml has none

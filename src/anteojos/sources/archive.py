@@ -10,8 +10,8 @@ from pathlib import Path
 
 from anteojos.runtime.errors import InputError, printable
 from anteojos.sources import entries, folder, layout, tars, zips
-from anteojos.sources.download import download, is_url, shown_url
 from anteojos.sources.entries import Entries, too_large, unreadable
+from anteojos.sources.http import download, is_url, shown_url
 from anteojos.sources.layout import CHANGE_SOURCE
 from anteojos.sources.tars import HEAD
 
