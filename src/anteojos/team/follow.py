@@ -50,10 +50,11 @@ def commits_before(hook: str, arguments: Sequence[str]) -> list[str]:
 def restore(pull: bool) -> tuple[list[str], list[str]]:
     """Check out all outputs in DVC's cache; return those that have changed, and those that are gone and were here."""
     from dvc.exceptions import CheckoutError
+    from dvc.logger import set_loggers_level
     from dvc.repo import Repo
 
-    logging.getLogger("dvc").setLevel(logging.ERROR)  # its warning shows checksums; we return the names
-    with Repo() as repo:
+    # DVC's warnings show checksums; the caller prints the names.
+    with set_loggers_level(logging.ERROR), Repo() as repo:
         here = {str(out): out for out in repo.index.outs if out.use_cache and out.exists}
         absent = [out.fs_path for out in here.values() if out.changed_cache()]
         if pull and absent and repo.config["core"].get("remote"):
