@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from anteojos.cli import main
+from anteojos.sources import unpacking
 from tests.conftest import ROOT
 from tests.pages import undocumented
 
@@ -163,6 +164,18 @@ def test_unsafe_archive_is_not_labelled(model: Path, tmp_path: Path, capsys: pyt
     assert main(["predict", "--model", str(model), str(tmp_path / "x.zip")]) == 1
     assert capsys.readouterr().err == (
         f"anteojos: {tmp_path / 'x.zip'}: contains files that are not safe to import\n  ../evil.jpg: a path with `..`\n"
+        "Name another archive, or extract it and name the folder.\n"
+    )
+
+
+def test_large_archive_is_not_unpacked(
+    model: Path, pets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = packed(pets, "zip")
+    monkeypatch.setattr(unpacking, "MAX_BYTES", 1000)
+    assert main(["predict", "--model", str(model), str(archive)]) == 1
+    assert capsys.readouterr().err == (
+        f"anteojos: {archive}: too large\n  the archive has {archive.stat().st_size:,} bytes, expected at most 1,000\n"
         "Name another archive, or extract it and name the folder.\n"
     )
 

@@ -94,9 +94,14 @@ def test_images_are_enlarged_and_closed_with_the_keyboard(chromium: Browser, pag
     shown.context.close()
 
 
-def test_long_lists_are_collapsed(chromium: Browser, page: Path) -> None:
-    shown = opened(chromium, page, 360, "light", [])
-    assert shown.locator("#data ~ ul.grid").first.locator("li").count() == 8
+def test_long_lists_are_collapsed(chromium: Browser, project: Project) -> None:
+    code = "from pathlib import Path; from anteojos.team import report as r; r.OPEN = 3; r.write(Path('report.html'))"
+    project.must("python", "-c", code)
+    shown = opened(chromium, project.path / "report.html", 360, "light", [])
+    assert shown.is_visible("#sample-3")
+    assert not shown.is_visible("#sample-4")
+    shown.get_by_text(re.compile(r"^\d+ more training images$")).click()
+    assert shown.is_visible("#sample-4")
     for name in ("validate.ece", "train.epochs", "tensorflow-cpu"):
         assert not shown.get_by_text(name, exact=True).first.is_visible()
     shown.get_by_text(re.compile(r"^\d+ metrics$")).click()

@@ -1,5 +1,7 @@
 """InputError lists all kinds of problems, and names are safe to print."""
 
+import string
+
 import pytest
 
 from anteojos.runtime.errors import InputError, capped, printable
@@ -25,6 +27,7 @@ def test_text_has_at_most_20_problems_of_one_kind() -> None:
     [
         "b/{}.jpg: the same image as a/{}.jpg (0 of 64 hash bits differ)",
         "b/{}.jpg: nearly the same image as a/x {}.jpg ({} of 64 hash bits differ)",
+        "b/{}.jpg: the same image as a/photo of <> today.jpg",
         "labels.csv, line 3: test/{}.jpg: not one of the test images",
         "labels.csv, line {}: label 'h{}', expected cats or dogs",
         "cats: {} images, expected 3",
@@ -32,7 +35,9 @@ def test_text_has_at_most_20_problems_of_one_kind() -> None:
     ],
 )
 def test_problems_of_one_kind_may_end_with_names(problem: str) -> None:
-    lines = str(InputError("data/raw", [problem.replace("{}", str(number)) for number in range(86)])).splitlines()
+    letters = string.ascii_letters + string.ascii_letters
+    problems = [problem.replace("{}", str(number)).replace("<>", letters[: number + 1]) for number in range(86)]
+    lines = str(InputError("data/raw", problems)).splitlines()
     assert (len(lines), lines[-1]) == (22, "  … and 66 more")
 
 

@@ -1,11 +1,14 @@
 """The recommendation of the report follows from the results; what the audit found is explained."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from anteojos.params import Params
+from anteojos.team import report
 from anteojos.team.report import advice, breakable, images
 from tests.conftest import ROOT
 
@@ -66,6 +69,63 @@ def test_limits_of_the_results_are_named() -> None:
         "It has an accuracy of 0",
         "3 warnings on test images: do not rely on these labels",
     ]
+
+
+def write_results(folder: Path, rows: list[tuple[str, str, float, str]]) -> None:
+    """Write predictions: file, known label or "", probability of glasses, warning. Validate has three images."""
+    for name in ("metrics/plots", "data/processed/test"):
+        (folder / name).mkdir(parents=True)
+    pairs = "con lentes,con lentes\nsin lentes,con lentes\nsin lentes,con lentes\n"
+    (folder / "metrics/plots/confusion.csv").write_text(f"actual,predicted\n{pairs}")
+    table = [
+        f"test/{file},{label},{max(p, 1 - p)},{p},{warning}"
+        for file, _, p, warning in rows
+        for label in [("noglasses", "glasses")[p >= 0.5]]
+    ]
+    head = "file,label,probability,first_class_probability,warning"
+    (folder / "data/predictions.csv").write_text("\n".join([head, *table, ""]))
+    index = [f"test/{file},{actual}" for file, actual, _, _ in rows]
+    (folder / "data/processed/test/index.csv").write_text("\n".join(["file,label", *index, ""]))
+    np.save(folder / "data/processed/test/images.npy", np.zeros((len(rows), 8, 8, 3), np.uint8))
+
+
+ROWS = [
+    ("a.jpg", "glasses", 0.9, ""),
+    ("b.jpg", "glasses", 0.8, "turned"),
+    ("c.jpg", "glasses", 0.4999, "uncertain"),
+    ("d.jpg", "noglasses", 0.1, ""),
+    ("e.jpg", "", 0.7, ""),
+]
+
+
+def test_labels_of_both_splits_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_results(tmp_path, ROWS)
+    monkeypatch.chdir(tmp_path)
+    first, second = "con lentes", "sin lentes"
+    assert report.confusions(PARAMS) == {
+        "validate": {(first, first): 1, (first, second): 0, (second, first): 2, (second, second): 0},
+        "test": {(first, first): 2, (first, second): 1, (second, first): 0, (second, second): 1},
+    }
+
+
+def test_without_known_labels_test_has_no_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_results(tmp_path, ROWS[-1:])
+    monkeypatch.chdir(tmp_path)
+    assert report.confusions(PARAMS).keys() == {"validate"}
+
+
+def test_wrong_labels_come_first_then_warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_results(tmp_path, ROWS)
+    monkeypatch.chdir(tmp_path)
+    assert [(image.caption, image.wrong) for image in report.test_images(PARAMS)] == [
+        (("c.jpg", "sin lentes, p = 0.5001", "✗ wrong, is con lentes", "uncertain"), True),
+        (("b.jpg", "con lentes, p = 0.800", "✓ correct", "turned"), False),
+        (("a.jpg", "con lentes, p = 0.900", "✓ correct"), False),
+        (("d.jpg", "sin lentes, p = 0.900", "✓ correct"), False),
+        (("e.jpg", "con lentes, p = 0.700"), None),
+    ]
+    monkeypatch.setattr(report, "MOST_ROWS", 2)
+    assert len(report.test_images(PARAMS)) == 2
 
 
 def test_probes_at_chance_are_listed_apart() -> None:
