@@ -39,7 +39,8 @@ def push() -> None:
             "Run `make push` again in a checkout whose cache has them. If there is none, `make repro` makes outputs of "
             "stages again.",
         )
-    print(f"The remote `{remote}` has all {len(files)} files; {len(here)} of them were missing and are pushed now.")
+    pushed = f"; {len(here):,} of them were missing and are pushed now" if here else ""
+    print(f"The remote `{remote}` has all {len(files):,} files{pushed}.")
 
 
 def files_of_lock(repo: Any) -> dict[str, str]:
