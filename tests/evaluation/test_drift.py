@@ -63,6 +63,16 @@ def test_difference_of_many_images_must_be_large_to_count() -> None:
     assert (found.distance < 0.3, found.verdict) == (True, "similar")
 
 
+def test_p_value_is_corrected_for_the_number_of_tests() -> None:
+    here = images(12, brightness=0.08)
+    alone, of_three = (
+        drift.compare({name: TRAINING[name] for name in names}, here, by_face=False)["brightness"].p_value
+        for names in (("brightness",), ("brightness", "width", "probability"))
+    )
+    assert 0 < alone < 1 / 3
+    assert of_three == pytest.approx(3 * alone)
+
+
 def test_whole_images_are_measured(model: Path, bright_and_dark: tuple[Path, Path], tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.jpg"
     damaged.write_bytes(b"no image")

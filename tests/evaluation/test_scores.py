@@ -70,6 +70,8 @@ def test_majority_and_balanced_accuracy_of_unequal_classes() -> None:
     assert (scored.accuracy, scored.majority_accuracy, scored.balanced_accuracy) == (0.75, 0.75, 0.5)
     scored = score(first, np.array([0.9] * 3 + [0.1] * 5), 0.5)
     assert (scored.accuracy, scored.majority_accuracy, scored.balanced_accuracy) == (0.625, 0.75, 0.75)
+    # The second class may be the larger one.
+    assert score(~first, np.array([0.9] * 8), 0.5).majority_accuracy == 0.75
     # Of one class only.
     scored = score(first[:6], np.array([0.9] * 3 + [0.1] * 3), 0.5)
     assert (scored.majority_accuracy, scored.balanced_accuracy) == (1, 0.5)
