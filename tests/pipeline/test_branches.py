@@ -176,7 +176,7 @@ def test_make_resolve_pulls_what_a_colleague_has_trained(diverged: Project, tmp_
     assert colleague.run("git", "merge", "main").returncode == 1
     output = colleague.must(*MAKE, "resolve")
     assert "Running stage 'train'" not in output
-    assert read(colleague, "metrics/train.json")["last"]["epoch"] == 2
+    assert read(colleague, "metrics/details/train.json")["last"]["epoch"] == 2
     assert (colleague.path / "models/model.keras").read_bytes() == (trained.path / "models/model.keras").read_bytes()
 
 

@@ -80,12 +80,12 @@ def test_targets_work_in_a_subfolder_of_a_worktree(linked: Project) -> None:
     linked.must(*MAKE, "push")
     assert "All data in dvc.lock are in the remote" in linked.must(*MAKE, "check-committed")
     (linked.path.parents[1] / "other.txt").write_text("second")
-    (linked.path / "metrics/verify.json").unlink()
+    (linked.path / "metrics/predict.json").unlink()
     failed = linked.run(*MAKE, "check-committed")
-    assert "\n  metrics/verify.json: deleted, but in the commit\n" in failed.stderr
+    assert "\n  metrics/predict.json: deleted, but in the commit\n" in failed.stderr
     assert "other.txt" not in failed.stderr
     failed = linked.run(*MAKE, "release", "VERSION=v1.0.0")
-    assert "\n  metrics/verify.json: not committed; commit or undo the changes" in failed.stderr
+    assert "\n  metrics/predict.json: not committed; commit or undo the changes" in failed.stderr
     linked.must("git", "checkout", "--quiet", "--", "metrics")
     output = linked.must(*MAKE, "check-reproduced")
     assert re.search(r"(\d+) of \1 outputs are the same to the byte", output), output

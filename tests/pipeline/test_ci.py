@@ -207,6 +207,7 @@ def test_data_that_are_not_pushed_are_named(team: Team, tmp_path: Path) -> None:
     assert check.startswith("failure")
     assert re.findall(r"(\S+): not in the remote `team`", check) == [
         "data/predictions.csv",
+        "metrics/details/predict.json",
         "metrics/plots/test.png",
         "models/model.tflite",
     ]
@@ -261,15 +262,15 @@ def test_all_uncommitted_changes_are_named(team: Team, tmp_path: Path) -> None:
     (clone.path / "metrics/notes.json").write_text("{}")
     failed = clone.run("make", "check-committed")
     assert failed.returncode != 0
-    assert failed.stderr.splitlines()[1:-2] == [
-        "  train: src/anteojos/model/training.py is modified (`dvc status`)",
-        "  crossvalidate: src/anteojos/model/training.py is modified (`dvc status`)",
-        "  train: params.yaml: train.epochs is modified (`dvc status`)",
+    assert sorted(failed.stderr.splitlines()[1:-2]) == [
         "  crossvalidate: params.yaml: train.epochs is modified (`dvc status`)",
+        "  crossvalidate: src/anteojos/model/training.py is modified (`dvc status`)",
+        "  metrics/notes.json: not in git",
         "  metrics/predict.json: deleted, but in the commit",
         "  params.yaml: differs from the commit",
         "  src/anteojos/model/training.py: differs from the commit",
-        "  metrics/notes.json: not in git",
+        "  train: params.yaml: train.epochs is modified (`dvc status`)",
+        "  train: src/anteojos/model/training.py is modified (`dvc status`)",
     ]
     assert "To fix this, run `make repro`, then commit the changes." in failed.stderr
 

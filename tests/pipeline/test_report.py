@@ -102,10 +102,10 @@ def test_long_lists_are_collapsed(chromium: Browser, project: Project) -> None:
     assert not shown.is_visible("#sample-4")
     shown.get_by_text(re.compile(r"^\d+ more training images$")).click()
     assert shown.is_visible("#sample-4")
-    for name in ("validate.ece", "train.epochs", "tensorflow-cpu"):
+    for name in ("evaluate.validate.loss", "train.epochs", "tensorflow-cpu"):
         assert not shown.get_by_text(name, exact=True).first.is_visible()
     shown.get_by_text(re.compile(r"^\d+ metrics$")).click()
-    assert shown.get_by_text("evaluate.validate.ece", exact=True).is_visible()
+    assert shown.get_by_text("evaluate.validate.loss", exact=True).is_visible()
     shown.context.close()
 
 

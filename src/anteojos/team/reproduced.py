@@ -57,7 +57,7 @@ def check_out(clone: Path, link: Path) -> None:
                 print(f"warning: not all data in dvc.lock could be pulled from the remote: {error}", file=sys.stderr)
         link.symlink_to(repo.cache.local_cache_dir)
     # A relative path to a link: DVC can write only ASCII characters into its configuration.
-    run("dvc", "config", "--local", "cache.dir", os.path.relpath(link, clone / ".dvc"), cwd=clone)
+    run("dvc", "config", "--local", "cache.dir", os.path.relpath(link, clone), cwd=clone)
     run("dvc", "checkout", "--quiet", "--allow-missing", cwd=clone)
 
 
