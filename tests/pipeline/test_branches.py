@@ -79,12 +79,11 @@ def test_dvc_diff_shows_exact_changes_of_a_branch(diverged: Project, tmp_path: P
     for file in ("metrics/train.json", "metrics/evaluate.json"):
         old, new = numbers(read(project, file, "skewed")), numbers(read(project, file))
         changed = {key: {"old": old[key], "new": new[key]} for key in new if old[key] != new[key]}
-        assert changed
-        found = {key: {side: value[side] for side in ("old", "new")} for key, value in metrics[file].items()}
-        assert found == changed
-        assert all(
-            value["diff"] == pytest.approx(value["new"] - value["old"], abs=1e-9) for value in metrics[file].values()
-        )
+        diff = metrics.get(file, {})
+        assert {key: {side: value[side] for side in ("old", "new")} for key, value in diff.items()} == changed
+        assert all(value["diff"] == pytest.approx(value["new"] - value["old"], abs=1e-9) for value in diff.values())
+    # Other weights; the scores on 8 images may be the same.
+    assert "train.loss" in metrics["metrics/train.json"]
     assert "metrics/audit.json" not in metrics
     params = json.loads(project.must("dvc", "params", "diff", "skewed", "--json"))
     skewed = yaml.safe_load(project.must("git", "show", "skewed:params.yaml"))["evaluate"]["threshold"]

@@ -42,7 +42,7 @@ def real(small_project: Project, shared_data: Path, tmp_path_factory: pytest.Tem
 
 
 def metrics_of(project: Project) -> dict[str, Any]:
-    return {file.stem: json.loads(file.read_text()) for file in (project.path / "metrics").glob("*.json")}
+    return {file.stem: json.loads(file.read_text()) for file in (project.path / "metrics/details").glob("*.json")}
 
 
 @pytest.mark.timeout(1200)

@@ -3,9 +3,10 @@
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from anteojos.team.commands import succeeds
+from anteojos.team.commands import git, succeeds
 
 
 def follow(hook: str, arguments: Sequence[str]) -> None:
@@ -37,12 +38,12 @@ def commits_before(hook: str, arguments: Sequence[str]) -> list[str]:
     """Return the commits whose data may be in the checkout, none if the hook changes no file of the pipeline."""
     match hook, arguments:
         case "post-checkout", [old, _, "1"]:
-            return [old]
+            # A rebase checks out a commit first, and ends with the hook post-rewrite.
+            return [] if Path(git("rev-parse", "--git-path", "rebase-merge").strip()).exists() else [old]
         case "post-merge", _:
             return ["ORIG_HEAD"]
         case "post-rewrite", ["rebase", *_]:
-            # Git has checked out the commit below the first new one, with the hook post-checkout.
-            return ["ORIG_HEAD", f"{sys.stdin.readline().split()[1]}^"]
+            return ["ORIG_HEAD"]
         case _:
             return []  # a single file, or `git commit --amend`
 
