@@ -52,7 +52,7 @@ def test_other_results_are_named_and_fail(project: Project) -> None:
     assert f"keras: here {environment.describe()['keras']}, dvc.lock was made with 3.0.0" in failed.stdout
     for file in (
         "weights differ",
-        "metrics/evaluate.json: ",
+        "metrics/train.json: ",
         "data/predictions.csv: probabilities",
     ):
         assert file in failed.stdout
