@@ -17,7 +17,7 @@ MAKE = ("make", "--old-file", ".venv/installed")
 
 
 def with_environment(project: Project) -> Project:
-    """Give a checkout the environment of these tests, and its hooks."""
+    """Link the environment of these tests to a checkout, and install the git hooks."""
     (project.path / ".venv").symlink_to(sys.prefix)
     project.must("python", "-m", "anteojos.team", "hook")
     return project
