@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from tests.project import STAGES, Project
-from tests.team.remote.conftest import TRIED, Team, outputs, pull
+from tests.team.remote.conftest import TRIED, Team, outputs, pull, push, share
+from tests.team.remote.servers import Folder
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.remote]
 
@@ -49,7 +50,12 @@ def test_two_branches_pushed_at_once_are_both_pulled(team: Team, tmp_path: Path)
     assert outputs(members["longer"]) != outputs(members["stricter"])
 
 
-def test_clone_without_data_runs_only_changed_stages(team: Team, tmp_path: Path) -> None:
+def test_clone_without_data_runs_only_changed_stages(
+    storage: Folder, place: str, with_branches: Project, tmp_path: Path
+) -> None:
+    # Another test pushes the runs of `stricter` to the team's place: then nothing would run.
+    team = Team(storage, place, share(with_branches.copy_to(tmp_path / "first"), storage, place))
+    push(team.first)
     clone = team.clone(tmp_path / "a clone")
     clone.set("predict.threshold", 0.9)
     TRIED["pulls"] += 1
