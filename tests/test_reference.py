@@ -58,7 +58,6 @@ def test_output_without_description_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.pipeline
 def test_metrics_of_a_run_are_described(small_project: Project) -> None:
-    assert (small_project.path / "metrics/history/metrics.json").exists()
     assert reference.metrics(small_project.path) == reference.metrics(ROOT)
 
 

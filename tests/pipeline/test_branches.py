@@ -98,7 +98,7 @@ def test_dvc_diff_shows_exact_changes_of_a_branch(diverged: Project, tmp_path: P
     points = pd.DataFrame(loss["anchor_definitions"]["<DVC_METRIC_DATA>"])
     assert points["rev"].value_counts().to_dict() == {"skewed": 2, "workspace": 4}
     drawn = points[(points["rev"] == "workspace") & points["filename"].str.contains("validate")]["loss"].astype(float)
-    history = project.path / "metrics/history/plots/metrics/validate/loss.tsv"
+    history = project.path / "metrics/history/validate/loss.tsv"
     assert drawn.tolist() == pd.read_csv(history, sep="\t")["loss"].tolist()
 
 

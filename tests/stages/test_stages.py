@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from dvclive import Live
 from PIL import Image
 
 from anteojos.model import checkpoints
@@ -208,17 +207,25 @@ def test_tensorflow_start_logs_nothing() -> None:
 
 
 @pytest.mark.parametrize(("epochs", "lines"), [(3, [1, 2, 3]), (20, [*range(1, 21)]), (90, [1, *range(5, 91, 5)])])
-def test_train_prints_about_20_epochs(
-    epochs: int, lines: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_prints_about_20_epochs(epochs: int, lines: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     scores = Scores(0.5, 0.75)
-    with Live(str(tmp_path), dvcyaml=None, report=None, save_dvc_exp=False) as live:
-        for number in range(1, epochs + 1):
-            train.log_epoch(live, epochs, Epoch(number, scores, scores))
+    for number in range(1, epochs + 1):
+        train.print_epoch(epochs, Epoch(number, scores, scores))
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert [int(line.split()[1].partition("/")[0]) for line in printed] == lines
-    history = (tmp_path / "plots/metrics/train/loss.tsv").read_text().splitlines()
-    assert len(history) == 1 + epochs
+
+
+def test_history_has_all_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "metrics").mkdir()
+    monkeypatch.chdir(tmp_path)
+    train.write_history([Epoch(1, Scores(0.5, 0.75), Scores(0.6, 0.7)), Epoch(2, Scores(0.25, 1.0), Scores(0.3, 0.8))])
+    files = {path.relative_to("metrics/history").as_posix(): path.read_text() for path in Path().rglob("*.tsv")}
+    assert files == {
+        "train/loss.tsv": "epoch\tloss\n1\t0.5\n2\t0.25\n",
+        "train/accuracy.tsv": "epoch\taccuracy\n1\t0.75\n2\t1.0\n",
+        "validate/loss.tsv": "epoch\tloss\n1\t0.6\n2\t0.3\n",
+        "validate/accuracy.tsv": "epoch\taccuracy\n1\t0.7\n2\t0.8\n",
+    }
 
 
 def test_checkpoint_key_changes_with_each_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

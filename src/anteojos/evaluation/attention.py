@@ -10,15 +10,18 @@ from anteojos.vocabulary import Pixels
 
 Floats = npt.NDArray[np.floating]
 
-# Rows and columns of a map. Each cell runs the network once: 81 cells take 0.3 s for `baseline` on one core.
-GRID = 9
-# Standard deviations, as shares of the image width: of a hidden part, about as large as an eye with its rim, and of the
-# blur, which removes letters and frames.
-_PART, _BLUR = 0.08, 0.1
+# Rows and columns of a map, and of its blocks. The network runs for each block, and for cells of the strongest:
+# 27 times instead of 81.
+GRID, BLOCKS = 9, 3
+_REFINED = 2
+# Standard deviations, as shares of the image width: of a hidden cell, about as large as an eye with its rim, of a
+# hidden block, and of the blur, which removes letters and frames.
+_CELL, _BLOCK, _BLUR = 0.08, 0.12, 0.1
 # Log-odds in nats (a probability of 0.999994). Closer to 1, small changes are lost in float32.
 _TOO_CERTAIN = 12.0
 # Probabilities are clipped to this distance from 0 and 1: half of float32's step below 1.
 _EPSILON = 2.0**-25
+_NO_EFFECT = 1e-9  # nats
 # Smaller differences of log-odds are invisible, so they do not get the full colour.
 _SMALLEST_FULL = 0.1
 # Orange and blue, which colour-blind people can distinguish.
@@ -33,7 +36,8 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], image: Pixels, firs
     (N, size, size, 3). `first` is whether the label is the first class. Each value is the decrease of the label's
     log-odds if that part is hidden, negative if they increase. A part is hidden by blending it softly with the blurred
     image, which adds no edges. If the network is too certain, the whole image is blended with its blur first, as little
-    as necessary.
+    as necessary. First each of BLOCKS × BLOCKS parts is hidden, then each cell of the two strongest of them. The other
+    cells get the value of their block, scaled by the ratio between cells and blocks in these two.
 
     Source: M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", 2014; the blur is from
     R. C. Fong and A. Vedaldi, "Interpretable Explanations of Black Boxes by Meaningful Perturbation", 2017.
@@ -52,13 +56,23 @@ def occlusion_map(probabilities: Callable[[Pixels], Floats], image: Pixels, firs
         reference = log_odds(base)
         if abs(reference) <= _TOO_CERTAIN:
             break
-    centres = (np.arange(GRID) + 0.5) / GRID
-    pixels = (np.arange(size, dtype=np.float32) + 0.5) / size
-    profiles = np.exp(-(((pixels - centres[:, np.newaxis]) / _PART) ** 2) / 2).astype(np.float32)
-    drops = np.empty((GRID, GRID))
-    for row, column in np.ndindex(GRID, GRID):
-        part = np.outer(profiles[row], profiles[column])[..., np.newaxis]
-        drops[row, column] = reference - log_odds(base + (1 - base) * part)
+
+    def drop(row: int, column: int, rows: int, width: float) -> float:
+        """Return the decrease of the log-odds if a place in a grid with this many rows is hidden."""
+        centres = (np.array([row, column], dtype=np.float32) + 0.5) / rows
+        pixels = (np.arange(size, dtype=np.float32) + 0.5) / size
+        profiles = np.exp(-(((pixels - centres[:, np.newaxis]) / width) ** 2) / 2)
+        return reference - log_odds(base + (1 - base) * np.outer(*profiles)[..., np.newaxis])
+
+    blocks = np.array([[drop(row, column, BLOCKS, _BLOCK) for column in range(BLOCKS)] for row in range(BLOCKS)])
+    each = GRID // BLOCKS
+    strongest = np.argsort(-np.abs(blocks), axis=None, kind="stable")[:_REFINED]
+    refined = np.kron(np.isin(np.arange(BLOCKS**2), strongest).reshape(blocks.shape), np.ones((each, each), bool))
+    cells = np.array([drop(row, column, GRID, _CELL) for row, column in np.argwhere(refined).tolist()])
+    drops = np.kron(blocks, np.ones((each, each)))
+    # A block is larger than a cell, so hiding it has more effect.
+    drops /= max(1.0, float(np.abs(drops[refined]).mean() / max(np.abs(cells).mean(), _NO_EFFECT)))
+    drops[refined] = cells
     return drops
 
 

@@ -1,6 +1,6 @@
 """Metrics of a classifier, computed from labels and probabilities.
 
-Of the stages, only `evaluate` imports this module, because importing scikit-learn takes about two seconds.
+Of the stages, only `evaluate` imports this module, because importing scikit-learn takes about a second.
 """
 
 import warnings

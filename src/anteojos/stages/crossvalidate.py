@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from anteojos.images import manifest
 from anteojos.params import Params
 from anteojos.runtime.outputs import replacing
 from anteojos.runtime.runner import run
@@ -16,30 +14,36 @@ from anteojos.vocabulary import Split
 
 PROCESSED, CHECKPOINTS = Path("data/processed"), Path("models/.checkpoints")
 SPLITS: tuple[Split, ...] = ("train", "validate")
+COLUMNS = ("split", "row", "file", "label", "fold", "probability")
 
 
 def main() -> None:
-    """Run the stage. If evaluate.folds is 0, write a table without rows, and do not import TensorFlow."""
+    """Run the stage. If evaluate.folds is 0, write a table without rows, and import neither pandas nor TensorFlow."""
     params = Params.load()
-    index = pd.concat([read_index(split) for split in SPLITS], ignore_index=True)
-    if params.evaluate.folds:
-        index["fold"], index["probability"] = crossvalidate(index["file"], params)
-    else:
-        index = index[:0].assign(fold=[], probability=[])
     with replacing(Path("data/crossvalidation.csv")) as path:
-        manifest.write(index, path)
+        if params.evaluate.folds:
+            write_crossvalidation(params, path)
+        else:
+            path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
 
 
-def read_index(split: Split) -> pd.DataFrame:
-    """Return a row for each image of a split: split, row in its arrays, file and label."""
-    index = manifest.read(PROCESSED / split / "index.csv", ("file", "label"))
-    return pd.DataFrame({"split": split, "row": index.index, "file": index["file"], "label": index["label"]})
+def write_crossvalidation(params: Params, path: Path) -> None:
+    """Write a row for each image of train and validate, with `row`, its row in the arrays of its split."""
+    import pandas as pd
+
+    from anteojos.images import manifest
+
+    tables = {split: manifest.read(PROCESSED / split / "index.csv", ("file", "label")) for split in SPLITS}
+    index = pd.concat([table.assign(split=split, row=table.index) for split, table in tables.items()])
+    fold, probability = crossvalidate(index["file"].tolist(), params)
+    manifest.write(index.assign(fold=fold, probability=probability)[list(COLUMNS)], path)
 
 
-def crossvalidate(files: pd.Series, params: Params) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+def crossvalidate(files: list[str], params: Params) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """Return the fold and the probability of the first class, each (N,), for the images of train and validate."""
     # Train the networks on this machine alone.
     os.environ.pop("TF_CONFIG", None)
+    from anteojos.images import manifest
     from anteojos.model import batches, checkpoints, crossvalidation
     from anteojos.model.recipes import recipe_for
 

@@ -1,32 +1,27 @@
 """Evaluate the network on images with known labels; draw its mistakes, attention maps, and doubtful labels."""
 
 from collections.abc import Hashable
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anteojos.evaluation import attention, figures, scores
+from anteojos.evaluation import attention, figures
 from anteojos.images import manifest
 from anteojos.model.inference import LiteNetwork
 from anteojos.model.probability import as_text
 from anteojos.params import Params
 from anteojos.runtime import threads
-from anteojos.runtime.outputs import replacing, write_json
+from anteojos.runtime.outputs import replacing
 from anteojos.runtime.runner import run
 from anteojos.vocabulary import Pixels
 
 PROCESSED, PLOTS = Path("data/processed"), Path("metrics/plots")
-CROSSVALIDATION = "crossvalidation"
-# What `dvc metrics` compares; the details have more.
-COMPARED = (
-    "n", "accuracy", "accuracy_low", "accuracy_high", "majority_accuracy", "balanced_accuracy", "loss", "roc_auc"
-)  # fmt: skip
 MOST_MISTAKES = 40
 # Attention maps.
-CORRECT_PER_CLASS, MOST_MISTAKES_MAPPED = 4, 8
+CORRECT_PER_CLASS, MOST_MISTAKES_MAPPED = 2, 4
 
 
 def main() -> None:
@@ -35,16 +30,14 @@ def main() -> None:
     network = LiteNetwork(Path("models/network.tflite").read_bytes())
     results = pd.concat([label_split(split, network, params) for split in ("validate", "test")], ignore_index=True)
 
-    validate = results[results["split"] == "validate"]
-    threshold = scores.choose_threshold(*first_and_probability(validate, params))
     held_out = read_crossvalidation(params)
-    splits = [*results.groupby("split", sort=False), *([(CROSSVALIDATION, held_out)] if len(held_out) else [])]
-    scored = {split: score_split(rows, params, threshold) for split, rows in splits}
-    write_json(Path("metrics/details/evaluate.json"), scored)
-    compared = {split: {key: score[key] for key in COMPARED} for split, score in scored.items()}
-    write_json(Path("metrics/evaluate.json"), compared)
-    write_curves(validate, params)
-    doubtful = find_doubtful(held_out, params)
+    with ThreadPoolExecutor(1) as executor:
+        # LiteRT computes the maps while the import of scikit-learn takes a second.
+        attention_maps = executor.submit(draw_attention, results, network, params)
+        from anteojos.evaluation import scoring
+
+        scoring.write_metrics(results, held_out, params)
+        doubtful = scoring.find_doubtful(held_out, params)
     with replacing(Path("data/doubtful_labels.csv")) as path:
         manifest.write(doubtful[["file", "label", "predicted", "probability"]], path)
     with replacing(PLOTS / "doubtful_labels.png") as path:
@@ -52,7 +45,7 @@ def main() -> None:
     with replacing(PLOTS / "mistakes.png") as path:
         draw_mistakes(results, params).save(path)
     with replacing(PLOTS / "attention.png") as path:
-        draw_attention(results, network, params).save(path)
+        attention_maps.result().save(path)
 
 
 def label_split(split: str, network: LiteNetwork, params: Params) -> pd.DataFrame:
@@ -79,45 +72,6 @@ def read_crossvalidation(params: Params) -> pd.DataFrame:
     return add_predicted(rows, params)
 
 
-def first_and_probability(rows: pd.DataFrame, params: Params) -> tuple[scores.Booleans, scores.Floats]:
-    """Return whether each label is the first class, bool (N,), and the probability of that class, float32 (N,)."""
-    return (rows["label"] == params.dataset.labels[0]).to_numpy(), rows["probability"].to_numpy()
-
-
-def score_split(rows: pd.DataFrame, params: Params, chosen_threshold: float) -> dict[str, object]:
-    """Return the metrics of a split, and its accuracy with the threshold that was chosen on validate.
-
-    That threshold is only reported. Its accuracy is too high on validate, where it was chosen, but unbiased on test.
-    """
-    first, probability = first_and_probability(rows, params)
-    curve = scores.calibration_curve(first, probability, params.evaluate.bins)
-    chosen = scores.score(first, probability, chosen_threshold)
-    return {
-        **asdict(scores.score(first, probability, params.evaluate.threshold)),
-        "ece": scores.expected_calibration_error(curve),
-        "chosen_threshold": {
-            "threshold": chosen_threshold,
-            "accuracy": chosen.accuracy,
-            "balanced_accuracy": chosen.balanced_accuracy,
-        },
-    }
-
-
-def write_curves(rows: pd.DataFrame, params: Params) -> None:
-    """Write what `dvc plots` draws: confusion matrix, ROC and calibration curve."""
-    first, probability = first_and_probability(rows, params)
-    confusion = pd.DataFrame({"actual": rows["label"], "predicted": rows["predicted"]}).map(params.dataset.name)
-    false_positives, true_positives = scores.roc_curve(first, probability)
-    roc = pd.DataFrame(
-        {"false_positive_rate": false_positives, "true_positive_rate": true_positives, "uninformed": false_positives}
-    )
-    bins = scores.calibration_curve(first, probability, params.evaluate.bins)
-    calibration = pd.DataFrame([{**asdict(bin_), "perfect": bin_.predicted} for bin_ in bins])
-    for name, table in (("confusion", confusion), ("roc", roc), ("calibration", calibration)):
-        with replacing(PLOTS / f"{name}.csv") as path:
-            manifest.write(table, path)
-
-
 def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
     """Draw the images with an incorrect label, those with the probability farthest from the threshold first."""
     mistakes = most_certain_mistakes(results, params)
@@ -134,7 +88,7 @@ def draw_mistakes(results: pd.DataFrame, params: Params) -> figures.Figure:
 
 
 def draw_attention(results: pd.DataFrame, network: LiteNetwork, params: Params) -> figures.Figure:
-    """Draw attention maps: a row of correct labels for each class, then the mistakes farthest from the threshold.
+    """Draw attention maps: the first correct labels of each class, then the mistakes farthest from the threshold.
 
     The images with correct labels are the first of validate, so they are the same for all networks that are right.
     """
@@ -154,7 +108,7 @@ def draw_attention(results: pd.DataFrame, network: LiteNetwork, params: Params) 
     return figures.contact_sheet(
         f"Attention maps: correct labels ({len(cells) - len(mistakes)}), mistakes ({len(mistakes)})",
         cells,
-        CORRECT_PER_CLASS,
+        columns=2 * CORRECT_PER_CLASS,
         note="Full colour: the strongest part of each image; p is the probability of the predicted label",
         legend="Orange: without this part, the label would be less likely; blue: more likely",
     )
@@ -165,14 +119,6 @@ def most_certain_mistakes(results: pd.DataFrame, params: Params) -> pd.DataFrame
     certainty = (results["probability"] - params.evaluate.threshold).abs()
     wrong = results["label"] != results["predicted"]
     return results.assign(certainty=certainty)[wrong].sort_values("certainty", ascending=False, kind="stable")
-
-
-def find_doubtful(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """Return the rows of the cross-validation with doubtful labels, the least probable label first."""
-    first, probability = first_and_probability(rows, params)
-    doubtful = rows[scores.doubtful_labels(first, probability)]
-    of_label = doubtful["probability"].where(doubtful["label"] == params.dataset.labels[0], 1 - doubtful["probability"])
-    return doubtful.iloc[np.argsort(of_label, kind="stable")]
 
 
 def draw_doubtful(doubtful: pd.DataFrame, params: Params) -> figures.Figure:

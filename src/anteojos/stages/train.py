@@ -1,14 +1,14 @@
 """Train the network, and write it for inference and for further training."""
 
+import itertools
 import json
 import math
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-
-from dvclive import Live
 
 from anteojos.images import manifest
 from anteojos.model import batches, checkpoints, statistics, tf_config, training
@@ -38,12 +38,8 @@ def main() -> None:
     if not writes():
         fit(on_epoch=partial(print_epoch, recipe.epochs))
         return
-
-    with (
-        replacing(Path("metrics/history")) as folder,
-        Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False) as live,
-    ):
-        trained, history = fit(on_epoch=partial(log_epoch, live, recipe.epochs))
+    trained, history = fit(on_epoch=partial(print_epoch, recipe.epochs))
+    write_history(history)
     with replacing(Path("models/model.keras")) as path:
         training.save_keras(trained, path)
     with replacing(Path("models/network.tflite")) as path:
@@ -65,6 +61,16 @@ def main() -> None:
     compared = {"accuracy": last["accuracy"], "loss": last["loss"]}
     write_json(Path("metrics/train.json"), {"parameters": parameters, "train": compared})
     checkpoint.unlink()
+
+
+def write_history(history: Sequence[training.Epoch]) -> None:
+    """Write the scores of each epoch: for `dvc plots`, each curve has its own file."""
+    with replacing(Path("metrics/history")) as folder:
+        for split, metric in itertools.product(("train", "validate"), ("loss", "accuracy")):
+            rows = (f"{epoch.number}\t{getattr(getattr(epoch, split), metric)}" for epoch in history)
+            path = folder / split / f"{metric}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join((f"epoch\t{metric}", *rows, "")), encoding="utf-8")
 
 
 def write_statistics(images: Pixels, probability: list[float]) -> None:
@@ -123,15 +129,6 @@ def summary(epoch: training.Epoch) -> dict[str, float]:
         "val_loss": epoch.validate.loss,
         "val_accuracy": epoch.validate.accuracy,
     }
-
-
-def log_epoch(live: Live, epochs: int, epoch: training.Epoch) -> None:
-    """Add an epoch to the history and print it."""
-    live.step = epoch.number
-    for split, scores in (("train", epoch.train), ("validate", epoch.validate)):
-        live.log_metric(f"{split}/loss", scores.loss)
-        live.log_metric(f"{split}/accuracy", scores.accuracy)
-    print_epoch(epochs, epoch)
 
 
 def print_epoch(epochs: int, epoch: training.Epoch) -> None:

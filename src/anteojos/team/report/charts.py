@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import vl_convert
 
-HISTORY, PLOTS = Path("metrics/history/plots/metrics"), Path("metrics/plots")
+HISTORY, PLOTS = Path("metrics/history"), Path("metrics/plots")
 CURVES = tuple(HISTORY / split / f"{name}.tsv" for name in ("accuracy", "loss") for split in ("train", "validate"))
 INPUTS = (*CURVES, PLOTS / "roc.csv", PLOTS / "calibration.csv")
 VEGA_LITE = "5.21"
@@ -36,7 +36,7 @@ def draw(majority: float) -> dict[str, str]:
     """Draw the charts of this checkout, as SVG by name; `majority` is the baseline of the accuracy on validate."""
     splits = (("train", _BLUE), ("validate", _ORANGE))
     accuracy, loss = (
-        [Line(split, colour, _points(HISTORY / split / f"{name}.tsv", "step", name)) for split, colour in splits]
+        [Line(split, colour, _points(HISTORY / split / f"{name}.tsv", "epoch", name)) for split, colour in splits]
         for name in ("accuracy", "loss")
     )
     last = accuracy[0].points[-1][0] if accuracy[0].points else 1
