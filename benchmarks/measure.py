@@ -32,13 +32,16 @@ class Cost:
     mebibytes: float
 
 
-def options(doc: str, **defaults: int | list[int]) -> argparse.Namespace:
-    """Return the numbers from the command line, such as `--images 1000 2000`, or their defaults."""
+def options(doc: str, **defaults: int | list[int] | Path) -> argparse.Namespace:
+    """Return numbers and paths from the command line, such as `--images 1000 2000`, or their defaults."""
     parser = argparse.ArgumentParser(
         description=doc.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=int, nargs="+" if isinstance(default, list) else None, default=default)
+        kind, nargs = type(default), None
+        if isinstance(default, list):
+            kind, nargs = int, "+"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, nargs=nargs, default=default)
     return parser.parse_args()
 
 

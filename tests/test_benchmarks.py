@@ -169,8 +169,8 @@ def test_cold_run_is_measured_in_clones_and_by_stage(
     origin.must("dvc", "config", "cache.dir", str(whole.path / ".dvc/cache"))
     commit(origin, "Another cache")
     monkeypatch.setattr(cold, "STAGES", ("fetch", "verify", "describe"))
-    results = cold.measure_all(origin.path, tmp_path, rounds=1)
-    assert list(results) == ["notebook", "repro", "nothing", "empty", "tensorflow", *cold.STAGES]
+    results = cold.measure_all(origin.path, tmp_path, 1, cold.SAMPLE)
+    assert list(results) == ["notebook", "repro", "default", "nothing", "empty", "tensorflow", *cold.STAGES]
     assert (tmp_path / "warm/data/predictions.csv").exists()
     assert not (tmp_path / "cold").exists()
     assert (tmp_path / "empty/6.txt").read_text() == "nothing\n"
@@ -180,13 +180,19 @@ def test_cold_run_is_measured_in_clones_and_by_stage(
 
 
 def test_cold_table_has_ratios_of_medians_and_the_rest_for_dvc() -> None:
-    seconds = {"notebook": (40.0, 20.0, 10.0), "repro": (10.0, 9.0, 30.0), "nothing": (1.2,), "empty": (1.0,)}
+    seconds = {
+        "notebook": (40.0, 20.0, 10.0),
+        "repro": (10.0, 9.0, 30.0),
+        "default": (8.0,),
+        "nothing": (1.2,),
+        "empty": (1.0,),
+    }
     results = {name: [Cost(each, 500.0) for each in found] for name, found in seconds.items()}
     results |= {name: [Cost(1.0, 250.0)] for name in ("tensorflow", *cold.STAGES)}
     text = cold.text_of(results, 3)
-    assert (
-        "| 10.00 s, 500 MiB | the notebook: 20.00 s, 500 MiB | 0.50 | 0.5, at most 0.75 | 1.00 | at most 1.0 |" in text
-    )
+    row = f"| 10.00 s, 500 MiB | the notebook: 20.00 s, 500 MiB | 0.50 | {cold.goal()} | 1.00 | at most 1.0 |"
+    assert row in text
+    assert "| 8.00 s, 500 MiB | the notebook: 20.00 s, 500 MiB | 0.40 | at most 1.2 | 1.00 |  |" in text
     assert "| 1.20 s, 500 MiB | a pipeline of 6 empty stages: 1.00 s, 500 MiB | 1.20 | at most 1.3 |" in text
     assert "| `fetch` | 1.00 | 10% |" in text
     assert "`dvc.lock` | 0.00 | 0% |" in text
