@@ -1,162 +1,166 @@
-"""Time `verify` and `preprocess` on many images, compared with simple loops, Keras's reader and decoding alone.
+"""Time `verify`, `preprocess` and `predict` on many images, compared with simple loops and the face detector alone.
 
-`python benchmarks/prepare.py` measures on 1,000, 10,000 and 100,000 images, on one core and on two, and writes the
-tables in benchmarks/README.md. `--images 1000 2000` sets other numbers, `--rounds` the number of rounds (100,000 images
-and more are measured once).
+`python benchmarks/prepare.py` writes the tables in benchmarks/README.md. `--images 1000 10000 100000` sets the numbers
+of images of 160 px, `--photographs 10 40 1000` those of photographs of 12 megapixels. The middle number is measured in
+all ways, on one core and on two, in `--rounds` rounds; the others once, on two cores, for memory and growth.
 """
 
-import io
-import itertools
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+import label
 import many
 import measure
-from anteojos.images import decoding, duplicates
+from anteojos.images import decoding, detector, duplicates
+from anteojos.sources import drawing
 from measure import Cost, in_turns, median, run, table
 from readme import BENCHMARKS, record, write_part
 
-ONCE = 100_000  # from this number of images on, measure one round
-LARGE = (4000, 3000)  # px, as a phone takes it
-SIZE, BITS = 160, 4
-
 WAYS = Path(__file__).with_name("ways.py")
-# Our stage, and the programs that it is compared with.
-VERIFY = {"ours": "verify", "a": "plain_verify", "c": "decode"}
-PREPROCESS = {"ours": "preprocess", "a": "plain_preprocess", "b": "keras", "c": "decode"}
-STAGES = (VERIFY["ours"], PREPROCESS["ours"])
+STAGES = ("verify", "preprocess", "predict")
+DETECTOR = "detect"
 NAMES = {
-    "verify": "`verify`",
-    "preprocess": "`preprocess`",
-    "plain_verify": "a simple Pillow loop (a): the same table",
-    "plain_preprocess": "a simple Pillow loop (a): resize, write an array",
-    "keras": "`image_dataset_from_directory` (b)",
-    "decode": "decoding alone (c)",
+    **{stage: f"`{stage}`" for stage in STAGES},
+    "plain_verify": "(a) a simple loop that decodes, finds the face and hashes",
+    "plain_preprocess": "(a) a simple loop that decodes, aligns and writes an array",
+    "plain_predict": "(a) a simple loop that labels the arrays",
+    DETECTOR: "(b) the face detector alone, on decoded images",
 }
+KINDS = {"images": "images of 160 px", "photographs": "photographs of 12 megapixels"}
+GOALS = ("goal, at least", "", "`preprocess`: 300", "`preprocess`: 300", "1.9", "0.75", "at most 300", "0.90 to 1.10")
+BITS, FACES = 4, 12
+
+Results = Mapping[int, Mapping[tuple[str, int], Sequence[Cost]]]  # by number of images, way and number of cores
 
 
 def main() -> None:
     """Write the images, measure, and write the tables."""
-    numbers = {"photographs": 20, "hashes": 100_000}
-    options = measure.options(__doc__, images=[1000, 10_000, 100_000], rounds=3, **numbers)
+    numbers = {"images": [1000, 10_000, 100_000], "photographs": [10, 40, 1000]}
+    options = measure.options(__doc__, **numbers, rounds=2, hashes=100_000)
+    counts = {kind: sorted(set(getattr(options, kind))) for kind in KINDS}
+    for kind, of in counts.items():
+        if len(of) != 3:
+            sys.exit(f"--{kind}: expected three different numbers, such as {' '.join(map(str, numbers[kind]))}")
     cores = sorted(os.sched_getaffinity(0))[:2]
-    results: dict[int, dict[tuple[str, int], list[Cost]]] = {}
-    for count in sorted(options.images):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            many.make(folder, count)
-            jobs = {
-                (way, number): partial(ran, way, folder, cores[:number])
-                for number in sorted({1, len(cores)})
-                for way in NAMES
-            }
-            results[count] = in_turns(jobs, options.rounds if count < ONCE else 1)
+    with tempfile.TemporaryDirectory() as name:
+        # Import TensorFlow in another process, so that its threads and memory are gone afterwards.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+            other.submit(label.build, "edge", Path(name)).result()
+        model = (Path(name) / "edge.tflite").read_bytes()
+    results = {kind: measured(kind, of, model, cores, options.rounds) for kind, of in counts.items()}
+    largest = results["images"][counts["images"][-1]]
+    record("prepare", {f"{stage}_per_second": 1 / median(largest[stage, len(cores)]).seconds for stage in STAGES})
+    caption = (
+        "Drawn faces, and copies with other bytes, with `crop: face`. Each program runs in a new process; its time "
+        "does not include imports. The simple loops use one process on one core, with the same detector and alignment. "
+        "`predict` reads the arrays of `preprocess`. The memory is that of all processes; shared pages count once. The "
+        "growth is the time for each further image from the middle number to the largest, divided by that from the "
+        f"smallest to the middle one. Rounds with the middle number: {options.rounds}, of which the medians are shown; "
+        "with the others: 1."
+    )
     parts = [
-        rates(results, len(cores)),
-        goals(results, len(cores)),
-        memory(results, len(cores)),
-        photographs(options.photographs, options.rounds),
+        *(table_of(kind, of, len(cores)) for kind, of in results.items()),
+        caption,
+        one_photograph(options.rounds),
         near_pairs(options.hashes, options.rounds),
     ]
-    largest = results[max(results)]
-    rates_of = {f"{way}_per_second": max(results) / median(largest[way, len(cores)]).seconds for way in STAGES}
-    record("prepare", rates_of)
     write_part("prepare", "python benchmarks/prepare.py", "\n\n".join(parts), page=BENCHMARKS)
 
 
+def measured(kind: str, counts: Sequence[int], model: bytes, cores: Sequence[int], rounds: int) -> Results:
+    """Measure the middle one of three `counts` in all ways, the others only with our stages on all cores."""
+    results = {}
+    for count in counts:
+        compared = count == counts[1]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            many.make(folder, count, photographs=kind == "photographs")
+            (folder / "models").mkdir()
+            (folder / "models/model.tflite").write_bytes(model)
+            ways = [(way, len(cores)) for way in STAGES]
+            if compared:
+                ways += [*((way, 1) for way in NAMES), (DETECTOR, len(cores))]
+            jobs = {(way, number): partial(ran, way, folder, cores[:number]) for way, number in ways}
+            results[count] = in_turns(jobs, rounds if compared else 1)
+    return results
+
+
 def ran(way: str, folder: Path, cores: Sequence[int]) -> Cost:
-    """Run one of ways.py in `folder` on `cores`. The seconds do not include imports."""
+    """Run one of ways.py in `folder` on `cores`. The seconds are those for each image, without imports."""
     bound = ["taskset", "--cpu-list", ",".join(map(str, cores)), sys.executable]
     seconds = folder / "seconds"
-    cost = run([*bound, WAYS, way, folder, seconds], TF_CPP_MIN_LOG_LEVEL="3")
+    cost = run([*bound, WAYS, way, folder, seconds])
     return Cost(float(seconds.read_text(encoding="utf-8")), cost.mebibytes)
 
 
-def rates(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> str:
-    """Return the table of images per second."""
-    counts = [count for count in results if count >= 10_000] or list(results)
-    columns = [(count, number) for count in counts for number in sorted({1, cores})]
-    head = ["images per second", *(f"{count:,}, {on(number)}" for count, number in columns)]
-    rows = [
-        [words, *(f"{count / median(results[count][way, number]).seconds:,.0f}" for count, number in columns)]
-        for way, words in NAMES.items()
-    ]
-    caption = (
-        "Drawn images of 160 px, and copies with other bytes, with `crop: none`. Each row is measured in a new "
-        "process, without the time of imports (that of TensorFlow takes seconds). The simple loops use only one core."
-    )
-    return f"{table(head, rows)}\n\n{caption}"
+def table_of(kind: str, results: Results, cores: int) -> str:
+    """Return the table of one kind of images, with a row for each way."""
+    first, middle, last = sorted(results)
+    costs = {key: median(found) for key, found in results[middle].items()}
 
+    def rate(count: int, way: str, number: int) -> str:
+        if (way, number) not in results[count]:
+            return ""
+        per_second = 1 / median(results[count][way, number]).seconds
+        return f"{per_second:,.0f}" if per_second >= 20 else f"{per_second:.2f}"
 
-def goals(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> str:
-    """Return the table of ratios, with their goals."""
-    largest = max(results)
-    counts = [count for count in results if count >= 10_000] or [largest]
-
-    def ratio(ours: str, other: str, count: int) -> str:
-        mine, theirs = results[count][ours, cores], results[count][other, cores]
-        return f"{median(theirs).seconds / median(mine).seconds:.2f}"
-
-    rows = [
-        [
-            f"{NAMES[way['ours']]} / ({peer}), {on(cores)}",
-            goal,
-            *(ratio(way["ours"], way[peer], c) for c in counts),
-        ]
-        for way in (VERIFY, PREPROCESS)
-        for peer, goal in (("a", "1.8"), ("b", "1.0"), ("c", "0.8"))
-        if peer in way
-    ]
-    return table(["ratio of images per second", "goal, at least", *(f"{count:,}" for count in counts)], rows)
-
-
-def memory(results: dict[int, dict[tuple[str, int], list[Cost]]], cores: int) -> str:
-    """Return the table of memory, and of the growth of the time with the number of images."""
-    head = [f"on {cores} cores", *(f"{count:,}: MiB" for count in results), "goal, at most", "growth of the time"]
     rows = []
-    for way in STAGES:
-        costs = {count: median(runs[way, cores]) for count, runs in results.items()}
-        counts = list(costs)
-        # Seconds for each further image, without the start of the process.
-        steps = [(costs[b].seconds - costs[a].seconds) / (b - a) for a, b in itertools.pairwise(counts)]
-        growth = f"{steps[-1] / steps[0]:.2f} (goal: 0.9 to 1.1)" if len(steps) > 1 else ""
-        rows.append([NAMES[way], *(f"{cost.mebibytes:.0f}" for cost in costs.values()), "300", growth])
-    caption = (
-        "The memory is that of all processes; shared pages count once. The last column is the time for each further "
-        "image in the last step from a number of images to the next, divided by that in the first step. It is 1 if the "
-        "time grows in proportion to the number of images."
-    )
-    return f"{table(head, rows)}\n\n{caption}"
+    for way, words in NAMES.items():
+        row = [words, rate(middle, way, 1), rate(middle, way, cores), rate(last, way, cores), "", "", "", ""]
+        if way in STAGES:
+            ours = [median(results[count][way, cores]) for count in (first, middle, last)]
+            row[4:] = [
+                *(f"{costs[peer].seconds / ours[1].seconds:.2f}" for peer in ((f"plain_{way}", 1), (DETECTOR, cores))),
+                " / ".join(f"{cost.mebibytes:.0f}" for cost in ours),
+                f"{growth((first, middle, last), [cost.seconds for cost in ours]):.2f}",
+            ]
+        rows.append(row)
+    goal = [cell if kind == "images" else cell.replace("`preprocess`: 300", "") for cell in GOALS]
+    head = [
+        f"{KINDS[kind]} per second",
+        *(f"{count:,}, {on(number)}" for count, number in ((middle, 1), (middle, cores), (last, cores))),
+        f"times (a), {on(cores)}",
+        f"times (b), {on(cores)}",
+        f"MiB: {first:,} / {middle:,} / {last:,}",
+        "growth of the time",
+    ]
+    return table(head, [*rows, goal])
 
 
-def photographs(count: int, rounds: int) -> str:
-    """Time the resizing of large JPEGs with and without decoding all of their pixels."""
-    rng = np.random.default_rng(0)
-    data = []
-    for _ in range(count):
-        cells = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
-        file = io.BytesIO()
-        Image.fromarray(cells).resize(LARGE, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-        data.append(file.getvalue())
+def growth(counts: Sequence[int], seconds: Sequence[float]) -> float:
+    """Return the seconds for each further image in the second step, divided by those in the first step.
 
-    def resized(size: int | None) -> float:
-        return timed(lambda: [decoding.resize(decoding.decode(each, size).image, SIZE) for each in data])
+    `seconds` are those for each image. The start of the processes has no influence.
+    """
+    totals = [count * each for count, each in zip(counts, seconds, strict=True)]
+    steps = np.diff(totals) / np.diff(counts)
+    return float(steps[1] / steps[0])
 
-    found = in_turns({"all": partial(resized, None), "reduced": partial(resized, SIZE)}, rounds)
-    every, reduced = (1000 * statistics.median(found[way]) / count for way in ("all", "reduced"))
+
+def one_photograph(rounds: int) -> str:
+    """Time the search for the faces of one photograph in this process."""
+    drawn = [drawing.draw_face(np.random.default_rng(seed), seed % 2 == 0, 160) for seed in range(FACES)]
+    photograph = many.photograph([face.resize((300 + 40 * n,) * 2) for n, face in enumerate(drawn)])
+    image = decoding.decode(photograph).image
+    found = len(detector.default()(image))
+    jobs = {
+        "decode": partial(timed, partial(decoding.decode, photograph)),
+        "detect": partial(timed, partial(detector.default(), image)),
+    }
+    decode, detect = (statistics.median(seconds) for seconds in in_turns(jobs, 5 * rounds).values())
     return (
-        f"A JPEG of {LARGE[0]} × {LARGE[1]} px is resized to {SIZE} px in {reduced:.0f} ms if the decoder reduces it, "
-        f"and in {every:.0f} ms if all pixels are decoded: {every / reduced:.1f} times as fast (median of "
-        f"{rounds} rounds of {count} images)."
+        f"One photograph of {image.width} × {image.height} px is decoded in {decode:.2f} s, and its faces ({found} of "
+        f"{FACES}) are found in {detect:.2f} s: {decode + detect:.2f} s together (goal: at most 0.2 s)."
     )
 
 

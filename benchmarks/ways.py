@@ -1,10 +1,12 @@
 """The programs that benchmarks/prepare.py compares, each in a new process.
 
 `python benchmarks/ways.py NAME FOLDER SECONDS` runs one of them on the images below FOLDER/data/raw, and writes its
-seconds, without imports, to the file SECONDS. The programs: our `verify` and `preprocess`; `decode`, only decoding, on
-all cores; `plain_verify` and `plain_preprocess`, a simple loop with Pillow on one core; `keras`, Keras's reader.
+seconds for each image, without imports, to the file SECONDS. The programs: our `verify`, `preprocess` and `predict`;
+`plain_verify`, `plain_preprocess` and `plain_predict`, simple loops in one process; `detect`, the face detector alone,
+on all cores.
 """
 
+import csv
 import hashlib
 import importlib
 import io
@@ -16,62 +18,78 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
+from anteojos.images import detector, faces
+
 RAW = Path("data/raw")
-SIZE = 160
+SIZE, HASHED = 160, 72  # px
+different: list[Image.Image] = []  # decoded images, which forked processes share
 
 
-def decode() -> None:
-    """Decode all images, a lower limit for the time of all other work."""
-    cores = len(os.sched_getaffinity(0))
+def detect() -> None:
+    """Detect the faces of as many images as there are, without decoding any."""
+    count, cores = len(files()), len(os.sched_getaffinity(0))
     if cores == 1:
-        for file in files():
-            decode_one(file)
+        for number in range(count):
+            detect_one(number)
         return
     with multiprocessing.get_context("fork").Pool(cores) as pool:
-        for _ in pool.imap_unordered(decode_one, files(), chunksize=64):
+        for _ in pool.imap_unordered(detect_one, range(count), chunksize=16):
             pass
 
 
-def decode_one(file: Path) -> None:
-    """Read and decode an image."""
-    with Image.open(io.BytesIO(file.read_bytes())) as image:
-        image.load()
+def detect_one(number: int) -> int:
+    """Count the faces of an image."""
+    return len(detector.default()(different[number % len(different)], shows_face=True))
 
 
 def plain_verify() -> None:
-    """Write a table with the size, mode, bytes, SHA-256 and difference hash of each image."""
-    rows = []
-    for file in files():
-        data = file.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX))
-            dhash = np.packbits(grey[:, :-1] < grey[:, 1:]).tobytes().hex()
-            rows.append((file, *image.size, image.mode, len(data), hashlib.sha256(data).hexdigest(), dhash))
-    with Path("plain.csv").open("w", encoding="utf-8") as table:
-        table.writelines(",".join(map(str, row)) + "\n" for row in rows)
+    """Write a table with size, mode, bytes, SHA-256, hash of the largest face and its eyes, for each image."""
+    find = detector.default()
+    with Path("plain.csv").open("w", encoding="utf-8", newline="") as table:
+        rows = csv.writer(table)
+        for file in files():
+            data = file.read_bytes()
+            with Image.open(io.BytesIO(data)) as image:
+                rgb = image.convert("RGB")
+            face = max(find(rgb, shows_face=True), key=lambda face: face.width, default=None)
+            grey = (faces.align(rgb, face.eyes, HASHED) if face else rgb).convert("L")
+            cells = np.asarray(grey.resize((9, 8), Image.Resampling.BOX))
+            dhash = np.packbits(cells[:, :-1] < cells[:, 1:]).tobytes().hex()
+            eyes = np.ravel(face.eyes).tolist() if face else [""] * 4
+            sha256 = hashlib.sha256(data).hexdigest()
+            rows.writerow([file.relative_to(RAW), *rgb.size, image.mode, len(data), sha256, dhash, *eyes])
 
 
 def plain_preprocess() -> None:
-    """Resize each image and write it to an array on disk."""
-    images = files()
-    shape = (len(images), SIZE, SIZE, 3)
-    array = np.lib.format.open_memmap("plain.npy", mode="w+", dtype=np.uint8, shape=shape)
-    for row, file in enumerate(images):
-        with Image.open(file) as image:
-            resized = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-        array[row] = np.asarray(resized)
+    """Align the face of each image, with the eyes from the manifest, and write it to an array on disk."""
+    with Path("data/manifest.csv").open(encoding="utf-8", newline="") as table:
+        rows = list(csv.DictReader(table))
+    array = np.lib.format.open_memmap("plain.npy", mode="w+", dtype=np.uint8, shape=(len(rows), SIZE, SIZE, 3))
+    for number, row in enumerate(rows):
+        with Image.open(RAW / row["file"]) as image:
+            rgb = image.convert("RGB")
+        if row["left_eye_x"]:
+            left, right = ((float(row[f"{side}_eye_x"]), float(row[f"{side}_eye_y"])) for side in ("left", "right"))
+            array[number] = np.asarray(faces.align(rgb, (left, right), SIZE))
+        else:
+            array[number] = np.asarray(rgb.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
     array.flush()
 
 
-def keras_reader() -> None:
-    """Read and resize all images in batches."""
-    for split in ("train", "validate", "test"):
-        for _ in keras.utils.image_dataset_from_directory(
-            RAW / split, labels=None, image_size=(SIZE, SIZE), batch_size=32, shuffle=False, verbose=False
-        ):
-            pass
+def plain_predict() -> None:
+    """Write the probability of each test image."""
+    network = Interpreter(model_path="models/model.tflite")
+    network.allocate_tensors()
+    inputs, outputs = (details[0]["index"] for details in (network.get_input_details(), network.get_output_details()))
+    with Path("plain_predictions.csv").open("w", encoding="utf-8", newline="") as table:
+        rows = csv.writer(table)
+        for image in np.load("data/processed/test/images.npy", mmap_mode="r"):
+            network.set_tensor(inputs, image[np.newaxis])
+            network.invoke()
+            rows.writerow([network.get_tensor(outputs)[0, 0]])
 
 
 def files() -> list[Path]:
@@ -80,20 +98,20 @@ def files() -> list[Path]:
 
 
 def main(name: str) -> float:
-    """Run a program and return its seconds."""
+    """Run a program and return its seconds for each image; `predict` labels only the test images."""
     work: Callable[[], object]
     match name:
-        case "verify" | "preprocess":
+        case "verify" | "preprocess" | "predict":
             work = importlib.import_module(f"anteojos.stages.{name}").main
-        case "keras":
-            global keras
-            keras = importlib.import_module("keras")
-            work = keras_reader
+        case "detect":
+            different[:] = [Image.open(file).convert("RGB") for file in files() if "-copy-" not in file.name]
+            work = detect
         case _:
-            work = {"decode": decode, "plain_verify": plain_verify, "plain_preprocess": plain_preprocess}[name]
+            work = {way.__name__: way for way in (plain_verify, plain_preprocess, plain_predict)}[name]
     start = time.perf_counter()
     work()
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return seconds / sum(file.is_relative_to(RAW / "test") or "predict" not in name for file in files())
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from PIL import Image
 import cold
 import crossvalidate
 import drawn
+import label
 import machine
 import many
 import measure
@@ -323,12 +324,6 @@ def test_label_table_compares_with_tensorflow(tmp_path: Path) -> None:
     assert re.search(r"\| `edge` \| [\d.]+ \| -?[\d.]+ \|  \| [\d,]+ \| 300 \| \d+ \|\n", page)
 
 
-def test_face_detection_table_has_rate_time_and_faces(tmp_path: Path) -> None:
-    page = measured("faces.py", tmp_path, "--images", "4", "--rounds", "1")
-    assert re.search(r"\| images of 160 px, \d+ cores \| [\d,]+ per second \| .+ \| 4 faces in 4 images \|\n", page)
-    assert re.search(r"\| JPEG of 4000 × 3000 px \| [\d.]+ s, .+ s \| at most 0.2 s \| 12 of 12 faces \|\n", page)
-
-
 def test_drawn_reads_labelled_images_of_all_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing.draw_dataset(tmp_path / "faces", 0, {split: dict.fromkeys(GLASSES, 2) for split in SPLITS}, width=48)
     own = tmp_path / "labels.csv"
@@ -349,46 +344,79 @@ def test_drawn_measures_accuracy_auc_and_calibration() -> None:
     assert error == pytest.approx((0.1 + 0.7 + 0.4 + 0.1) / 4)
 
 
-def test_prepare_table_compares_with_loops_keras_and_decoding(tmp_path: Path) -> None:
-    options = ("--images", "20", "--rounds", "1", "--photographs", "1", "--hashes", "1000")
+def test_prepare_tables_compare_with_loops_and_the_detector(tmp_path: Path) -> None:
+    options = ("--rounds", "1", "--hashes", "1000", "--images", "20", "24", "28", "--photographs", "1", "2", "3")
     page = measured("prepare.py", tmp_path, *options)
-    for way in prepare.NAMES.values():
-        assert re.search(re.escape(f"| {way} |") + r"( [\d,]+ \|)+\n", page)
-    for goal in ("(a), 2 cores | 1.8", "(b), 2 cores | 1.0", "(c), 2 cores | 0.8"):
-        assert re.search(re.escape(f"| `preprocess` / {goal} |") + r" [\d.]+ \|\n", page)
-    assert re.search(r"\| `verify` \| \d+ \| 300 \|  \|", page)
+    for kind, number in (("images of 160 px", 24), ("photographs of 12 megapixels", 2)):
+        assert f"| {kind} per second | {number}, 1 core | {number}, 2 cores |" in page
+    for stage in prepare.STAGES:
+        figures = r"( [\d.,]+ \|){3}( [\d.]+ \|){2} \d+ / \d+ / \d+ \| -?[\d.]+ \|\n"
+        assert len(re.findall(re.escape(f"| `{stage}` |") + figures, page)) == 2
+    assert len(re.findall(r"\| \(a\) .+ \| [\d.,]+ \|  \|  \|  \|  \|  \|  \|\n", page)) == 6
+    assert len(re.findall(r"\| \(b\) .+ \| [\d.,]+ \| [\d.,]+ \|  \|", page)) == 2
+    assert "its faces (12 of 12) are found in" in page
+    results = json.loads((tmp_path / "benchmarks/results.json").read_text(encoding="utf-8"))
+    assert set(results["prepare"]) == {f"{stage}_per_second" for stage in prepare.STAGES}
 
 
-def test_prepare_tables_have_rates_ratios_and_growth() -> None:
-    seconds = {"verify": (2.0, 4.0, 9.0), "preprocess": (1.0, 2.0, 3.0)}
+def test_prepare_expects_three_numbers(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="--images: expected three different numbers, such as 1000 10000 100000"):
+        measured("prepare.py", tmp_path, "--images", "20", "20", "24")
+
+
+def test_prepare_table_has_rates_ratios_memory_and_growth() -> None:
+    # Seconds for each image.
+    seconds = {"verify": 0.004, "preprocess": 0.001, "plain_verify": 0.006, "plain_preprocess": 0.0019, "detect": 0.003}
     results = {
         count: {
-            (name, cores): [Cost(seconds.get(name, (1.0, 2.0, 6.0))[row] * 2 / cores, 50.0 + row)]
-            for name in prepare.NAMES
+            (way, cores): [Cost(seconds.get(way, 0.1) * share * 2 / cores, 50.0 + row)]
+            for way in prepare.NAMES
             for cores in (1, 2)
         }
-        for row, count in enumerate((10_000, 20_000, 30_000))
+        for row, (count, share) in enumerate(((1000, 1.0), (10_000, 1.0), (100_000, 1.2)))
     }
-    assert "| `verify` | 2,500 | 5,000 | 2,500 | 5,000 | 1,667 | 3,333 |" in prepare.rates(results, 2)
-    goals = prepare.goals(results, 2)
-    assert "| `verify` / (a), 2 cores | 1.8 | 0.50 | 0.50 | 0.67 |" in goals
-    assert "| `preprocess` / (b), 2 cores | 1.0 | 1.00 | 1.00 | 2.00 |" in goals
-    memory = prepare.memory(results, 2)
-    assert "| `verify` | 50 | 51 | 52 | 300 | 2.50 (goal: 0.9 to 1.1) |" in memory
-    assert "| `preprocess` | 50 | 51 | 52 | 300 | 1.00 (goal: 0.9 to 1.1) |" in memory
+    text = prepare.table_of("images", results, 2)
+    assert "| images of 160 px per second | 10,000, 1 core | 10,000, 2 cores | 100,000, 2 cores |" in text
+    assert "| MiB: 1,000 / 10,000 / 100,000 |" in text
+    assert "| `verify` | 125 | 250 | 208 | 3.00 | 0.75 | 50 / 51 / 52 | 1.22 |" in text
+    assert "| `preprocess` | 500 | 1,000 | 833 | 3.80 | 3.00 | 50 / 51 / 52 | 1.22 |" in text
+    assert "| `predict` | 5.00 | 10.00 | 8.33 | 2.00 | 0.03 |" in text
+    goals = "| goal, at least |  | `preprocess`: 300 | `preprocess`: 300 | 1.9 | 0.75 | at most 300 | 0.90 to 1.10 |"
+    assert goals in text
+    assert "300 | 1.9" not in prepare.table_of("photographs", results, 2)
 
 
-def test_programs_of_prepare_write_the_same_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_many(tmp_path, drawn=16, count=16, monkeypatch=monkeypatch)
-    for way in ("verify", "preprocess", "plain_verify", "plain_preprocess", "decode"):
+def test_programs_of_prepare_write_the_same_tables_and_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_many(tmp_path, drawn=16, count=20, monkeypatch=monkeypatch)
+    label.build("edge", tmp_path)
+    Path("models").mkdir()
+    Path("edge.tflite").rename("models/model.tflite")
+    for way in prepare.NAMES:
         assert ways.main(way) > 0
-    arrays = [np.load(f"data/processed/{split}/images.npy") for split in ("test", "train", "validate")]
+    ours = manifest.read(Path("data/manifest.csv"))
+    assert (len(ours), set(ours["faces"])) == (20, {1})
+    columns = ["file", "width", "height", "mode", "bytes", "sha256", "dhash", *manifest.FACE[4:8]]
+    plain = pd.read_csv("plain.csv", names=columns, dtype={"dhash": str})
+    pd.testing.assert_frame_equal(plain, ours.sort_values("file", ignore_index=True)[columns], check_dtype=False)
+    arrays = [np.load(f"data/processed/{split}/images.npy") for split in SPLITS]
     np.testing.assert_array_equal(np.concatenate(arrays), np.load("plain.npy"))
-    plain = [line.split(",") for line in Path("plain.csv").read_text(encoding="utf-8").splitlines()]
-    ours = manifest.read(Path("data/manifest.csv")).set_index("file")
-    assert len(plain) == len(ours) == 16
-    for path, width, height, mode, size, sha256, dhash in plain:
-        row = ours.loc[path.removeprefix("data/raw/")]
-        assert [width, height, mode, size, sha256, dhash] == [
-            *map(str, row[["width", "height", "mode", "bytes", "sha256", "dhash"]])
-        ]
+    probabilities = pd.read_csv("data/predictions.csv")["first_class_probability"]
+    assert len(probabilities) == 16
+    np.testing.assert_array_equal(np.loadtxt("plain_predictions.csv", np.float32), probabilities.astype(np.float32))
+
+
+def test_detector_alone_searches_as_many_images_as_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_many(tmp_path, drawn=8, count=20, monkeypatch=monkeypatch)
+    numbers: list[int] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(ways, "detect_one", numbers.append)
+    ways.main("detect")
+    assert (len(ways.different), numbers) == (8, list(range(20)))
+
+
+def test_photographs_have_12_megapixels_and_one_face(tmp_path: Path) -> None:
+    many.make(tmp_path, 3, photographs=True)
+    for file in (tmp_path / "data/raw").rglob("*.jpg"):
+        with Image.open(file) as photograph:
+            assert photograph.size == (4000, 3000)
+            assert len(detector.default()(photograph.convert("RGB"))) == 1

@@ -165,6 +165,24 @@ def test_positions_are_rounded(find: Detector) -> None:
         assert face.turn == round(face.turn, 2)
 
 
+def test_overlapping_detections_are_averaged_by_score() -> None:
+    one = np.linspace(10, 60, 16).reshape(8, 2)
+    points, scores = np.stack([one, one + 300, one + [2.0, 1.0]]), np.array([0.6, 0.7, 0.9])
+    merged = list(detector._merged([(points[:2], scores[:2]), (points[2:], scores[2:])]))
+    assert [score for _, score in merged] == [0.9, 0.7]
+    # The same bits as np.average, with the best first.
+    np.testing.assert_array_equal(merged[0][0], np.average(points[[2, 0]], axis=0, weights=scores[[2, 0]]))
+    np.testing.assert_array_equal(merged[1][0], np.average(points[1:2], axis=0, weights=scores[1:2]))
+
+
+def test_cores_are_not_counted_for_a_small_image_with_one_face(find: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise AssertionError("it reads files, which takes time for each image")
+
+    monkeypatch.setattr(detector.threads, "cores", fail)
+    assert len(find(drawn_face(0, 125))) == 1
+
+
 def test_threads_share_a_detector(find: Detector, thirty: list[Image.Image]) -> None:
     alone = [find(image) for image in thirty[:12]]
     with ThreadPoolExecutor(6) as executor:

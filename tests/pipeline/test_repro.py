@@ -83,6 +83,30 @@ def test_only_what_a_change_concerns_runs(project: Project) -> None:
     assert project.repro("audit") == ran
 
 
+COUNT_SEARCHES = """
+import os, pathlib
+from hashlib import sha256
+if "DVC_STAGE" in os.environ:
+    from anteojos.images.detector import Detector
+    search = Detector.__call__
+    def counted(self, image, *arguments, **named):
+        with pathlib.Path("searches.txt").open("a") as searches:
+            print(os.environ["DVC_STAGE"], sha256(image.tobytes()).hexdigest(), file=searches)
+        return search(self, image, *arguments, **named)
+    Detector.__call__ = counted
+"""
+
+
+def test_each_image_is_searched_for_faces_once_in_a_whole_run(project: Project) -> None:
+    # Python imports this file at its start, in each stage.
+    (project.path / "src/sitecustomize.py").write_text(COUNT_SEARCHES)
+    assert project.repro("--force") == stages(**dict.fromkeys(STAGES, "ran"))
+    searches = (project.path / "searches.txt").read_text().splitlines()
+    images = pd.read_csv(project.path / "data/manifest.csv")
+    assert len(searches) == len(set(searches)) == len(images) == 24
+    assert {line.split()[0] for line in searches} == {"verify"}
+
+
 def test_training_that_gives_the_same_model_stops_there(project: Project) -> None:
     # The recipe of "baseline" does not rescale: with the same value in params.yaml, training gives the same bytes.
     project.set("train.rescale", False)

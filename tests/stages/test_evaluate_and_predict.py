@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +15,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from anteojos.evaluation import figures
 from anteojos.evaluation.scores import wilson_interval
 from anteojos.images import manifest
 from anteojos.images.faces import Face
 from anteojos.model.classifier import Classifier
 from anteojos.model.metadata import Metadata
+from anteojos.runtime import threads
 from anteojos.stages import evaluate, predict
 from tests.conftest import METADATA, RANGES, ROOT, face_metadata, without_metadata
 
@@ -265,6 +269,31 @@ def test_predict_warns_of_faces_from_the_index() -> None:
     assert warnings == [*[""] * 5, "small face (30 px)", "turned", "small face (20 px); turned"]
     metrics = json.loads(Path("metrics/details/predict.json").read_text())
     assert metrics["warnings"] == {"small_face": 2, "turned": 2, "unlike": 0, "size": 0, "uncertain": 0}
+
+
+def mapped_mebibytes() -> float:
+    """Return the memory of this process that is mapped from files."""
+    (line,) = re.findall(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(line) / 1024
+
+
+def test_memory_of_predict_does_not_grow_with_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    draw = predict.draw_test_set
+
+    def measured_draw(*arguments: Any) -> figures.Figure:
+        measured.append(mapped_mebibytes())  # after all images were read, and before the array is closed
+        return draw(*arguments)
+
+    monkeypatch.setattr(predict, "draw_test_set", measured_draw)
+    monkeypatch.setattr(threads, "cores", lambda: 1)
+    predict.main()
+    folder = Path("data/processed/test")
+    np.save(folder / "images.npy", np.tile(np.load(folder / "images.npy"), (600, 1, 1, 1)))  # 32 MiB
+    pd.concat([pd.read_csv(folder / "index.csv")] * 600).to_csv(folder / "index.csv", index=False)
+    predict.main()
+    assert measured[1] - measured[0] < 8
+    assert json.loads(Path("metrics/predict.json").read_text())["predicted"] == {"bright": 3000, "dark": 1800}
 
 
 def test_predict_frames_no_image_of_unknown_label() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -127,16 +128,21 @@ def examine(
     Images that cannot be decoded are added to `findings`. `description` is shown at the progress bar. Raises InputError
     if a cluster is used and fails: see parallel.spread.
     """
-    # Tuples, because with very large datasets these rows use most of the memory.
-    rows: list[tuple[str | int | float, ...]] = []
+    # Tuples and an array, because with very large datasets these rows use most of the memory.
+    rows: list[tuple[str | int, ...]] = []
+    positions = array("d")  # of faces, a row after the other
     work = partial(_examine, crop)
     results = parallel.spread(partial(_read, folder), work, found, total=len(found), description=description)
     for image, result in zip(found, results, strict=True):
         if isinstance(result, str):
             findings.problems.append(f"{image.file}: {result}")
         else:
-            rows.append((image.file, image.split, image.label, *result))
-    return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+            properties, face = result
+            rows.append((image.file, image.split, image.label, *properties))
+            positions.extend(face)
+    table = pd.DataFrame(rows, columns=[name for name in manifest.COLUMNS if name not in manifest.FACE])
+    table[list(manifest.FACE)] = np.array(positions).reshape(len(rows), len(manifest.FACE))
+    return table
 
 
 def _read(folder: Path, image: ImageFile) -> bytes | str:
@@ -147,8 +153,8 @@ def _read(folder: Path, image: ImageFile) -> bytes | str:
         return error.strerror or str(error)
 
 
-def _examine(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | str:
-    """Return the columns of the manifest after the label, or why the image cannot be decoded."""
+def _examine(crop: Crop, data: bytes | str) -> tuple[tuple[str | int, ...], tuple[float, ...]] | str:
+    """Return the columns of the manifest after the label, those of the face apart, or why it cannot be decoded."""
     if isinstance(data, str):
         return data
     try:
@@ -158,7 +164,7 @@ def _examine(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | s
     found = detector.default()(decoded.image, shows_face=True) if crop == "face" else []
     face = faces.largest(found)
     hashed = faces.align(decoded.image, face.eyes, _HASHED) if face else decoded.image
-    return (
+    properties = (
         decoded.width,
         decoded.height,
         decoded.mode,
@@ -166,8 +172,8 @@ def _examine(crop: Crop, data: bytes | str) -> tuple[str | int | float, ...] | s
         hashlib.sha256(data).hexdigest(),
         f"{decoding.difference_hash(hashed):016x}",
         len(found),
-        *(face.values if face else (math.nan,) * len(manifest.FACE)),
     )
+    return properties, face.values if face else (math.nan,) * len(manifest.FACE)
 
 
 def split(

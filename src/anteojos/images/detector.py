@@ -122,7 +122,10 @@ class _Network:
         nose, the middle of the mouth, and the ears.
         """
         left, top, side = square
-        outputs = self._run(np.asarray(_view(image, square, self.size), dtype=np.float32) / 127.5 - 1)
+        pixels = np.array(_view(image, square, self.size), dtype=np.float32)
+        pixels /= 127.5
+        pixels -= 1
+        outputs = self._run(pixels)
         # The two models return their outputs in different order.
         boxes, logits = outputs if outputs[0].shape[1] > 1 else outputs[::-1]
         likely = logits[:, 0] >= _CANDIDATE
@@ -149,8 +152,8 @@ def show_faces(images: Sequence[npt.NDArray[np.uint8]]) -> bool:
 
 def _in_threads(function: Callable[[Item], Detections], items: Sequence[Item]) -> list[Detections]:
     """Return `function(item)` for each item, computed in threads if there are several items."""
-    workers = min(threads.cores(), len(items))
-    if workers <= 1:
+    # threads.cores() reads files, so it is not called for each image with one face.
+    if len(items) <= 1 or (workers := min(threads.cores(), len(items))) == 1:
         return list(map(function, items))
     with ThreadPoolExecutor(workers) as executor:
         return list(executor.map(function, items))
@@ -222,14 +225,15 @@ def _merged(detections: Iterable[Detections]) -> Iterator[tuple[Floats, float]]:
     while len(scores):
         same = _overlap(points[0], points) > _SAME
         same[0] = True
-        yield np.average(points[same], axis=0, weights=scores[same]), float(scores[0])
+        weights = scores[same, np.newaxis, np.newaxis]  # np.average would take four times as long
+        yield (points[same] * weights).sum(axis=0) / weights.sum(axis=0), float(scores[0])
         points, scores = points[~same], scores[~same]
 
 
 def _overlap(one: Floats, others: Floats) -> Floats:
     """Return intersection over union of the box of one detection, (8, 2), and those of others, (N, 8, 2)."""
-    corners = np.maximum(one[0], others[:, 0]), np.minimum(one[1], others[:, 1])
-    shared = (corners[1] - corners[0]).clip(0).prod(axis=1)
+    sides = np.minimum(one[1], others[:, 1]) - np.maximum(one[0], others[:, 0])
+    shared = np.maximum(sides, 0).prod(axis=1)
     areas = (others[:, 1] - others[:, 0]).prod(axis=1) + (one[1] - one[0]).prod()
     return np.asarray(shared / (areas - shared))
 

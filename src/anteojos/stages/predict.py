@@ -1,7 +1,10 @@
 """Label the test images."""
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from anteojos.images import manifest
 from anteojos.images.faces import Face
 from anteojos.model import reliability
 from anteojos.model.classifier import Classifier
+from anteojos.model.inference import LiteNetwork
 from anteojos.model.metadata import Metadata
 from anteojos.model.probability import as_text
 from anteojos.model.reliability import Warnings
@@ -31,11 +35,14 @@ def main() -> None:
     metadata = classifier.metadata
     index = manifest.read(TEST / "index.csv")
     images = np.load(TEST / "images.npy", mmap_mode="r")
-    network, total = classifier.network, len(images)
-    probabilities = parallel.spread(np.asarray, network.probability, images, total=total, description="predict")
-    probability = np.fromiter(probabilities, np.float32, count=total)
+    total = len(images)
+    sizes, positions = index[["width", "height"]].to_numpy().tolist(), index[list(manifest.FACE)].to_numpy().tolist()
+    items = zip(range(total), sizes, positions, strict=True)
+    work = partial(label, classifier.network, metadata)
+    labelled = list(parallel.spread(partial(read, images), work, items, total=total, description="predict"))
+    probability = np.fromiter((value for value, _ in labelled), np.float32, count=total)
+    warnings = [found for _, found in labelled]
     is_first = probability >= metadata.threshold
-    warnings = warn(index, images, probability.tolist(), metadata)
     predictions = pd.DataFrame(
         {
             "file": index["file"],
@@ -63,13 +70,24 @@ def main() -> None:
         draw_test_set(images, predictions, warnings, index["label"], metadata).save(path)
 
 
-def warn(index: pd.DataFrame, images: Pixels, probability: Sequence[float], metadata: Metadata) -> list[Warnings]:
-    """Return the warnings for each image of an index."""
-    sizes, faces = index[["width", "height"]].to_numpy().tolist(), index[list(manifest.FACE)].to_numpy().tolist()
-    return [
-        reliability.warnings(metadata, image, (width, height), Face.of(face), value, metadata.uncertain)
-        for image, (width, height), face, value in zip(images, sizes, faces, probability, strict=True)
-    ]
+def read(
+    images: "np.memmap[Any, np.dtype[np.uint8]]", item: tuple[int, tuple[int, int], Sequence[float]]
+) -> tuple[Pixels, tuple[int, int], Face | None]:
+    """Return an image, the size of its file and its face, from its row and the values of index.csv."""
+    row, size, face = item
+    pixels = math.prod(images.shape[1:])
+    # Not from the memory map: its pages would stay in the memory of the process.
+    image = np.fromfile(TEST / "images.npy", np.uint8, pixels, offset=images.offset + row * pixels)
+    return image.reshape(images.shape[1:]), size, Face.of(face)
+
+
+def label(
+    network: LiteNetwork, metadata: Metadata, item: tuple[Pixels, tuple[int, int], Face | None]
+) -> tuple[np.float32, Warnings]:
+    """Return the probability of the first class for an image, and the warnings."""
+    image, size, face = item
+    probability = network.probability(image)
+    return probability, reliability.warnings(metadata, image, size, face, float(probability), metadata.uncertain)
 
 
 def draw_test_set(
