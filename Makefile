@@ -81,7 +81,7 @@ note: setup  ## in GitLab's CI: write the comparison as a note on the merge requ
 resolve: setup  ## resolve a merge conflict in dvc.lock and the metrics, and reproduce
 	@$(TEAM) resolve
 
-release: setup  ## release the committed model as VERSION (v1.0.0): push it to the remote, and tag it
+release: setup  ## release the committed model as VERSION (v1.0.0): push it, tag it, write release/VERSION
 	@$(TEAM) release -- "$(VERSION)"
 
 experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write README's table
@@ -106,4 +106,4 @@ bench: setup  ## measure speed and memory; write the tables of benchmarks/README
 	for part in machine cold faces label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and all outputs; DVC's cache stays
-	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics
+	git clean -ffdXq -- .venv dvc_plots comparison release .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics
