@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 # Each subcommand imports what it needs, so that --help does not wait for NumPy, Pillow and LiteRT.
-from anteojos.cli import data, labels, results
+from anteojos.cli import data, labels, results, service
 from anteojos.cli.options import INTERRUPTED, say
 from anteojos.runtime.errors import InputError, message
 from anteojos.runtime.quiet import quiet_libraries
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     epilog="""\b
 Examples:
   anteojos predict photo.jpg
+  anteojos serve
   anteojos audit holidays/ --image leak.png
   anteojos report --against main
 
@@ -81,5 +82,5 @@ def completion(shell: str) -> None:
     click.echo(completion_class(command, {}, "anteojos", "_ANTEOJOS_COMPLETE").source())
 
 
-for each in (data.init, labels.predict, data.audit, labels.drift, data.show, results.report, completion):
+for each in (data.init, labels.predict, data.audit, labels.drift, data.show, results.report, service.serve, completion):
     command.add_command(each)

@@ -54,9 +54,17 @@ def write_files(version: str, folder: Path) -> None:
     shutil.copy(checkout.MODEL, folder)
     shutil.copy(MODEL_CARD, folder)
     metrics = json.loads(Path(METRICS).read_text(encoding="utf-8"))
-    write_json(folder / "release.json", {"name": ARTIFACT, "version": version, "metrics": metrics})
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(folder.iterdir())]
+    write_json(
+        folder / "release.json",
+        {"name": ARTIFACT, "version": version, "sha256": digest(Path(checkout.MODEL)), "metrics": metrics},
+    )
+    sums = [f"{digest(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def build_wheel(folder: Path) -> None:
