@@ -19,7 +19,7 @@ export BASE
 TEAM = exec env PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare results gate note resolve release
+.PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare serve results gate note resolve release
 .PHONY: report experiments crossvalidate shortcut drawn duration reference bench clean
 
 help:  ## list the targets
@@ -68,6 +68,9 @@ compare: setup  ## write the differences from BASE (main) in metrics, parameters
 
 report: setup  ## write the results as one page, report.html; AGAINST=main compares with that branch
 	@exec env PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
+
+serve: setup  ## label images over HTTP, and show a page to try the model: http://127.0.0.1:8000/
+	@exec env PYTHONPATH=src python -m anteojos serve $(ARGS)
 
 results: setup  ## list experiments, branches and tags, best first: what changed, accuracy, size, duration
 	@$(TEAM) results

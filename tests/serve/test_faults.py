@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -50,8 +51,6 @@ def test_replaced_model_is_used_without_a_failed_request(
     model, other = tmp_path / "model.tflite", tmp_path / "other.tflite"
     shutil.copy(face_model, model)
     other.write_bytes(without_metadata(face_model))
-    from dataclasses import replace
-
     replace(face_metadata(RANGES), names=("new", "alt")).attach(other)
     first, second = digest(model), digest(other)
     answers: list[tuple[int, str]] = []

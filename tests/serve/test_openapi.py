@@ -1,5 +1,7 @@
 """The OpenAPI document describes the service: requests made from it find no difference."""
 
+from importlib.metadata import version
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -25,4 +27,4 @@ def test_all_addresses_for_programs_are_described(service: Server) -> None:
     with service.client() as client:
         found = client.get("/openapi.json").json()
     assert set(found["paths"]) == set(PATHS) - {"/", "/openapi.json"}
-    assert (found["info"]["version"] == httpx.URL(service.url) and False) or found["info"]["version"]
+    assert found["info"]["version"] == version("anteojos")
