@@ -106,7 +106,7 @@ duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
 bench: setup  ## measure speed and memory; write the tables of benchmarks/README.md (1 hour)
-	for part in machine cold faces label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
+	for part in machine cold faces label serve prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and all outputs; DVC's cache stays
 	git clean -ffdXq -- .venv dvc_plots comparison release .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

@@ -108,6 +108,17 @@ def test_sigterm_finishes_running_requests(face_model: Path) -> None:
             client.get("/healthz")
 
 
+def test_sigterm_ends_the_start_too(face_model: Path) -> None:
+    for seconds in (1.5, 2.5):
+        with subprocess.Popen(command(face_model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(seconds)
+            process.terminate()
+            try:
+                assert process.wait(15) in (0, -signal.SIGTERM)  # the latter before it has begun
+            finally:
+                process.kill()
+
+
 def test_killed_service_leaves_no_process_and_starts_again_at_once(face_model: Path, photographs: Photographs) -> None:
     with serving(face_model) as server:
         children = psutil.Process(server.process.pid).children(recursive=True)

@@ -27,8 +27,8 @@ def run(settings: Settings) -> None:
     settings.check()
     listening = _listen(settings)
     _log_as_json()
-    # SIGTERM is the normal end. Uvicorn raises it again after the running requests; then it must not end this process.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    # SIGTERM is a normal end: while the model is loaded, and when Uvicorn raises it again after the running requests.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     asyncio.run(_serve(settings, listening))
 
 
