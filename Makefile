@@ -19,7 +19,7 @@ export BASE
 TEAM = exec env PYTHONPATH=src python -m anteojos.team
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare results gate note resolve release
+.PHONY: help setup repro test test-quick lint check-reproduced fsck remote push check-committed compare serve results gate note resolve release
 .PHONY: report experiments crossvalidate shortcut drawn duration reference bench clean
 
 help:  ## list the targets
@@ -69,6 +69,9 @@ compare: setup  ## write the differences from BASE (main) in metrics, parameters
 report: setup  ## write the results as one page, report.html; AGAINST=main compares with that branch
 	@exec env PYTHONPATH=src python -m anteojos report $(if $(AGAINST),--against "$(AGAINST)")
 
+serve: setup  ## label images over HTTP, and show a page to try the model: http://127.0.0.1:8000/
+	@exec env PYTHONPATH=src python -m anteojos serve $(ARGS)
+
 results: setup  ## list experiments, branches and tags, best first: what changed, accuracy, size, duration
 	@$(TEAM) results
 
@@ -81,7 +84,7 @@ note: setup  ## in GitLab's CI: write the comparison as a note on the merge requ
 resolve: setup  ## resolve a merge conflict in dvc.lock and the metrics, and reproduce
 	@$(TEAM) resolve
 
-release: setup  ## release the committed model as VERSION (v1.0.0): push it to the remote, and tag it
+release: setup  ## release the committed model as VERSION (v1.0.0): push it, tag it, write release/VERSION
 	@$(TEAM) release -- "$(VERSION)"
 
 experiments: setup  ## train the networks on whole images and on aligned faces, for SEEDS; write README's table
@@ -103,7 +106,7 @@ duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
 bench: setup  ## measure speed and memory; write the tables of benchmarks/README.md (1 hour)
-	for part in machine cold everyday label prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
+	for part in machine cold everyday label serve prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and all outputs; DVC's cache stays
-	git clean -ffdXq -- .venv dvc_plots comparison .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics
+	git clean -ffdXq -- .venv dvc_plots comparison release .mypy_cache .pytest_cache .ruff_cache src tests benchmarks data models metrics

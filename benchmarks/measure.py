@@ -63,7 +63,7 @@ def run(command: Sequence[str | Path], folder: Path | None = None, **environment
         ) as process:
             watched, peak = psutil.Process(process.pid), 0
             while process.poll() is None:
-                peak = max(peak, _memory(watched))
+                peak = max(peak, memory(watched))
                 time.sleep(_INTERVAL)
         seconds = time.perf_counter() - start
         if process.returncode:
@@ -72,7 +72,8 @@ def run(command: Sequence[str | Path], folder: Path | None = None, **environment
     return Cost(seconds, peak / MIB)
 
 
-def _memory(process: psutil.Process) -> int:
+def memory(process: psutil.Process) -> int:
+    """Return the memory, in bytes, of a process and all its children, see Cost."""
     total = 0
     with suppress(psutil.NoSuchProcess):
         for each in (process, *process.children(recursive=True)):

@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
+
+
+def launched(chromium: BrowserType, *arguments: str) -> Browser:
+    """Start Chromium; skip the test if it is not installed."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("Chromium is not installed; Debian and Ubuntu: apt install chromium")
+    # Chromium's sandbox does not work for root.
+    return chromium.launch(executable_path=path, chromium_sandbox=os.getuid() != 0, args=list(arguments))
 
 
 # Not for the session: while Playwright runs, this thread has an event loop, and no other can be started.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("Chromium is not installed; Debian and Ubuntu: apt install chromium")
-    with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root.
-        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=os.getuid() != 0)
+    with sync_playwright() as playwright, launched(playwright.chromium) as browser:
         yield browser
-        browser.close()
 
 
 def opened(browser: Browser, file: Path, width: int, scheme: str, said: list[str]) -> Page:

@@ -324,6 +324,22 @@ def test_label_table_compares_with_tensorflow(tmp_path: Path) -> None:
     assert re.search(r"\| `edge` \| [\d.]+ \| -?[\d.]+ \|  \| [\d,]+ \| 300 \| \d+ \|\n", page)
 
 
+def test_service_is_compared_with_the_library(tmp_path: Path, face_model: Path) -> None:
+    (tmp_path / "models").mkdir()
+    shutil.copy(face_model, tmp_path / "models")
+    page = measured("serve.py", tmp_path, "--images", "20", "--requests", "40", "--rounds", "1", "--seconds", "2")
+    for line in (
+        r"images/s, direct library calls \| \d+ \|  \|",
+        r"images/s, service, one image per request \| \d+ \| \d+ or more \|",
+        r"images/s, service, 16 images per request \| \d+ \| \d+ or more \|",
+        r"\d+ clients: accepted, 99th percentile, s \| [\d.]+ \| 1 or less \|",
+        r"\d+ clients: 503, share \| 0\.\d+ \|  \|",
+        r"\d+ clients: other answers \| none \| none \|",
+        r"memory after 40 requests, MiB \| \d+ \| \d+ to \d+ \|",
+    ):
+        assert re.search(rf"^\| {line}$", page, re.MULTILINE), line
+
+
 def test_drawn_reads_labelled_images_of_all_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing.draw_dataset(tmp_path / "faces", 0, {split: dict.fromkeys(GLASSES, 2) for split in SPLITS}, width=48)
     own = tmp_path / "labels.csv"

@@ -18,6 +18,7 @@ LAYERS = (
     "model",
     "evaluation",
     "labelling",
+    "serve",
     "configure",
     "stages",
     "team",

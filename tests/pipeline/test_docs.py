@@ -94,6 +94,7 @@ def write_params(checkout: Project, text: str) -> None:
 
 
 OTHERS = ("tutorial.md", "kaggle.md", "cluster.md", "own-data.md")  # tested below, with more than a checkout
+OTHERS += ("serve.md",)  # tests/serve/test_docs.py
 ALONE = [page for page in PAGES if page.name not in OTHERS and steps(page)]
 
 

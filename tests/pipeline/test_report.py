@@ -226,15 +226,19 @@ def test_missing_outputs_are_named(project: Project) -> None:
     assert (project.path / "report.html").read_text() == "before"
 
 
+SHOTS = {"report": (1280, 1600), "report-phone": (360, 800), "page": (900, 860), "page-phone": (360, 800)}
+
+
 def test_screenshots_of_the_docs_are_taken(chromium: Browser, project: Project) -> None:
     project.must("anteojos", "report")
-    for name, size in (("report", (1280, 1600)), ("report-phone", (360, 800))):
+    for name in SHOTS:
         (project.path / f"docs/{name}.jpg").unlink()
-        project.must("python", "benchmarks/screenshots.py")
+    project.must("python", "benchmarks/screenshots.py")
+    for name, size in SHOTS.items():
         with Image.open(project.path / f"docs/{name}.jpg") as image:
             assert image.size == size
-            # One is in light mode, the other in dark mode.
-            assert (np.asarray(image.convert("L")).mean() > 128) == (name == "report")
+            # Those of a phone are in dark mode.
+            assert (np.asarray(image.convert("L")).mean() > 128) == ("phone" not in name)
 
 
 def test_metric_that_cannot_be_compared_is_named(project: Project) -> None:

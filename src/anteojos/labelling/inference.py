@@ -46,7 +46,7 @@ def label(files: Sequence[Path], classifier: "Classifier", options: Options, pro
 
     With `progress`, many images have a progress bar.
     """
-    work = partial(_label, classifier, options)
+    work = partial(label_data, classifier, options)
     description = "predict" if progress and len(files) >= _MANY else ""
     return parallel.spread(_read, work, files, total=len(files), description=description)
 
@@ -58,7 +58,8 @@ def _read(path: Path) -> tuple[Path, bytes | OSError]:
         return path, error
 
 
-def _label(classifier: "Classifier", options: Options, item: tuple[Path, bytes | OSError]) -> Labelled:
+def label_data(classifier: "Classifier", options: Options, item: tuple[Path, bytes | OSError]) -> Labelled:
+    """Return the predictions for a file and its content, or the error if it could not be read."""
     file, data = item
     if isinstance(data, OSError):
         return Labelled(file, error=data.strerror or str(data))

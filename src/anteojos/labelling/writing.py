@@ -124,7 +124,7 @@ def _above_progress_bar(stream: TextIO) -> Callable[[str], None]:
     return partial(tqdm.write, file=stream, end="")
 
 
-def _rows(labelled: Labelled) -> Iterator[Row]:
+def rows(labelled: Labelled) -> Iterator[Row]:
     """Yield the rows of an image: one for each prediction, or one that says why there is none."""
     for number, found in enumerate(labelled.predictions or (None,), start=1):
         face = found and found.face
@@ -142,12 +142,12 @@ def _rows(labelled: Labelled) -> Iterator[Row]:
 
 
 def _as_json(labelled: Labelled) -> Iterator[str]:
-    for row in _rows(labelled):
+    for row in rows(labelled):
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _as_csv(labelled: Labelled) -> Iterator[str]:
-    for row in _rows(labelled):
+    for row in rows(labelled):
         values = row | dict.fromkeys(_COORDINATES, "")
         if row["face"]:
             place = (*row["box"], *row["eyes"][0], *row["eyes"][1])

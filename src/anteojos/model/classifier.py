@@ -1,5 +1,7 @@
 """The trained model for programs: images in, labels out, without TensorFlow."""
 
+import hashlib
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +82,8 @@ class Classifier:
         """Read a model.tflite. Raises InputError if there is no such file, or if anteojos did not write it."""
         path = Path(path)
         try:
-            return cls(read(path), Metadata.read(path))
+            model = read(path)  # once: the file may be replaced meanwhile
+            return cls(model, Metadata.read(io.BytesIO(model)))
         except OSError as error:
             raise InputError(
                 f"{path}: {error.strerror}",
@@ -91,6 +94,11 @@ class Classifier:
                 f"{path}: not a model of anteojos ({error})",
                 advice="Name a model.tflite that `dvc repro` made; an older one must be trained again.",
             ) from error
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hex."""
+        return hashlib.sha256(self._model).hexdigest()
 
     @cached_property
     def detector(self) -> Detector:

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from anteojos.model.statistics import TrainingRanges, Values
 from anteojos.runtime.outputs import ZIP_EPOCH
@@ -52,7 +52,7 @@ class Metadata:
                 attached.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), data)
 
     @classmethod
-    def read(cls, model: Path) -> Self:
+    def read(cls, model: Path | BinaryIO) -> Self:
         """Read the metadata of a .tflite file.
 
         Raises ValueError if it has none, or that of another version of anteojos; OSError if there is no file.

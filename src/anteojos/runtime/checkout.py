@@ -22,13 +22,15 @@ def place(path: str) -> Path:
 def classes_for(model: Path) -> tuple[str, ...]:
     """Return the class folders in params.yaml if `model` is the model of this checkout; () if it is not.
 
-    Also () if they cannot be read: only the pipeline needs params.yaml.
+    Also () if they cannot be read: only the pipeline needs params.yaml, and the package that reads it.
     """
     checkout = find(Path.cwd())
     if not checkout or model.resolve() != (checkout / MODEL).resolve():
         return ()
-    import yaml
-
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        return ()
     try:
         classes = yaml.safe_load((checkout / PARAMS).read_text(encoding="utf-8"))["dataset"]["classes"]
         return tuple(str(each["folder"]) for each in classes)

@@ -31,7 +31,11 @@ SUBCOMMANDS: dict[str, tuple[str, list[click.Parameter], str]] = {
     "gate": ("gate.check", [BASE], "Fail if the model is worse than in the commit BASE, or the label leaks."),
     "note": ("note.write", [], "Write the comparison as a note on a GitLab merge request."),
     "resolve": ("resolve.resolve", [], "Resolve a merge conflict in dvc.lock and the metrics."),
-    "release": ("release.release", [click.Argument(["version"])], "Push the committed model and register VERSION."),
+    "release": (
+        "release.release",
+        [click.Argument(["version"])],
+        "Push the committed model, register VERSION, write its files.",
+    ),
     "hook": ("hook.install", [], "Install the git hooks that check out the data after git has changed dvc.lock."),
     "follow": ("follow.follow", [HOOK, ARGUMENTS], "Check out the data if git has changed dvc.lock; called by hooks."),
 }

@@ -1,8 +1,11 @@
 """A version of the model is registered, listed, and downloaded by its number."""
 
+import json
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -21,6 +24,7 @@ def test_version_downloads_exactly_the_released_bytes(
     (project.path / ".venv").symlink_to(sys.prefix)
     project.add_runs_of(run_with("train.epochs", 2))
     project = share(project, s3, place)
+    (project.path / "src/anteojos/stray.py").write_text("")
     released = {}
     for version, epochs in (("v1.0.0", 1), ("v1.1.0", 2)):
         project.set("train.epochs", epochs)
@@ -30,8 +34,27 @@ def test_version_downloads_exactly_the_released_bytes(
         output = project.must(*MAKE, f"VERSION={version}")
         TRIED["pushes"] += 1
         assert f"git push origin HEAD classifier@{version}" in output
+        assert sorted(path.name for path in (project.path / "release" / version).iterdir()) == [
+            "README.md",
+            "SHA256SUMS",
+            "anteojos-0.1.0-py3-none-any.whl",
+            "model.tflite",
+            "release.json",
+        ]
+        project.must("sh", "-c", f"cd release/{version} && sha256sum --strict --check SHA256SUMS")
+        shown = json.loads((project.path / "release" / version / "release.json").read_text())
+        assert shown["metrics"] == json.loads((project.path / "metrics/evaluate.json").read_text())
+        assert (shown["name"], shown["version"]) == ("classifier", version)
         released[version] = (project.path / "models/model.tflite").read_bytes()
     assert released["v1.0.0"] != released["v1.1.0"]
+    for version, model in released.items():
+        assert (project.path / "release" / version / "model.tflite").read_bytes() == model
+    wheels = [next((project.path / "release" / version).glob("*.whl")) for version in released]
+    # The dates of its files are that of the commit, and a file that is not in git is not in it.
+    with ZipFile(wheels[0]) as wheel:
+        assert "anteojos/stray.py" not in wheel.namelist()
+        dates = {entry.date_time[:3] for entry in wheel.infolist()}
+    assert dates == {time.gmtime(int(project.must("git", "log", "-1", "--format=%ct", "classifier@v1.0.0")))[:3]}
     shown = project.must("gto", "show", "classifier", "--json")
     assert shown.index('"v1.1.0"') < shown.index('"v1.0.0"')
 

@@ -1,0 +1,1 @@
+"""The HTTP service `anteojos serve`, and its demo page."""
