@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
 import cold
 import crossvalidate
 import drawn
+import everyday
 import label
 import machine
 import many
@@ -37,7 +39,7 @@ from anteojos.vocabulary import GLASSES, SPLITS
 from measure import Cost
 from tests.conftest import ROOT, drawn_face
 from tests.pages import table
-from tests.project import RunWith, clone, commit
+from tests.project import Project, RunWith, clone, commit
 from tests.team.remote.servers import S3
 
 pytestmark = pytest.mark.slow
@@ -178,6 +180,39 @@ def test_cold_run_is_measured_in_clones_and_by_stage(
     # The original checkout does not change.
     assert origin.must("git", "status", "--porcelain") == ""
     assert "| `describe` |" in cold.text_of({**results, "train": results["fetch"]}, 1)
+
+
+@pytest.mark.pipeline
+@pytest.mark.timeout(600)
+def test_everyday_changes_are_made_in_a_clone(small_project: Project, tmp_path: Path) -> None:
+    origin = clone(small_project.path, tmp_path / "origin")
+    origin.must("dvc", "config", "cache.dir", str(tmp_path / "cache"))
+    commit(origin, "Another cache")
+    project = everyday.Project(origin.path, tmp_path, cold.SAMPLE)
+    jobs = project.jobs()
+    assert {"notebook", "nothing", "one more image"} < jobs.keys()
+    runs = {}
+    for name in jobs.keys() & {
+        "nothing",
+        "one more image",
+        *(job for job in jobs if job.startswith(("back", "the br"))),
+    }:
+        assert jobs[name]() > 0
+        lock = yaml.safe_load((project.path / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+        runs[name.split()[0]] = lock["train"]["outs"][0]["md5"]
+    # Back to yesterday's parameters gives yesterday's model; more images, or the seed of a colleague, give another.
+    assert runs["back"] == runs["nothing"]
+    assert len(set(runs.values())) == 3
+    assert project.sweep(1) > 0
+
+
+def test_everyday_table_has_ratios_and_their_median() -> None:
+    text = everyday.text_of({"the seed": 0.5, "nothing": 0.04, "a comment": 0.1}, 20.0, 3)
+    assert text.splitlines()[2:5] == ["| nothing | 0.04 |", "| a comment | 0.10 |", "| the seed | 0.50 |"]
+    assert "The notebook takes 20.0 s. The median of the ratios is 0.10 (goal: 0.2)." in text
+    assert "takes 54 s, 0.50 times as long as running the notebook 27 times (goal: 0.5)" in everyday.sweep_text(
+        54, 4, 27
+    )
 
 
 def test_cold_table_has_ratios_of_medians_and_the_rest_for_dvc() -> None:
