@@ -185,3 +185,21 @@ def test_aborted_connections_leave_nothing_behind(limited: Server) -> None:
     assert limited.metric("anteojos_busy_requests") == limited.metric("anteojos_buffered_bytes") == 0
     assert post(limited, photo).status_code == 200
     assert limited.lines("unexpected error") == []
+
+
+def test_images_of_an_aborted_request_are_not_labelled(service: Server) -> None:
+    photo = photograph(2000)
+    part = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n' + photo + b"\r\n"
+    body = part * 16 + b"--b--\r\n"
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    head = f"POST /v1/labels HTTP/1.1\r\nHost: localhost\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    before = service.metric('anteojos_requests_total{path="/v1/labels",status="499"}')
+    with connected(service) as connection:
+        connection.sendall(head.encode() + body)
+        while service.metric("anteojos_busy_requests") == 0:
+            time.sleep(0.05)
+    began = time.monotonic()
+    while service.metric("anteojos_busy_requests"):
+        time.sleep(0.05)
+    assert time.monotonic() - began < 1  # labelling all takes several seconds
+    assert service.metric('anteojos_requests_total{path="/v1/labels",status="499"}') == before + 1
