@@ -30,7 +30,8 @@ def main() -> None:
     """Measure, and write the tables."""
     options = measure.options(__doc__, rounds=3, experiments=27, archive=Path(), test_labels=Path())
     dataset = cold.dataset_of(options.archive, options.test_labels)
-    with tempfile.TemporaryDirectory(prefix="anteojos-") as name:
+    # DVC's workers for experiments may still be ending.
+    with tempfile.TemporaryDirectory(prefix="anteojos-", ignore_cleanup_errors=True) as name:
         project = Project(Path.cwd(), Path(name), dataset)
         seconds = measure.in_turns(project.jobs(), options.rounds)
         sweep = project.sweep(options.experiments) if options.experiments else None
@@ -117,11 +118,10 @@ class Project:
         number = next(self._values)
         raw = self.folder / f"images-{number}"
         shutil.copytree(self.path / "data/raw", raw)
-        for path in (raw / "train").glob("*/added-*"):
-            path.unlink()
-        first = min((raw / "train").glob("*/*.jpg"))
-        with Image.open(first) as image:
-            ImageOps.mirror(image).save(first.with_name(f"added-{number}.jpg"))
+        images = sorted((raw / "train").glob("*/*.jpg"))
+        other = images[number % len(images)]
+        with Image.open(other) as image:
+            ImageOps.mirror(image).save(other.with_name(f"added-{number}.jpg"))
         archive = Path(shutil.make_archive(str(raw), "zip", raw))
         checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
         dataset = {"source": "archive", "archive": str(archive), "sha256": checksum, "test_labels": None}

@@ -185,10 +185,7 @@ def test_cold_run_is_measured_in_clones_and_by_stage(
 @pytest.mark.pipeline
 @pytest.mark.timeout(600)
 def test_everyday_changes_are_made_in_a_clone(small_project: Project, tmp_path: Path) -> None:
-    origin = clone(small_project.path, tmp_path / "origin")
-    origin.must("dvc", "config", "cache.dir", str(tmp_path / "cache"))
-    commit(origin, "Another cache")
-    project = everyday.Project(origin.path, tmp_path, cold.SAMPLE)
+    project = everyday.Project(small_project.path, tmp_path, cold.SAMPLE)
     jobs = project.jobs()
     assert {"notebook", "nothing", "one more image"} < jobs.keys()
     runs = {}
