@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from tests.conftest import ROOT, Photographs
+from tests.pages import undocumented
 from tests.project import check_out
 
 pytestmark = pytest.mark.slow
@@ -116,3 +117,4 @@ def test_command_without_its_packages_names_the_extra(empty: Empty, arguments: s
         f"anteojos: `anteojos {command}` needs packages that are not installed: pip install 'anteojos[pipeline]'\n"
     )
     assert (done.returncode, done.stderr) == (1, message)
+    assert undocumented("Packages of an extra are not installed", message) == []
