@@ -49,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="anteojos-") as folder:
         results = measure_all(Path.cwd(), Path(folder), rounds, dataset_of(options.archive, options.test_labels))
     record("cold", figures_of(results))
-    write_part("cold", "python benchmarks/cold.py", text_of(results, rounds), BENCHMARKS)
+    write_part("cold", "python benchmarks/cold.py", text_of(results, rounds, options.archive.name), BENCHMARKS)
 
 
 def dataset_of(archive: Path, test_labels: Path) -> Mapping[str, object]:
@@ -143,8 +143,8 @@ def figures_of(results: Results) -> dict[str, float]:
     return {name: measure.median(costs).seconds for name, costs in results.items()}
 
 
-def text_of(results: Results, rounds: int) -> str:
-    """Return the tables: the comparison, and the time of each stage."""
+def text_of(results: Results, rounds: int, archive: str = "") -> str:
+    """Return the tables: the comparison, and the time of each stage. `archive` is the name of that of the images."""
     costs = {name: measure.median(found) for name, found in results.items()}
 
     def compared(label: str, name: str, other_label: str, other: str, goals: tuple[str, str]) -> list[str]:
@@ -187,7 +187,8 @@ def text_of(results: Results, rounds: int) -> str:
             measure.table(head, rows),
             "The time of `dvc repro` in a fresh clone, by stage (each stage is run alone; DVC takes the rest):",
             measure.table(["", "seconds", "share"], shares),
-            f"Medians of {rounds} round{'s' * (rounds > 1)}; `dvc repro` took from {min(spread):.1f} to "
+            f"{f'The images of `{archive}`' if archive else 'Drawn faces'}. Medians of {rounds} "
+            f"round{'s' * (rounds > 1)}; `dvc repro` took from {min(spread):.1f} to "
             f"{max(spread):.1f} s. `train` and the notebook import TensorFlow, which takes "
             f"{costs['tensorflow'].seconds:.2f} s. The notebook draws no figures, has no audit, and does not draw or "
             "unpack its images as `fetch` does; without `fetch` "

@@ -38,7 +38,7 @@ def main() -> None:
     notebook = statistics.median(seconds.pop("notebook"))
     ratios = {change: statistics.median(found) / notebook for change, found in seconds.items()}
     record("everyday", {"notebook": notebook, **ratios})
-    text = text_of(ratios, notebook, options.rounds)
+    text = text_of(ratios, notebook, options.rounds, options.archive.name)
     if sweep:
         text += "\n\n" + sweep_text(sweep, notebook, options.experiments)
     write_part("everyday", "python benchmarks/everyday.py", text, BENCHMARKS)
@@ -162,13 +162,14 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def text_of(ratios: dict[str, float], notebook: float, rounds: int) -> str:
+def text_of(ratios: dict[str, float], notebook: float, rounds: int, archive: str = "") -> str:
     """Return the table of everyday changes, the quickest first."""
     rows = [[change, f"{ratio:.2f}"] for change, ratio in sorted(ratios.items(), key=lambda item: item[1])]
     median = statistics.median(ratios.values())
+    images = f"The images of `{archive}`" if archive else "Drawn faces"
     caption = (
-        f"The notebook takes {notebook:.1f} s. The median of the ratios is {median:.2f} (goal: {GOAL}). Each ratio is "
-        f"that of the medians of {rounds} round{'s' * (rounds > 1)}."
+        f"{images}. The notebook takes {notebook:.1f} s. The median of the ratios is {median:.2f} (goal: {GOAL}). Each "
+        f"ratio is that of the medians of {rounds} round{'s' * (rounds > 1)}."
     )
     return f"{measure.table(['change', '`dvc repro` / the notebook'], rows)}\n\n{caption}"
 
