@@ -105,7 +105,7 @@ reference: setup  ## write the tables of docs/reference from the code
 duration: setup  ## time the training of each network; write README's table
 	python benchmarks/duration.py $(MEASURE)
 
-bench: setup  ## measure speed and memory; write the tables of benchmarks/README.md (1 hour)
+bench: setup  ## measure speed and memory; write the tables of benchmarks/README.md (2 hours)
 	for part in machine cold everyday label serve prepare cluster train_many versioning on_paper; do python benchmarks/$$part.py || exit 1; done
 
 clean:  ## remove .venv and all outputs; DVC's cache stays
