@@ -19,6 +19,7 @@ ARTIFACT = "classifier"  # its name in dvc.yaml
 MODEL_CARD = "models/README.md"
 METRICS = "metrics/evaluate.json"
 FILES = Path("release")  # a folder there for each version
+BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE", "src")
 
 
 def release(version: str) -> None:
@@ -72,7 +73,7 @@ def build_wheel(folder: Path) -> None:
     committed = run("git", "log", "-1", "--format=%ct").strip()
     with tempfile.TemporaryDirectory() as temporary:
         archive, source = Path(temporary, "source.tar"), Path(temporary, "source")
-        run("git", "archive", "--output", str(archive), "HEAD")
+        run("git", "archive", "--output", str(archive), "HEAD", *BUILT_FROM)
         with tarfile.open(archive) as packed:
             packed.extractall(source, filter="data")
         build = ("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source))
