@@ -11,7 +11,6 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from PIL import Image, ImageOps
 import cold
 import measure
 from cold import Changes
+from measure import timed
 from readme import BENCHMARKS, record, write_part
 
 GOAL, SWEEP_GOAL = 0.2, 0.5
@@ -153,13 +153,6 @@ class Project:
         seeds = ",".join(str(next(self._values)) for _ in range(count))
         self.run("dvc", "exp", "run", "--queue", "--set-param", f"train.seed={seeds}")
         return timed(partial(self.run, "dvc", "exp", "run", "--run-all", "--jobs", "2"))
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that `work` takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def text_of(ratios: dict[str, float], notebook: float, rounds: int, archive: str = "") -> str:

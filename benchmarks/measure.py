@@ -92,6 +92,13 @@ def in_turns(jobs: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str,
     return results
 
 
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def median(costs: Sequence[Cost]) -> Cost:
     """Return the median of the seconds and the median of the memory."""
     return Cost(statistics.median(cost.seconds for cost in costs), statistics.median(cost.mebibytes for cost in costs))

@@ -10,8 +10,7 @@ import os
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ import many
 import measure
 from anteojos.images import decoding, detector, duplicates
 from anteojos.sources import drawing
-from measure import Cost, in_turns, median, run, table
+from measure import Cost, in_turns, median, run, table, timed
 from readme import BENCHMARKS, record, write_part
 
 WAYS = Path(__file__).with_name("ways.py")
@@ -174,13 +173,6 @@ def near_pairs(count: int, rounds: int) -> str:
         f"(goal: 10 s). This is {every / half:.1f} times the time for half of them (if each is compared with each, it "
         "would be 4.0 times)."
     )
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that `work` takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def on(cores: int) -> str:
