@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,8 @@ from typing import TypeVar
 import psutil
 
 MIB = 2**20
-_INTERVAL = 0.05  # seconds between two samples of the memory; a sample takes some milliseconds
+_INTERVAL = 0.05  # seconds between two samples of the memory, at least
+_PAUSE = 20  # times as long as the last sample took, at least: that of a large process takes up to 60 ms
 
 Result = TypeVar("Result")
 
@@ -56,20 +58,28 @@ def parse_arguments(description: str) -> argparse.Namespace:
 
 def run(command: Sequence[str | Path], folder: Path | None = None, **environment: str) -> Cost:
     """Run a command and measure it. Raises RuntimeError with the end of its output if it fails."""
+    samples, ended = [0], threading.Event()
+
+    def watch(process: psutil.Process) -> None:
+        pause = 0.0
+        while not ended.wait(max(_INTERVAL, pause)):
+            pause = _PAUSE * timed(lambda: samples.append(memory(process)))
+
     start = time.perf_counter()
     with tempfile.TemporaryFile() as output:  # a full pipe would block the command
         with subprocess.Popen(
             command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
         ) as process:
-            watched, peak = psutil.Process(process.pid), 0
-            while process.poll() is None:
-                peak = max(peak, memory(watched))
-                time.sleep(_INTERVAL)
-        seconds = time.perf_counter() - start
+            watcher = threading.Thread(target=watch, args=[psutil.Process(process.pid)])
+            watcher.start()
+            process.wait()
+            seconds = time.perf_counter() - start
+            ended.set()
+            watcher.join()
         if process.returncode:
             output.seek(0)
             raise RuntimeError(f"{' '.join(map(str, command))}: {output.read().decode(errors='replace')[-2000:]}")
-    return Cost(seconds, peak / MIB)
+    return Cost(seconds, max(samples) / MIB)
 
 
 def memory(process: psutil.Process) -> int:

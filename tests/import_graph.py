@@ -6,8 +6,9 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src"
 # Modules that no output depends on, so that no stage runs again if they change; their imports are not followed either.
-# `cluster` decides where work runs, not what it returns (tests/runtime/cluster); `anteojos` imports names on first use.
-CHANGE_NO_OUTPUT = {"anteojos.runtime.cluster", "anteojos"}
+# `cluster` decides where work runs, not what it returns (tests/runtime/cluster); `anteojos` imports names on first use;
+# `stages` sets how often garbage is collected.
+CHANGE_NO_OUTPUT = {"anteojos.runtime.cluster", "anteojos", "anteojos.stages"}
 
 
 def imported_files(module: str) -> set[str]:

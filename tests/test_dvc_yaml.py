@@ -2,7 +2,6 @@
 
 import ast
 import copy
-import hashlib
 from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from anteojos import params
 from anteojos.params import Params
@@ -32,10 +32,42 @@ DERIVED = {
 WHOLE = ("preprocess", "train")
 
 
+# Files of the folders that stages depend on, which some of these stages do not import.
+NOT_IMPORTED = {
+    "src/anteojos/images/class_folders.py",
+    "src/anteojos/runtime/environment.py",
+    "src/anteojos/runtime/files.py",
+    "src/anteojos/runtime/litert.py",
+    "src/anteojos/runtime/parallel.py",
+    "src/anteojos/runtime/threads.py",
+    "src/anteojos/sources/unpacking.py",
+}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_are_the_imported_source_files(stage: str) -> None:
-    listed = [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
-    assert listed == sorted(imported_files(f"anteojos.stages.{stage}"))
+    imported = imported_files(f"anteojos.stages.{stage}")
+    deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
+    assert deps == sorted(deps)
+    folders = [dep for dep in deps if (ROOT / dep).is_dir()]
+    in_folders = set().union(*(files_of(folder) for folder in folders))
+    assert {dep for dep in deps if dep not in folders} == imported - in_folders
+    assert in_folders - imported <= NOT_IMPORTED
+
+
+def files_of(folder: str) -> set[str]:
+    """Return the paths of the files on which a stage depends if it depends on `folder`, without empty `__init__.py`."""
+    with Repo(str(ROOT)) as repo:
+        paths = {Path(path).relative_to(ROOT) for path in repo.dvcignore.find(repo.fs, str(ROOT / folder))}
+    return {path.as_posix() for path in paths if len((ROOT / path).read_text(encoding="utf-8").splitlines()) > 1}
+
+
+def test_files_that_change_no_output_are_ignored() -> None:
+    # Otherwise stages that depend on their folder would run again.
+    ignored = {"src/anteojos/runtime/checkout.py", "src/anteojos/runtime/cluster.py"}
+    listed = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/anteojos/runtime").glob("*.py")}
+    assert ignored <= listed
+    assert not ignored & files_of("src/anteojos/runtime")
 
 
 # Parameters that no output depends on.
@@ -143,7 +175,9 @@ def test_committed_lock_matches_code_and_params(stage: str) -> None:
     # Otherwise the first `make repro` of a clone would change dvc.lock. If this fails, run `make repro` and commit it.
     locked = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
     code = {dep["path"]: dep["md5"] for dep in locked["deps"] if dep["path"].startswith("src/")}
-    assert code == {path: hashlib.md5((ROOT / path).read_bytes()).hexdigest() for path in code}
+    with Repo(str(ROOT)) as repo:
+        deps = {dep.def_path: dep for dep in repo.stage.load_one(name=stage).deps if dep.def_path in code}
+        assert code == {path: dep.get_hash().value for path, dep in deps.items()}
     assert locked["params"]["params.yaml"] == {key: parameter(key) for key in STAGES[stage]["params"]}
 
 

@@ -1,6 +1,7 @@
 """Run a stage for DVC: one at a time, errors without a traceback, outputs restored after a failure."""
 
 import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -51,6 +52,8 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
         if text:
             sys.exit(1)
         raise
+    # When Python exits, it searches all objects that are not frozen for garbage. After TensorFlow, this takes a second.
+    gc.freeze()
 
 
 @contextmanager
