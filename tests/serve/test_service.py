@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from anteojos.cli import main
+from anteojos.serve.server import listen
+from anteojos.serve.settings import Settings
 from tests.conftest import Photographs
 from tests.pages import undocumented
 from tests.serve.conftest import TOKEN, Server, command, serving
@@ -220,3 +222,12 @@ def test_used_port_and_missing_model_are_named(
     done = subprocess.run(command(tmp_path / "model.tflite"), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert "model.tflite: not a model of anteojos" in done.stderr
+
+
+def test_answers_are_sent_at_once() -> None:
+    # Otherwise, each answer waits 40 ms for the client to confirm its head (Nagle's algorithm and delayed ACKs).
+    settings = Settings(model=Path("model.tflite"), port=0)
+    with listen(settings) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
