@@ -29,6 +29,7 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
     from DVC's cache or from git. The checkout is locked and cleaned only if `writes()` returns True: in a training on
     several machines, only the chief writes.
     """
+    gc.freeze()  # never search the objects of imported modules for garbage
     quiet_libraries()
     stage = os.environ.get("DVC_STAGE", "")
     if stage:
@@ -52,7 +53,7 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
         if text:
             sys.exit(1)
         raise
-    # When Python exits, it searches all objects that are not frozen for garbage. After TensorFlow, this takes a second.
+    # When Python exits, it searches all other objects for garbage, which after TensorFlow takes a second.
     gc.freeze()
 
 
