@@ -1,5 +1,7 @@
 """The command `anteojos`."""
 
+import atexit
+import gc
 import os
 from collections.abc import Sequence
 
@@ -10,6 +12,10 @@ from anteojos.cli import data, labels, results, service
 from anteojos.cli.options import INTERRUPTED, say
 from anteojos.runtime.errors import InputError, message
 from anteojos.runtime.quiet import quiet_libraries
+
+# At its end, Python searches all objects that are not frozen for garbage, which takes a fifth of the time of
+# `anteojos predict photo.jpg`.
+atexit.register(gc.freeze)
 
 
 class _Group(click.Group):

@@ -53,8 +53,6 @@ def run(main: Callable[[], None], writes: Callable[[], bool] = lambda: True) -> 
         if text:
             sys.exit(1)
         raise
-    # When Python exits, it searches all other objects for garbage, which after TensorFlow takes a second.
-    gc.freeze()
 
 
 @contextmanager
