@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import psutil
 from PIL import Image, ImageOps
 
 import cold
@@ -40,7 +41,7 @@ def main() -> None:
     record("everyday", {"notebook": notebook, **ratios})
     text = text_of(ratios, notebook, options.rounds, options.archive.name)
     if sweep:
-        text += "\n\n" + sweep_text(sweep, notebook, options.experiments)
+        text += "\n\n" + sweep_text(*sweep, notebook, options.experiments)
     write_part("everyday", "python benchmarks/everyday.py", text, BENCHMARKS)
 
 
@@ -146,13 +147,18 @@ class Project:
         self.run("dvc", "push", "--quiet", path=self.colleague)
         self.run("git", "fetch", "--quiet", str(self.colleague), "mine")
 
-    def sweep(self, count: int) -> float:
-        """Return the seconds of `count` queued experiments with other seeds, two at a time."""
+    def sweep(self, count: int) -> tuple[float, float]:
+        """Run `count` queued experiments with other seeds, two at a time. Return the seconds and the CPU's idle share.
+
+        The share includes other work on this machine.
+        """
         self.run("git", "checkout", "--force", "--quiet", "mine")
         self.run("dvc", "checkout", "--force", "--quiet")
         seeds = ",".join(str(next(self._values)) for _ in range(count))
         self.run("dvc", "exp", "run", "--queue", "--set-param", f"train.seed={seeds}")
-        return timed(partial(self.run, "dvc", "exp", "run", "--run-all", "--jobs", "2"))
+        psutil.cpu_times_percent()  # the next call returns the shares since this one
+        seconds = timed(partial(self.run, "dvc", "exp", "run", "--run-all", "--jobs", "2"))
+        return seconds, psutil.cpu_times_percent().idle / 100
 
 
 def text_of(ratios: dict[str, float], notebook: float, rounds: int, archive: str = "") -> str:
@@ -167,11 +173,12 @@ def text_of(ratios: dict[str, float], notebook: float, rounds: int, archive: str
     return f"{measure.table(['change', '`dvc repro` / the notebook'], rows)}\n\n{caption}"
 
 
-def sweep_text(seconds: float, notebook: float, count: int) -> str:
+def sweep_text(seconds: float, idle: float, notebook: float, count: int) -> str:
     """Return the sentence about the sweep."""
     return (
         f"A sweep of {count} experiments (`dvc exp run --queue`, then `--run-all --jobs 2`) takes {seconds:.0f} s, "
-        f"{seconds / count / notebook:.2f} times as long as running the notebook {count} times (goal: {SWEEP_GOAL})."
+        f"{seconds / count / notebook:.2f} times as long as running the notebook {count} times (goal: {SWEEP_GOAL}). "
+        f"Meanwhile, the CPU is idle for {idle:.0%} of the time."
     )
 
 
