@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -61,38 +63,46 @@ def dataset_of(archive: Path, test_labels: Path) -> Mapping[str, object]:
 
 
 def measure_all(origin: Path, folder: Path, rounds: int, dataset: Mapping[str, object]) -> Results:
-    """Measure the last commit of the checkout `origin` in clones in `folder`; all jobs take turns."""
+    """Measure the last commit of the checkout `origin` in clones in `folder`; all jobs take turns.
+
+    Memory is measured once, in runs of their own, because this slows them down.
+    """
     report, default = ({**changes, "dataset": dataset} for changes in (REPORT, DEFAULT))
     warm = fresh_clone(origin, folder / "warm", report)
     repro(warm)
     empty = empty_pipeline(folder / "empty")
     repro(empty)
     notebook = str(HERE / "notebook.py")
-    jobs: dict[str, Callable[[], Cost]] = {
-        "notebook": lambda: run(["python", notebook, "data/raw"], warm),
-        "repro": lambda: cold_repro(origin, folder / "cold", report),
-        "default": lambda: cold_repro(origin, folder / "cold", default),
-        "nothing": lambda: repro(warm),
-        "empty": lambda: repro(empty),
-        "tensorflow": lambda: run(["python", "-c", "import tensorflow"], warm),
+    stages = {stage: partial(run, ["python", "-m", f"anteojos.stages.{stage}"], warm) for stage in STAGES}
+    jobs: dict[str, Callable[..., Cost]] = {
+        "notebook": partial(run, ["python", notebook, "data/raw"], warm),
+        "repro": partial(cold_repro, origin, folder / "cold", report),
+        "default": partial(cold_repro, origin, folder / "cold", default),
+        "nothing": partial(repro, warm),
+        "empty": partial(repro, empty),
+        "tensorflow": partial(run, ["python", "-c", "import tensorflow"], warm),
+        **stages,
     }
-    jobs |= {stage: lambda stage=stage: run(["python", "-m", f"anteojos.stages.{stage}"], warm) for stage in STAGES}
-    return measure.in_turns(jobs, rounds)
+    costs = measure.in_turns(jobs, rounds)
+    for name in ("notebook", "repro", "default", "nothing", "empty", "train"):
+        peak = jobs[name](watch=True).mebibytes
+        costs[name] = [replace(cost, mebibytes=peak) for cost in costs[name]]
+    return costs
 
 
-def run(command: Sequence[str], folder: Path) -> Cost:
+def run(command: Sequence[str], folder: Path, watch: bool = False) -> Cost:
     """Measure a command in a checkout. DVC's site cache is a folder next to the checkout."""
-    return measure.run(command, folder, **ENVIRONMENT, DVC_SITE_CACHE_DIR=f"{folder}.site")
+    return measure.run(command, folder, watch, **ENVIRONMENT, DVC_SITE_CACHE_DIR=f"{folder}.site")
 
 
-def repro(folder: Path) -> Cost:
+def repro(folder: Path, watch: bool = False) -> Cost:
     """Measure `dvc repro`."""
-    return run(["dvc", "repro"], folder)
+    return run(["dvc", "repro"], folder, watch)
 
 
-def cold_repro(origin: Path, path: Path, changes: Changes) -> Cost:
+def cold_repro(origin: Path, path: Path, changes: Changes, watch: bool = False) -> Cost:
     """Measure `dvc repro` in a fresh clone, and remove the clone."""
-    cost = repro(fresh_clone(origin, path, changes))
+    cost = repro(fresh_clone(origin, path, changes), watch)
     for folder in (path, f"{path}.site"):
         shutil.rmtree(folder)
     return cost
