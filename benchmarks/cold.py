@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 
 import measure
+from machine import has_avx512
 from measure import Cost
 from readme import BENCHMARKS, record, write_part
 
@@ -144,8 +145,7 @@ def empty_pipeline(path: Path) -> Path:
 
 def goal() -> str:
     """Return the goal for a cold run, which depends on the kind of CPU."""
-    has_avx512 = "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    return "at most 0.9 (with AVX-512)" if has_avx512 else "at most 0.75 (without AVX-512)"
+    return "at most 0.9 (with AVX-512)" if has_avx512() else "at most 0.75 (without AVX-512)"
 
 
 def figures_of(results: Results) -> dict[str, float]:
