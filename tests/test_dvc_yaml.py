@@ -68,6 +68,8 @@ def test_files_that_change_no_output_are_ignored() -> None:
     listed = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/anteojos/runtime").glob("*.py")}
     assert ignored <= listed
     assert not ignored & files_of("src/anteojos/runtime")
+    with Repo(str(ROOT)) as repo:
+        assert repo.dvcignore.is_ignored_dir(str(ROOT / "src/anteojos/runtime/__pycache__"))
 
 
 # Parameters that no output depends on.

@@ -35,6 +35,13 @@ def test_colours_are_weighted_by_luminance() -> None:
         assert ImageStatistics.of(np.full((8, 8, 3), colour, np.uint8)).brightness == pytest.approx(weight)
 
 
+def test_colour_is_the_range_of_the_channels() -> None:
+    pixels = np.zeros((2, 4, 4, 3), np.uint8)
+    pixels[1, :, :2] = 255, 0, 102
+    pixels[1, :, 2:] = 51, 102, 51
+    assert measure_training(pixels, [4, 4], [4, 4])["colour"] == [0, pytest.approx((255 + 51) / 2 / 255)]
+
+
 def test_only_blur_changes_sharpness() -> None:
     face = drawn_face(0, 96)
     sharp = ImageStatistics.of(np.asarray(face))
