@@ -39,8 +39,8 @@ EMPTY_STAGES = 6
 REPORT = {"preprocess": {"crop": "none"}, "train": {"network": "baseline"}}
 DEFAULT = {"preprocess": {"crop": "face"}, "train": {"network": "edge"}}
 SAMPLE = {"source": "sample", "drawn": None}
-# Use dvc and python of the environment that runs this script, even if it is not activated. Python keeps compiled modules,
-# which is the default.
+# Use dvc and python of the environment that runs this script, even if it is not activated. Let Python keep compiled
+# modules, which is its default.
 ENVIRONMENT = {
     "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
     "PYTHONPATH": "src",
