@@ -8,8 +8,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -61,30 +61,39 @@ def run(command: Sequence[str | Path], folder: Path | None = None, watch: bool =
 
     To `watch` the memory takes up to a tenth of the time of a large process. Without it, `mebibytes` is 0.
     """
-    samples, ended = [0], threading.Event()
-
-    def sample(process: psutil.Process) -> None:
-        pause = 0.0
-        while not ended.wait(max(_INTERVAL, pause)):
-            pause = _PAUSE * timed(lambda: samples.append(memory(process)))
-
     start = time.perf_counter()
     with tempfile.TemporaryFile() as output:  # a full pipe would block the command
-        with subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
-        ) as process:
-            watcher = threading.Thread(target=sample, args=[psutil.Process(process.pid)])
-            if watch:
-                watcher.start()
+        with (
+            subprocess.Popen(
+                command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
+            ) as process,
+            watched(process.pid) if watch else nullcontext([0]) as samples,
+        ):
             process.wait()
             seconds = time.perf_counter() - start
-            ended.set()
-            if watch:
-                watcher.join()
         if process.returncode:
             output.seek(0)
             raise RuntimeError(f"{' '.join(map(str, command))}: {output.read().decode(errors='replace')[-2000:]}")
     return Cost(seconds, max(samples) / MIB)
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[list[int]]:
+    """Yield a list that a thread fills with samples of the memory of a process until the end of the block."""
+    samples, ended, process = [0], threading.Event(), psutil.Process(pid)
+
+    def sample() -> None:
+        pause = _INTERVAL
+        while not ended.wait(pause):
+            pause = max(_INTERVAL, _PAUSE * timed(lambda: samples.append(memory(process))))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        ended.set()
+        thread.join()
 
 
 def memory(process: psutil.Process) -> int:

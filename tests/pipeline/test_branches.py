@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from anteojos.team.hook import HOOKS, MARK
-from tests.pipeline.test_faults import ignore
 from tests.pipeline.test_same_bytes import outputs
 from tests.project import Project, RunWith, built_once, clone, commit
 
@@ -41,7 +40,6 @@ def branch(project: Project, name: str, **parameters: Any) -> None:
 def link_environment(project: Project) -> None:
     """Use the environment of these tests; git ignores the link."""
     (project.path / ".venv").symlink_to(sys.prefix)
-    ignore(project, "/.venv")
 
 
 def numbers(value: Any, key: str = "") -> dict[str, Any]:

@@ -35,8 +35,6 @@ def larger(project: Project, tmp_path: Path) -> Project:
     found = Project(top / "models/faces")
     sign(found)
     found.must("dvc", "remote", "add", "--quiet", "--default", "team", str(tmp_path / "store"))
-    with (top / ".git/info/exclude").open("a") as exclude:
-        exclude.write(".venv\n")
     commit(found, "All of it")
     found.must("git", "checkout", "--quiet", "-b", "other")
     found.set("predict.threshold", 0.9)

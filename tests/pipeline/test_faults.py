@@ -119,7 +119,6 @@ def make(project: Project, target: str) -> tuple[str, ...]:
     """Return the command for a target; it uses the environment of these tests as .venv."""
     if not (project.path / ".venv").exists():
         (project.path / ".venv").symlink_to(sys.prefix)
-        ignore(project, "/.venv")
     return ("make", "--old-file", ".venv/installed", target)
 
 
